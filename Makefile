@@ -1,0 +1,36 @@
+# Everything here works on a fresh Debian 12 machine: make setup · make demo · make test · make lint.
+.DELETE_ON_ERROR:
+.PHONY: setup demo test lint bench lock clean
+
+VENV := .venv
+BIN := $(VENV)/bin
+LOCK := requirements/dev.lock
+DEMO_MODEL := examples/models/mobilenet_v2_035_96.tflite
+STAMP := $(VENV)/.installed
+
+setup: $(STAMP)
+
+$(STAMP): $(LOCK) requirements/uv.lock.txt pyproject.toml hatch_build.py src/pareto_profiler/probe/probe.c scripts/setup
+	sh scripts/setup $(VENV) $(LOCK)
+	touch $@
+
+demo: $(STAMP)
+	$(BIN)/pareto-profiler search $(DEMO_MODEL) --vary executor,memory_planner --budget 24
+
+test: $(STAMP)
+	$(BIN)/python -m pytest -n 2
+
+lint: $(STAMP)
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(STAMP)
+	for file in benchmarks/speed/*.py; do $(BIN)/python $$file || exit 1; done
+
+lock: $(STAMP)
+	sh scripts/lock
+
+clean:
+	rm -rf $(VENV) .tools build dist src/pareto_profiler/probe/bin

@@ -1,0 +1,109 @@
+"""Estimate the Pareto front of latency against peak memory over backend assignments.
+
+The public names; each is imported when it is first used, so that importing the package is cheap.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from pareto_profiler.core.configuration import Configuration
+    from pareto_profiler.core.front import Front, hypervolume, nondominated
+    from pareto_profiler.core.graph import Graph, Operation
+    from pareto_profiler.core.measurement import OBJECTIVES, Measurement, Objective
+    from pareto_profiler.core.plan import Plan
+    from pareto_profiler.core.ports import Runner, Sampler
+    from pareto_profiler.core.recording import Header, Recording
+    from pareto_profiler.core.space import Assignment, DecisionSpace, Granularity, Variable
+    from pareto_profiler.core.support import Support
+    from pareto_profiler.core.trial import Failure, Placement, Trial
+    from pareto_profiler.models import Model, load
+    from pareto_profiler.report.summary import Summary
+    from pareto_profiler.runners.onert import OnertRunner, OnertTarget
+    from pareto_profiler.runners.table import TableRunner
+    from pareto_profiler.samplers import SAMPLERS
+    from pareto_profiler.search import Budget, verify
+    from pareto_profiler.store import Store, read
+
+__version__ = "0.1.0"
+
+_HOMES: Final = {
+    "Assignment": "core.space",
+    "Budget": "search",
+    "Configuration": "core.configuration",
+    "DecisionSpace": "core.space",
+    "Failure": "core.trial",
+    "Front": "core.front",
+    "Granularity": "core.space",
+    "Graph": "core.graph",
+    "Header": "core.recording",
+    "Measurement": "core.measurement",
+    "Model": "models",
+    "OBJECTIVES": "core.measurement",
+    "Objective": "core.measurement",
+    "OnertRunner": "runners.onert",
+    "OnertTarget": "runners.onert",
+    "Operation": "core.graph",
+    "Placement": "core.trial",
+    "Plan": "core.plan",
+    "Recording": "core.recording",
+    "Runner": "core.ports",
+    "SAMPLERS": "samplers",
+    "Sampler": "core.ports",
+    "Store": "store",
+    "Summary": "report.summary",
+    "Support": "core.support",
+    "TableRunner": "runners.table",
+    "Trial": "core.trial",
+    "Variable": "core.space",
+    "hypervolume": "core.front",
+    "load": "models",
+    "nondominated": "core.front",
+    "read": "store",
+    "verify": "search",
+}
+
+__all__ = [
+    "OBJECTIVES",
+    "SAMPLERS",
+    "Assignment",
+    "Budget",
+    "Configuration",
+    "DecisionSpace",
+    "Failure",
+    "Front",
+    "Granularity",
+    "Graph",
+    "Header",
+    "Measurement",
+    "Model",
+    "Objective",
+    "OnertRunner",
+    "OnertTarget",
+    "Operation",
+    "Placement",
+    "Plan",
+    "Recording",
+    "Runner",
+    "Sampler",
+    "Store",
+    "Summary",
+    "Support",
+    "TableRunner",
+    "Trial",
+    "Variable",
+    "__version__",
+    "hypervolume",
+    "load",
+    "nondominated",
+    "read",
+    "verify",
+]
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

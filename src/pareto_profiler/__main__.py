@@ -1,0 +1,7 @@
+"""``python -m pareto_profiler``."""
+
+from __future__ import annotations
+
+from pareto_profiler.cli.main import main
+
+main()

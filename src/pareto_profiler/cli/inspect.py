@@ -1,0 +1,194 @@
+"""``pareto-profiler inspect``: what a model is made of, and how large its decision spaces are."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from pareto_profiler.cli.exits import reporting_errors
+from pareto_profiler.core.graph import Graph, Operation
+from pareto_profiler.core.space import DecisionSpace, Granularity
+from pareto_profiler.core.support import FIXED_NAMES, OPERATIONS, Support
+from pareto_profiler.errors import SpaceError
+from pareto_profiler.models import Model, load
+
+_KNOWN_BACKENDS = ",".join(b for b in OPERATIONS if b not in {"trix", "ggml"})
+
+
+@reporting_errors
+def inspect(
+    model: Annotated[Path, typer.Argument(help="A .tflite or .circle file, or an nnpackage.")],
+    backends: Annotated[
+        str, typer.Option(help="Backends to look at, comma-separated; the first is the baseline.")
+    ] = _KNOWN_BACKENDS,
+    operations: Annotated[
+        bool, typer.Option("--operations", help="List every operation, too.")
+    ] = False,
+    allow: Annotated[
+        list[str] | None,
+        typer.Option(help="BACKEND:OPERATION to hold feasible whatever the tables say."),
+    ] = None,
+    forbid: Annotated[
+        list[str] | None, typer.Option(help="BACKEND:OPERATION to hold infeasible.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Show a model's operations, which backend can run them, and the size of each decision space.
+
+    Nothing is measured and no runtime is needed. What onert's loader refuses is listed with the
+    reason.
+    """
+    from pareto_profiler.cli.assembly import split
+    from pareto_profiler.cli.output import print_json
+
+    read = load(model)
+    support = Support.of(allow or (), forbid or ())
+    found = _findings(read, split(backends), support, every_operation=operations or as_json)
+    if as_json:
+        print_json(found)
+    else:
+        _print(found, read, operations=operations)
+
+
+def _findings(
+    model: Model, backends: tuple[str, ...], support: Support, *, every_operation: bool
+) -> dict[str, Any]:
+    graph = model.graph
+    found: dict[str, Any] = {
+        "model": str(model.path),
+        "format": graph.format,
+        "digest": graph.digest,
+        "subgraphs": graph.subgraph_count,
+        "inputs": [_tensor(graph, t) for t in graph.inputs],
+        "outputs": [_tensor(graph, t) for t in graph.outputs],
+        "edges": len(graph.edges),
+        "weight_bytes": sum(o.weight_bytes for o in graph.operations),
+        "operation_names": _by_name(graph, backends, support),
+        "spaces": {str(g): _space(graph, backends, g, support) for g in Granularity},
+        "unloadable": [
+            {"index": o.index, "builtin": o.builtin, "problem": o.problem}
+            for o in graph.unloadable
+        ],
+    }
+    if every_operation:
+        found["operations"] = [_operation(o, graph) for o in graph.operations]
+    return found
+
+
+def _tensor(graph: Graph, index: int) -> dict[str, Any]:
+    tensor = graph.tensors[index]
+    return {"name": tensor.name, "shape": list(tensor.shape), "dtype": tensor.dtype}
+
+
+def _operation(operation: Operation, graph: Graph) -> dict[str, Any]:
+    return {
+        "index": operation.index,
+        "builtin": operation.builtin,
+        "version": operation.version,
+        "name": operation.name,
+        "kind": operation.kind,
+        "dtype": operation.dtype,
+        "inputs": [_tensor(graph, t) if t >= 0 else None for t in operation.inputs],
+        "outputs": [_tensor(graph, t) for t in operation.outputs],
+        "data_bytes": operation.data_bytes,
+        "weight_bytes": operation.weight_bytes,
+        "problem": operation.problem,
+    }
+
+
+def _by_name(graph: Graph, backends: tuple[str, ...], support: Support) -> list[dict[str, Any]]:
+    groups: dict[str, list[Operation]] = {}
+    for operation in graph.operations:
+        groups.setdefault(operation.name or operation.builtin, []).append(operation)
+    return [
+        {
+            "name": name,
+            "count": len(group),
+            "kinds": dict(Counter(o.kind for o in group if o.kind)),
+            "weight_bytes": sum(o.weight_bytes for o in group),
+            "placed_by_runtime": group[0].name in FIXED_NAMES,
+            "supported": {
+                b: sum(bool(o.name) and not support.why_not(b, o) for o in group)
+                for b in backends
+            },
+        }
+        for name, group in groups.items()
+    ]
+
+
+def _space(
+    graph: Graph, backends: tuple[str, ...], granularity: Granularity, support: Support
+) -> dict[str, Any]:
+    try:
+        space = DecisionSpace.of(graph, backends, granularity, support=support)
+    except SpaceError as error:
+        return {"problem": str(error)}
+    return {"variables": len(space.variables), "size": space.size, "ids": space.id_limit}
+
+
+def _print(found: dict[str, Any], model: Model, *, operations: bool) -> None:
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console(soft_wrap=True, highlight=False)
+    graph = model.graph
+    console.print(
+        f"{model.path}: {graph.format}, {len(graph.operations)} operations, "
+        f"{found['edges']} edges, {found['weight_bytes']:,} bytes of weights, "
+        f"{graph.subgraph_count} subgraph{'s' * (graph.subgraph_count > 1)}",
+        markup=False,
+    )
+    for way in ("inputs", "outputs"):
+        for tensor in found[way]:
+            shape = "×".join(map(str, tensor["shape"])) or "scalar"
+            console.print(f"  {way[:-1]} {tensor['name']}: {shape} {tensor['dtype']}", markup=False)
+
+    names = found["operation_names"]
+    backends = list(names[0]["supported"])
+    table = Table(box=box.SIMPLE_HEAD)
+    for column in ("operation", "count", "kinds", *backends):
+        table.add_column(column, justify="left" if column in {"operation", "kinds"} else "right")
+    for row in names:
+        kinds = ", ".join(f"{n} {kind}" for kind, n in row["kinds"].items())
+        cells = [_cell(row, backend) for backend in backends]
+        table.add_row(row["name"], str(row["count"]), kinds, *cells)
+    console.print(table)
+    console.print("  ✓ all of them · a number: only so many · – none · = placed by the runtime\n")
+
+    for granularity, space in found["spaces"].items():
+        text = space.get("problem") or (
+            f"{space['variables']} variables, {_size(space['size'])} feasible assignments "
+            f"of {_size(space['ids'])} ids"
+        )
+        console.print(f"  {granularity:9} {text}", markup=False)
+    for operation in found["unloadable"]:
+        console.print(
+            f"  onert cannot load @{operation['index']} {operation['builtin']}: "
+            f"{operation['problem']}",
+            markup=False,
+        )
+    if operations:
+        for o in graph.operations:
+            shapes = ", ".join(
+                "×".join(map(str, graph.tensors[t].shape)) or "scalar" for t in o.outputs
+            )
+            console.print(
+                f"  @{o.index:<4} {o.builtin} v{o.version} → {o.name or '(none)'} {o.kind} "
+                f"{o.dtype} → {shapes}; {o.data_bytes:,} B data, {o.weight_bytes:,} B weights",
+                markup=False,
+            )
+
+
+def _cell(row: dict[str, Any], backend: str) -> str:
+    if row["placed_by_runtime"]:
+        return "="
+    count = row["supported"][backend]
+    return "✓" if count == row["count"] else str(count) if count else "–"
+
+
+def _size(size: int) -> str:
+    return f"{size:,}" if size < 10**9 else f"about 10^{len(str(size)) - 1}"

@@ -1,0 +1,436 @@
+"""``pareto-profiler search``, ``record`` and ``replay``: from a model or a table to a front."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pareto_profiler.cli.exits import reporting_errors
+from pareto_profiler.core.plan import Plan
+from pareto_profiler.core.space import Granularity
+from pareto_profiler.errors import InputError
+
+if TYPE_CHECKING:
+    from pareto_profiler.cli.assembly import Choices, Job
+    from pareto_profiler.core.ports import Sampler
+    from pareto_profiler.core.space import DecisionSpace
+    from pareto_profiler.core.trial import Placement, Trial
+    from pareto_profiler.search import Budget
+    from pareto_profiler.store import Store
+
+_DEFAULT_BUDGET = 100
+_PLAN = Plan()
+
+ModelArgument = Annotated[
+    Path, typer.Argument(help="A .tflite or .circle file, or an nnpackage directory.")
+]
+GranularityOption = Annotated[
+    Granularity,
+    typer.Option(
+        help="What shares a backend: operations of one name, of one name and data size (index), "
+        "or none (operation).",
+        rich_help_panel="Space",
+    ),
+]
+BackendsOption = Annotated[
+    str,
+    typer.Option(
+        help="Backends to choose from, comma-separated, the baseline's first. "
+        "[default: all that the runtime has]",
+        rich_help_panel="Space",
+    ),
+]
+OplistOption = Annotated[
+    Path | None,
+    typer.Option(
+        help="Take grouping and order from an oplist.json, so that ids can be compared with the "
+        "original tool's; replaces --granularity.",
+        rich_help_panel="Space",
+    ),
+]
+VaryOption = Annotated[
+    str,
+    typer.Option(
+        help="Runtime settings to search over as well: any of threads, executor, memory_planner, "
+        "use_mmaped_data, comma-separated.",
+        rich_help_panel="Space",
+    ),
+]
+AllowOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="BACKEND:OPERATION to try whatever the support tables say, e.g. ruy:Softmax or ruy:*; "
+        "may be repeated.",
+        rich_help_panel="Space",
+    ),
+]
+ForbidOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="BACKEND:OPERATION never to try; may be repeated.", rich_help_panel="Space"
+    ),
+]
+ObjectivesOption = Annotated[
+    str,
+    typer.Option(
+        help="Two or more of exec_time, max_rss, model_rss, prepare_time, first_run_time, cpu_time.",
+        rich_help_panel="Measuring",
+    ),
+]
+RepeatsOption = Annotated[
+    int, typer.Option(min=1, help="Timed runs per assignment.", rich_help_panel="Measuring")
+]
+WarmupsOption = Annotated[
+    int,
+    typer.Option(
+        min=0, help="Runs before them, after the first one.", rich_help_panel="Measuring"
+    ),
+]
+ThreadsOption = Annotated[
+    int,
+    typer.Option(
+        min=1,
+        help="Threads each backend may use, where --vary does not vary them.",
+        rich_help_panel="Measuring",
+    ),
+]
+InputOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--input",
+        help="Input tensors: .npy, .npz or .h5. [default: the nnpackage's own, else random]",
+        rich_help_panel="Measuring",
+    ),
+]
+ToleranceOption = Annotated[
+    float,
+    typer.Option(
+        min=0.0,
+        help="Largest accepted difference from the baseline's output, as a fraction of its range.",
+        rich_help_panel="Measuring",
+    ),
+]
+TimeLimitOption = Annotated[
+    str, typer.Option(help="Per assignment, e.g. 30s.", rich_help_panel="Measuring")
+]
+MemoryLimitOption = Annotated[
+    str,
+    typer.Option(
+        help="Data memory a measured process may take, e.g. 300MB. [default: no limit]",
+        rich_help_panel="Measuring",
+    ),
+]
+LibraryOption = Annotated[
+    Path | None,
+    typer.Option(
+        help="A libonert.so of your own. [default: the onert wheel's]",
+        rich_help_panel="Measuring",
+    ),
+]
+TimeOption = Annotated[
+    str, typer.Option("--time", help="Most time for all trials together, e.g. 10m.")
+]
+SeedOption = Annotated[int, typer.Option(min=0, help="Of the sampler and of random inputs.")]
+OutputOption = Annotated[
+    Path | None,
+    typer.Option(
+        help="Folder of the run; running the same command again goes on there. "
+        "[default: pareto-runs/…, named after the search]"
+    ),
+]
+DumpfileOption = Annotated[
+    Path | None,
+    typer.Option(help="Write the result in the format of the seed's tools there, too."),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")]
+
+
+@reporting_errors
+def search(
+    model: ModelArgument,
+    granularity: GranularityOption = Granularity.NAME,
+    backends: BackendsOption = "",
+    vary: VaryOption = "",
+    oplist: OplistOption = None,
+    allow: AllowOption = None,
+    forbid: ForbidOption = None,
+    sampler: Annotated[
+        str, typer.Option(help="Who proposes assignments: random or exhaustive.")
+    ] = "random",
+    budget: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Most trials, those of earlier runs of the same search included. "
+            f"[default: {_DEFAULT_BUDGET}, no limit with --time]",
+        ),
+    ] = None,
+    time: TimeOption = "",
+    seed: SeedOption = 0,
+    objectives: ObjectivesOption = "exec_time,max_rss",
+    repeats: RepeatsOption = _PLAN.repeats,
+    warmups: WarmupsOption = _PLAN.warmups,
+    threads: ThreadsOption = _PLAN.threads,
+    input_file: InputOption = None,
+    tolerance: ToleranceOption = _PLAN.tolerance,
+    time_limit: TimeLimitOption = "60s",
+    memory_limit: MemoryLimitOption = "",
+    onert_library: LibraryOption = None,
+    output: OutputOption = None,
+    dumpfile: DumpfileOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Search for the Pareto front of a model on this machine, with the embedded onert.
+
+    Measures the baseline (all on the first backend) and the uniform assignments, then what the
+    sampler proposes, each in a fresh process. Every finished trial is kept at once: interrupt it
+    whenever you like and run the same command again to go on.
+    """
+    from pareto_profiler.cli.assembly import Choices, seconds_of
+    from pareto_profiler.search import Budget
+
+    seconds = seconds_of(time) if time else None
+    if budget is None and seconds is None:
+        budget = _DEFAULT_BUDGET
+    choices = Choices(
+        model=model,
+        granularity=granularity,
+        backends=backends,
+        oplist=oplist,
+        vary=vary,
+        allow=allow or (),
+        forbid=forbid or (),
+        objectives=objectives,
+        plan=plan_of(repeats, warmups, threads, tolerance, time_limit, memory_limit),
+        input_file=input_file,
+        onert_library=onert_library,
+        sampler=sampler,
+        seed=seed,
+    )
+    _measure(choices, Budget(budget, seconds), output, dumpfile, as_json=as_json)
+
+
+@reporting_errors
+def record(
+    model: ModelArgument,
+    granularity: GranularityOption = Granularity.NAME,
+    backends: BackendsOption = "",
+    vary: VaryOption = "",
+    oplist: OplistOption = None,
+    allow: AllowOption = None,
+    forbid: ForbidOption = None,
+    objectives: ObjectivesOption = "exec_time,max_rss",
+    repeats: RepeatsOption = _PLAN.repeats,
+    warmups: WarmupsOption = _PLAN.warmups,
+    threads: ThreadsOption = _PLAN.threads,
+    input_file: InputOption = None,
+    tolerance: ToleranceOption = _PLAN.tolerance,
+    time_limit: TimeLimitOption = "60s",
+    memory_limit: MemoryLimitOption = "",
+    onert_library: LibraryOption = None,
+    seed: SeedOption = 0,
+    output: OutputOption = None,
+    dumpfile: DumpfileOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Measure every feasible assignment: a table for `replay`, the seed's brute force.
+
+    Resumable like `search`.
+    """
+    from pareto_profiler.cli.assembly import Choices
+    from pareto_profiler.search import Budget
+
+    choices = Choices(
+        model=model,
+        granularity=granularity,
+        backends=backends,
+        oplist=oplist,
+        vary=vary,
+        allow=allow or (),
+        forbid=forbid or (),
+        objectives=objectives,
+        plan=plan_of(repeats, warmups, threads, tolerance, time_limit, memory_limit),
+        input_file=input_file,
+        onert_library=onert_library,
+        sampler="exhaustive",
+        seed=seed,
+    )
+    _measure(choices, Budget(), output, dumpfile, as_json=as_json)
+
+
+@reporting_errors
+def replay(
+    table: Annotated[
+        Path,
+        typer.Argument(
+            metavar="TABLE", help="A recorded run, its journal, or a result dump of the seed."
+        ),
+    ],
+    sampler: Annotated[str, typer.Option(help="random or exhaustive.")] = "random",
+    budget: Annotated[int | None, typer.Option(min=1, help="Most trials. [default: all]")] = None,
+    seed: SeedOption = 0,
+    backends: Annotated[
+        str, typer.Option(help="For a dump that does not name them, digit 0 first.")
+    ] = "",
+    output: Annotated[
+        Path | None, typer.Option(help="Keep the replayed run in this new folder.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Search on a recorded table instead of a device: offline mode.
+
+    The same samplers, budget and summary as `search`, at tens of thousands of trials a second;
+    what the table does not hold counts as a failure of kind not_recorded.
+    """
+    from dataclasses import replace
+
+    from pareto_profiler.cli.output import note, print_summary
+    from pareto_profiler.cli.show import open_recording
+    from pareto_profiler.core.recording import Recording
+    from pareto_profiler.core.trial import Placement, Trial
+    from pareto_profiler.report.summary import Summary
+    from pareto_profiler.runners.table import TableRunner
+    from pareto_profiler.search import Budget, search as run_search
+    from pareto_profiler.store import JOURNAL, Store
+
+    recording = open_recording(table, backends)
+    header = replace(recording.header, sampler=sampler, seed=seed)
+    runner = TableRunner(header.space, recording.trials, recording.placements)
+    store: Store | MemoryJournal = MemoryJournal()
+    if output is not None:
+        if (output / JOURNAL).exists():
+            raise InputError(f"{output}: holds a run already; name a new folder")
+        store = Store(output / JOURNAL, header)
+    proposer = make_sampler(sampler, header.space, seed)
+    for _ in run_search(
+        header.space, proposer, runner, store, Budget(budget), source=sampler
+    ):
+        pass
+    known: list[Placement] = list(recording.placements)
+    trials: tuple[Trial, ...] = tuple(store.trials)
+    whole = Summary.of(recording)
+    summary = Summary.of(Recording(header, trials, known), whole.objectives)
+    if not as_json:
+        share = summary.hypervolume / whole.hypervolume if whole.hypervolume else 0.0
+        note(
+            f"{len(trials)} of {len(recording.trials)} recorded trials replayed: "
+            f"{share:.1%} of the table's hypervolume"
+        )
+    print_summary(summary, as_json=as_json)
+
+
+class MemoryJournal:
+    """A journal that is not kept."""
+
+    def __init__(self) -> None:
+        self.trials: list[Trial] = []
+
+    def append(self, entry: Trial | Placement) -> None:
+        """Keep a trial until the command ends."""
+        self.trials.append(entry)
+
+
+def plan_of(
+    repeats: int, warmups: int, threads: int, tolerance: float, time_limit: str, memory_limit: str
+) -> Plan:
+    """The plan that the options ask for.
+
+    Raises:
+        InputError: A duration or size cannot be read, or the time limit is nothing.
+    """
+    from pareto_profiler.cli.assembly import kib_of, seconds_of
+
+    limit_s = seconds_of(time_limit)
+    if limit_s <= 0:
+        raise InputError(f"time limit {time_limit!r}: expected more than nothing")
+    return Plan(
+        repeats=repeats,
+        warmups=warmups,
+        time_limit_s=limit_s,
+        threads=threads,
+        tolerance=tolerance,
+        memory_limit_kib=kib_of(memory_limit),
+    )
+
+
+def _measure(
+    choices: Choices,
+    budget: Budget,
+    output: Path | None,
+    dumpfile: Path | None,
+    *,
+    as_json: bool,
+) -> None:
+    from pareto_profiler.cli.assembly import default_folder, prepare
+    from pareto_profiler.cli.output import note, print_summary
+    from pareto_profiler.report.summary import Summary
+    from pareto_profiler.seed_formats import sampler_dump
+    from pareto_profiler.store import JOURNAL, Store
+
+    job = prepare(choices)
+    sampler = make_sampler(choices.sampler, job.header.space, choices.seed)
+    folder = output or default_folder(job.header)
+    store = Store(folder / JOURNAL, job.header)
+    try:
+        if store.trials:
+            note(f"going on in {folder}: {len(store.trials)} trials are there")
+        run_job(job, sampler, store, folder, budget)
+        summary = Summary.of(store.recording)
+    finally:
+        store.close()
+    if dumpfile is not None:
+        trials = [row.trial for row in summary.front]
+        dumpfile.write_text(sampler_dump(job.header.space, trials), encoding="utf-8")
+    print_summary(summary, as_json=as_json)
+    note(f"results: {folder} (again: pareto-profiler show {shlex.quote(str(folder))})")
+
+
+def run_job(job: Job, sampler: Sampler, store: Store, folder: Path, budget: Budget) -> None:
+    """Search, verify the front, and show progress all the while.
+
+    Raises:
+        KeyboardInterrupt: After it was told how to go on.
+    """
+    from pareto_profiler.cli.output import note
+    from pareto_profiler.cli.progress import Progress
+    from pareto_profiler.core.measurement import objectives_of
+    from pareto_profiler.search import search as run_search, verify
+
+    header = store.header
+    objectives = objectives_of(job.header.objectives)
+    runner = job.runner(folder)
+    progress = Progress(header.space, objectives, budget, store.trials)
+    try:
+        for trial in run_search(
+            header.space, sampler, runner, store, budget, source=job.header.sampler
+        ):
+            progress.add(trial)
+        for _ in verify(runner, store, store.placements, objectives):
+            pass
+    except KeyboardInterrupt:
+        progress.close()
+        note(
+            f"interrupted; {len(store.trials)} trials are kept in {folder}. "
+            f"To go on: {shlex.join(['pareto-profiler', *sys.argv[1:]])}"
+        )
+        raise
+    finally:
+        runner.close()
+    progress.close()
+
+
+def make_sampler(name: str, space: DecisionSpace, seed: int) -> Sampler:
+    """The sampler of this name.
+
+    Raises:
+        InputError: There is none.
+    """
+    from pareto_profiler.samplers import SAMPLERS
+
+    if name not in SAMPLERS:
+        raise InputError(f"sampler {name!r}: expected one of {', '.join(SAMPLERS)}")
+    return SAMPLERS[name](space, seed)

@@ -1,0 +1,183 @@
+"""``pareto-profiler show`` and ``export``: what a run found, on the screen and in files."""
+
+from __future__ import annotations
+
+import csv
+import io
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from pareto_profiler.cli.exits import reporting_errors
+from pareto_profiler.errors import InputError
+
+if TYPE_CHECKING:
+    from pareto_profiler.core.recording import Recording
+    from pareto_profiler.report.summary import Summary
+
+RunArgument = Annotated[
+    Path,
+    typer.Argument(
+        metavar="RUN", help="Folder of a run, its journal, or a result dump of the seed's tools."
+    ),
+]
+BackendsOption = Annotated[
+    str,
+    typer.Option(
+        "--backends",
+        help="For a result dump that does not name them: the backends, digit 0 first.",
+    ),
+]
+
+
+class ExportFormat(StrEnum):
+    """What ``export`` can write."""
+
+    SEED = "seed"
+    CSV = "csv"
+    JSON = "json"
+    PARQUET = "parquet"
+
+
+@reporting_errors
+def show(
+    run: RunArgument,
+    objectives: Annotated[
+        str, typer.Option(help="Show the front of these instead of the recorded ones.")
+    ] = "",
+    backends: BackendsOption = "",
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Show the front of a run: a table, a scatter, the configurations, and what failed.
+
+    Works while the search is still running, too.
+    """
+    from pareto_profiler.cli.assembly import split
+    from pareto_profiler.cli.output import print_summary
+    from pareto_profiler.core.measurement import objectives_of
+    from pareto_profiler.report.summary import Summary
+
+    wanted = objectives_of(split(objectives)) if objectives else ()
+    print_summary(Summary.of(open_recording(run, backends), wanted), as_json=as_json)
+
+
+@reporting_errors
+def export(
+    run: RunArgument,
+    file_format: Annotated[ExportFormat, typer.Option("--format", help="What to write.")],
+    to: Annotated[
+        Path | None, typer.Option("--to", help="File to write; standard output without it.")
+    ] = None,
+    backends: BackendsOption = "",
+) -> None:
+    """Write a run as a table: every trial as csv or parquet, the summary as json, or a seed dump.
+
+    `seed` is the format of random_sampler's dump: the front, milliseconds and KiB, with the
+    configuration string of each id.
+    """
+    from pareto_profiler.report.summary import Summary
+
+    recording = open_recording(run, backends)
+    if file_format is ExportFormat.PARQUET:
+        if to is None:
+            raise InputError("parquet is no text: name a file with --to")
+        _write(to, _parquet(_records(recording)))
+        return
+    text = _text(recording, Summary.of(recording), file_format)
+    if to is None:
+        sys.stdout.write(text)
+    else:
+        _write(to, text.encode())
+
+
+def open_recording(run: Path, backends: str = "") -> Recording:
+    """Read a run folder, a journal or a seed dump.
+
+    Raises:
+        InputError, StoreError: It is none of them, or damaged.
+    """
+    from pareto_profiler.cli.assembly import split
+    from pareto_profiler.seed_formats import is_dump, read_dump
+    from pareto_profiler.store import read
+
+    return read_dump(run, split(backends)) if is_dump(run) else read(run)
+
+
+def _text(recording: Recording, summary: Summary, file_format: ExportFormat) -> str:
+    import json
+
+    from pareto_profiler.seed_formats import sampler_dump
+
+    if file_format is ExportFormat.SEED:
+        settings = [v.name for v in recording.header.space.variables if v.is_setting]
+        if settings:
+            raise InputError(f"the seed's format knows no settings, this run varies {settings[0]}")
+        return sampler_dump(recording.header.space, [row.trial for row in summary.front])
+    if file_format is ExportFormat.JSON:
+        return json.dumps(summary.to_json(), indent=2) + "\n"
+    records = _records(recording)
+    stream = io.StringIO()
+    writer = csv.DictWriter(stream, fieldnames=list(records[0]) if records else ["trial"])
+    writer.writeheader()
+    writer.writerows(records)
+    return stream.getvalue()
+
+
+def _records(recording: Recording) -> list[dict[str, Any]]:
+    """One flat record a trial; figures in the units of the column names, empty for failures."""
+    from pareto_profiler.core.front import Front
+    from pareto_profiler.core.measurement import OBJECTIVES, Measurement, objectives_of
+    from pareto_profiler.core.trial import Failure
+
+    space = recording.header.space
+    front = Front.of(recording.trials, objectives_of(recording.header.objectives))
+    on_front = {t.number for t in front.trials}
+    records = []
+    for trial in recording.trials:
+        outcome = trial.outcome
+        failure = outcome if isinstance(outcome, Failure) else None
+        record: dict[str, Any] = {
+            "trial": trial.number,
+            "id": str(space.id_of(trial.assignment)),
+            "source": trial.source,
+            "on_front": trial.number in on_front,
+        }
+        for name, objective in OBJECTIVES.items():
+            measured = isinstance(outcome, Measurement) and outcome.has(objective)
+            record[f"{name}_{objective.shown_unit.lower()}"] = (
+                objective.shown(outcome.value(objective))
+                if measured and isinstance(outcome, Measurement)
+                else None
+            )
+        record |= {
+            "failure": str(failure.kind) if failure else None,
+            "message": failure.message if failure else None,
+            "started_at": trial.started_at,
+            "duration_s": trial.duration_s,
+        }
+        record |= {v.name: c for v, c in zip(space.variables, trial.assignment, strict=True)}
+        records.append(record)
+    return records
+
+
+def _parquet(records: list[dict[str, Any]]) -> bytes:
+    try:
+        import pyarrow as arrow
+        import pyarrow.parquet as parquet
+    except ImportError as error:
+        raise InputError(
+            "parquet needs pyarrow: pip install 'pareto-profiler[parquet]'"
+        ) from error
+    sink = io.BytesIO()
+    parquet.write_table(arrow.Table.from_pylist(records), sink)
+    return sink.getvalue()
+
+
+def _write(path: Path, data: bytes) -> None:
+    try:
+        path.write_bytes(data)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be written: {error.strerror}") from error

@@ -1,0 +1,108 @@
+"""Graph: what a model file says, operation by operation in file order (which is onert's index)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Tensor:
+    """One tensor of a model.
+
+    ``size_bytes`` follows from shape and dtype (0 where the dtype has no fixed size);
+    ``constant_bytes`` is what the file holds for it, 0 for an activation.
+    """
+
+    index: int
+    name: str
+    shape: tuple[int, ...]
+    dtype: str
+    size_bytes: int
+    constant_bytes: int
+
+    @property
+    def is_constant(self) -> bool:
+        """Whether the file holds its value."""
+        return self.constant_bytes > 0
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One operation of a model.
+
+    Attributes:
+        index: Position in the file, which is the index onert gives it.
+        builtin: Name in the model's schema, e.g. ``DEPTHWISE_CONV_2D``; the custom code for a
+            custom operation.
+        version: Version of the builtin.
+        name: onert's name, e.g. ``DepthwiseConv2D``; empty where onert's loader has none.
+        kind: onert's sub-kind, e.g. ``ADD`` of ``BinaryArithmetic``; empty where it has none.
+        dtype: Type of the first input, which decides which kernels apply.
+        inputs: Tensor indices; -1 stands for an optional input left out.
+        outputs: Tensor indices.
+        data_bytes: Bytes of all inputs and outputs together: the seed's *data size*.
+        weight_bytes: Bytes of the constant inputs, as stored in the file.
+        problem: Why onert's loader refuses it; empty when it does not.
+    """
+
+    index: int
+    builtin: str
+    version: int
+    name: str
+    kind: str
+    dtype: str
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
+    data_bytes: int
+    weight_bytes: int
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """A tensor handed from the operation that makes it to one that takes it."""
+
+    producer: int
+    consumer: int
+    tensor: int
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Graph:
+    """The main subgraph of a model file.
+
+    Attributes:
+        format: ``tflite`` or ``circle``.
+        digest: SHA-256 of the file, in hex.
+        tensors: In file order.
+        operations: In file order.
+        inputs: Tensor indices of the model's inputs.
+        outputs: Tensor indices of the model's outputs.
+        subgraph_count: Subgraphs in the file; onert applies one index map to each of them, so a
+            file with several can be assigned by operation name only.
+    """
+
+    format: str
+    digest: str
+    tensors: tuple[Tensor, ...]
+    operations: tuple[Operation, ...]
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
+    subgraph_count: int = 1
+
+    @property
+    def edges(self) -> tuple[Edge, ...]:
+        """Hand-overs between operations, by consumer, then by input position. O(operations)."""
+        maker = {t: operation.index for operation in self.operations for t in operation.outputs}
+        return tuple(
+            Edge(maker[t], operation.index, t, self.tensors[t].size_bytes)
+            for operation in self.operations
+            for t in operation.inputs
+            if t in maker
+        )
+
+    @property
+    def unloadable(self) -> tuple[Operation, ...]:
+        """Operations that onert's loader refuses, each with its ``problem``."""
+        return tuple(operation for operation in self.operations if operation.problem)

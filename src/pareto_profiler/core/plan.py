@@ -1,0 +1,37 @@
+"""Plan: how each assignment is measured."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How each assignment is measured; figures of different plans are not compared.
+
+    Attributes:
+        repeats: Timed runs per process.
+        warmups: Runs before them, kept apart.
+        time_limit_s: Seconds after which a process is ended.
+        threads: Threads each backend may use, where that is not varied.
+        tolerance: Largest accepted difference from the baseline's output, as a fraction of the
+            range of that output.
+        memory_limit_kib: Most data memory a process may take, in KiB; 0 for no limit.
+        load_every_backend: Whether every backend of the space is loaded, as the seed does, or only
+            those an assignment uses.
+        input_digest: SHA-256 of the input tensors.
+    """
+
+    repeats: int = 10
+    warmups: int = 3
+    time_limit_s: float = 60.0
+    threads: int = 1
+    tolerance: float = 1e-3
+    memory_limit_kib: int = 0
+    load_every_backend: bool = False
+    input_digest: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain data."""
+        return {name: getattr(self, name) for name in Plan.__slots__}

@@ -1,0 +1,77 @@
+"""Recording: what a search left, with everything needed to read it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from pareto_profiler.core.plan import Plan
+from pareto_profiler.core.space import DecisionSpace
+from pareto_profiler.core.trial import Placement, Trial
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """Under which circumstances trials were made.
+
+    Attributes:
+        model_name: For titles.
+        model_digest: SHA-256 of the model file; empty where it is not known.
+        space: What the assignments mean.
+        objectives: Names, in order.
+        plan: How each assignment was measured.
+        target: Name of the target, such as ``local``.
+        runtime: Name and version of the runtime, such as ``onert 1.30.0``.
+        machine: What the target is, see ``runners.machine``.
+        sampler: Name of the sampler that the search began with.
+        seed: Its seed.
+        tool_version: Version of this package.
+        created_at: UTC, ISO 8601.
+    """
+
+    model_name: str
+    model_digest: str
+    space: DecisionSpace
+    objectives: tuple[str, ...]
+    plan: Plan | None = None
+    target: str = ""
+    runtime: str = ""
+    machine: Mapping[str, Any] = field(default_factory=dict)
+    sampler: str = ""
+    seed: int = 0
+    tool_version: str = ""
+    created_at: str = ""
+
+    def differences(self, other: Header) -> list[str]:
+        """What makes trials under another header no trials of this search, in words."""
+        pairs = {
+            "model": (self.model_digest[:12], other.model_digest[:12]),
+            "decision space": (self.space.fingerprint[:12], other.space.fingerprint[:12]),
+            "target": (self.target, other.target),
+            "runtime": (self.runtime, other.runtime),
+            "processor": (_processor(self), _processor(other)),
+        }
+        if self.plan and other.plan:
+            mine, others = self.plan.to_json(), other.plan.to_json()
+            pairs |= {f"plan: {name}": (mine[name], others[name]) for name in mine}
+        return [f"{what} {a or '(none)'} → {b or '(none)'}" for what, (a, b) in pairs.items() if a != b]
+
+
+def _processor(header: Header) -> str:
+    return f"{header.machine.get('architecture', '')} {header.machine.get('cpu', '')}".strip()
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """A header and all that was recorded under it.
+
+    Attributes:
+        header: The circumstances.
+        trials: In the order they were made.
+        placements: What was read back from the runtime, the latest of an assignment last.
+    """
+
+    header: Header
+    trials: Sequence[Trial]
+    placements: Sequence[Placement] = ()

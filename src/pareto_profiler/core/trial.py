@@ -1,0 +1,58 @@
+"""Trial: a finished attempt at one assignment; the list of them is all that a search leaves."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from pareto_profiler.core.measurement import Measurement
+from pareto_profiler.core.space import Assignment
+from pareto_profiler.errors import FailureKind
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why an attempt has no figures: a fact about the assignment, never a number.
+
+    Args:
+        kind: What happened.
+        message: The runtime's own words, or what was found and expected.
+    """
+
+    kind: FailureKind
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """An assignment and what came of it.
+
+    Attributes:
+        number: Position in the search, from 0.
+        assignment: One choice per variable.
+        outcome: The measurement, or why there is none.
+        source: Who proposed it: ``baseline``, ``uniform`` or the sampler's name.
+        started_at: UTC, ISO 8601; empty where it was not recorded.
+        duration_s: Wall time of the whole attempt, host's work included.
+    """
+
+    number: int
+    assignment: Assignment
+    outcome: Measurement | Failure
+    source: str = ""
+    started_at: str = field(default="", compare=False)
+    duration_s: float = field(default=0.0, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """Where the runtime said that it ran each operation of an assignment.
+
+    Attributes:
+        assignment: What was asked for.
+        backend_by_operation: Operation index → backend, read back from the runtime.
+        mismatches: One line per operation that ran elsewhere than asked; empty when all is well.
+    """
+
+    assignment: Assignment
+    backend_by_operation: tuple[tuple[int, str], ...]
+    mismatches: tuple[str, ...] = ()

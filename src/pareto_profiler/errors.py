@@ -1,0 +1,90 @@
+"""Every exception of the package.
+
+::
+
+    ParetoProfilerError
+    ├─ ModelError          a model file cannot be read or understood
+    ├─ InputError          an option, an input tensor file or another given file does not fit
+    ├─ SpaceError          an assignment, an id or an operation list does not belong to this space
+    ├─ StoreError          a journal is damaged, locked, of another search or of another schema
+    │  └─ StoreWriteError  a journal cannot be written (disk full, no permission)
+    ├─ TargetError         the device or its runtime is unusable: the search stops
+    └─ RunError            this assignment failed on a healthy target: a failure, the search goes on
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+__all__ = [
+    "FailureKind",
+    "InputError",
+    "ModelError",
+    "ParetoProfilerError",
+    "RunError",
+    "SpaceError",
+    "StoreError",
+    "StoreWriteError",
+    "TargetError",
+]
+
+
+class FailureKind(StrEnum):
+    """Why an assignment has no figures."""
+
+    REJECTED = "rejected"
+    """The runtime refused it, at load, prepare or run."""
+    CRASHED = "crashed"
+    """The measured process was ended by a signal."""
+    TIMED_OUT = "timed_out"
+    """The time limit of the plan passed."""
+    OUT_OF_MEMORY = "out_of_memory"
+    """Memory ran out, or the memory limit of the plan was reached."""
+    WRONG_OUTPUT = "wrong_output"
+    """It ran, and its outputs differ from the baseline's beyond the tolerance."""
+    MISPLACED = "misplaced"
+    """The runtime placed an operation elsewhere than the assignment says."""
+    NOT_RECORDED = "not_recorded"
+    """The table that stands in for a device does not hold it."""
+
+
+class ParetoProfilerError(Exception):
+    """Base of everything this package raises on purpose; its text is one line for the user."""
+
+
+class ModelError(ParetoProfilerError):
+    """A model file cannot be read or understood."""
+
+
+class InputError(ParetoProfilerError):
+    """Something given on the command line or in a file does not fit."""
+
+
+class SpaceError(ParetoProfilerError):
+    """An assignment, an id or an operation list does not belong to the decision space."""
+
+
+class StoreError(ParetoProfilerError):
+    """A journal cannot be used as it is; the text has the path and the line."""
+
+
+class StoreWriteError(StoreError):
+    """A journal cannot be written; what it held before is intact."""
+
+
+class TargetError(ParetoProfilerError):
+    """The target cannot measure anything, whatever the assignment."""
+
+
+class RunError(ParetoProfilerError):
+    """One assignment failed on a healthy target.
+
+    Args:
+        kind: What happened.
+        message: The runtime's own words, or what was found and expected.
+    """
+
+    def __init__(self, kind: FailureKind, message: str) -> None:
+        super().__init__(message)
+        self.kind = kind
+        self.message = message

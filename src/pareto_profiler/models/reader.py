@@ -1,0 +1,209 @@
+"""TFLite and circle files → Graph; the two formats share their tables and differ in a few codes."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Sequence
+from typing import Final
+
+from pareto_profiler.core.graph import Graph, Operation, Tensor
+from pareto_profiler.models import onert_loader, schema
+from pareto_profiler.models.flatbuffer import FlatBuffer, Table
+
+IDENTIFIERS: Final = {b"TFL3": "tflite", b"CIR0": "circle"}
+
+
+def read_graph(data: bytes, path: str) -> Graph:
+    """Read the main subgraph of a TFLite or circle file.
+
+    Takes time linear in the size of the file, whatever is in it.
+
+    Args:
+        data: The whole file.
+        path: Its name, for messages.
+
+    Raises:
+        ModelError: The file is empty, truncated, of another format or damaged; the text names the
+            file, the part and what was expected.
+    """
+    if len(data) < 8:
+        raise FlatBuffer(data, path).error(
+            f"{len(data)} bytes are no model: expected a .tflite or .circle FlatBuffer"
+        )
+    model_format = IDENTIFIERS.get(data[4:8])
+    if model_format is None:
+        raise FlatBuffer(data, path).error(
+            f"identifier {data[4:8]!r} is neither TFL3 (.tflite) nor CIR0 (.circle)"
+        )
+    return _Reader(FlatBuffer(data, path), model_format).graph()
+
+
+class _Reader:
+    def __init__(self, buffer: FlatBuffer, model_format: str) -> None:
+        self._buffer = buffer
+        self._format = model_format
+        self._is_circle = model_format == "circle"
+
+    def graph(self) -> Graph:
+        model = self._buffer.root()
+        subgraphs = model.tables(schema.Model.SUBGRAPHS, "subgraph")
+        if not subgraphs:
+            raise self._buffer.error("the file has no subgraph")
+        codes = [
+            self._code(t) for t in model.tables(schema.Model.OPERATOR_CODES, "operator code")
+        ]
+        constants = [
+            self._constant_bytes(t) for t in model.tables(schema.Model.BUFFERS, "buffer")
+        ]
+        main = subgraphs[0]
+        tensors = tuple(
+            self._tensor(i, table, constants)
+            for i, table in enumerate(main.tables(schema.SubGraph.TENSORS, "tensor"))
+        )
+        operations = tuple(
+            self._operation(i, table, codes, tensors)
+            for i, table in enumerate(main.tables(schema.SubGraph.OPERATORS, "operation"))
+        )
+        if not operations:
+            raise self._buffer.error("the main subgraph has no operation")
+        inputs = main.integers(schema.SubGraph.INPUTS, "the inputs")
+        outputs = main.integers(schema.SubGraph.OUTPUTS, "the outputs")
+        for t in (*inputs, *outputs):
+            self._check_tensor(t, len(tensors), "an input or output of the model", least=0)
+        graph = Graph(
+            format=self._format,
+            digest=hashlib.sha256(self._buffer.data).hexdigest(),
+            tensors=tensors,
+            operations=operations,
+            inputs=inputs,
+            outputs=outputs,
+            subgraph_count=len(subgraphs),
+        )
+        self._check_order(graph)
+        return graph
+
+    def _code(self, table: Table) -> tuple[str, bool, int]:
+        """Name, whether it is a custom code, and version of an operator code."""
+        slots = schema.OperatorCode
+        # As the loader does: the old 8-bit field rules until the new one passes what it can hold.
+        code = table.number(slots.BUILTIN_CODE, "<i")
+        if code < schema.PLACEHOLDER_FOR_GREATER_OP_CODES:
+            code = table.number(slots.DEPRECATED_BUILTIN_CODE, "<b")
+        version = table.number(slots.VERSION, "<i", 1)
+        if code == schema.CUSTOM:
+            return table.text(slots.CUSTOM_CODE, "the custom code") or "CUSTOM", True, version
+        names = schema.BUILTIN_NAMES
+        if self._is_circle:
+            names = names | schema.CIRCLE_BUILTIN_NAMES
+        return names.get(code, f"operator code {code}"), False, version
+
+    def _constant_bytes(self, table: Table) -> int:
+        """Bytes a buffer holds, inside the FlatBuffer or behind it."""
+        outside = table.number(schema.Buffer.SIZE, "<Q")
+        if outside > 1:
+            start = table.number(schema.Buffer.OFFSET, "<Q")
+            if start + outside > len(self._buffer.data):
+                raise self._buffer.error(
+                    f"{table.what} names bytes {start} to {start + outside}, "
+                    f"outside the file of {len(self._buffer.data)} bytes"
+                )
+            return outside
+        return table.byte_count(schema.Buffer.DATA, "the data")
+
+    def _tensor(self, index: int, table: Table, constants: Sequence[int]) -> Tensor:
+        slots = schema.Tensor
+        shape = table.integers(slots.SHAPE, "the shape")
+        if any(size < -1 for size in shape):
+            raise self._buffer.error(f"tensor {index} has a negative size in its shape {shape}")
+        code = table.number(slots.TYPE, "<b")
+        dtype = schema.TYPE_NAMES.get(code) if code >= 0 or self._is_circle else None
+        if dtype is None:
+            raise self._buffer.error(f"tensor {index} has the unknown type {code}")
+        buffer = table.number(slots.BUFFER, "<I")
+        if buffer >= max(1, len(constants)):
+            raise self._buffer.error(
+                f"tensor {index} names buffer {buffer}, the file has {len(constants)}"
+            )
+        elements, block_bytes = schema.BLOCKS.get(dtype, (1, 0))
+        count = math.prod(abs(size) for size in shape)
+        return Tensor(
+            index=index,
+            name=table.text(slots.NAME, "the name"),
+            shape=shape,
+            dtype=dtype,
+            size_bytes=-(-count // elements) * block_bytes,
+            constant_bytes=constants[buffer] if constants else 0,
+        )
+
+    def _operation(
+        self,
+        index: int,
+        table: Table,
+        codes: Sequence[tuple[str, bool, int]],
+        tensors: Sequence[Tensor],
+    ) -> Operation:
+        code = table.number(schema.Operator.OPCODE_INDEX, "<I")
+        if code >= len(codes):
+            raise self._buffer.error(
+                f"operation {index} names operator code {code}, the file has {len(codes)}"
+            )
+        builtin, is_custom, version = codes[code]
+        inputs = table.integers(schema.Operator.INPUTS, "the inputs")
+        outputs = table.integers(schema.Operator.OUTPUTS, "the outputs")
+        for t in inputs:
+            self._check_tensor(t, len(tensors), f"an input of operation {index}", least=-1)
+        for t in outputs:
+            self._check_tensor(t, len(tensors), f"an output of operation {index}", least=0)
+        onert = onert_loader.translate(builtin, is_custom=is_custom, is_circle=self._is_circle)
+        touched = [tensors[t] for t in (*inputs, *outputs) if t >= 0]
+        return Operation(
+            index=index,
+            builtin=builtin,
+            version=version,
+            name=onert.name if onert else "",
+            kind=onert.kind if onert else "",
+            dtype=touched[0].dtype if touched else "",
+            inputs=inputs,
+            outputs=outputs,
+            data_bytes=sum(t.size_bytes for t in touched),
+            weight_bytes=sum(tensors[t].constant_bytes for t in inputs if t >= 0),
+            problem=onert_loader.problem_of(
+                builtin,
+                onert,
+                inputs,
+                outputs,
+                tuple(t.dtype for t in touched),
+                is_circle=self._is_circle,
+            ),
+        )
+
+    def _check_tensor(self, index: int, count: int, what: str, *, least: int) -> None:
+        if not least <= index < count:
+            raise self._buffer.error(f"{what} is tensor {index}, the file has {count}")
+
+    def _check_order(self, graph: Graph) -> None:
+        """Refuse a tensor made twice and operations that wait for each other (Kahn's algorithm)."""
+        made: set[int] = set()
+        for operation in graph.operations:
+            for t in operation.outputs:
+                if t in made:
+                    raise self._buffer.error(f"tensor {t} is made by two operations")
+                made.add(t)
+        edges = graph.edges
+        waiting = [0] * len(graph.operations)
+        consumers: list[list[int]] = [[] for _ in graph.operations]
+        for edge in edges:
+            waiting[edge.consumer] += 1
+            consumers[edge.producer].append(edge.consumer)
+        ready = [i for i, count in enumerate(waiting) if count == 0]
+        done = 0
+        while ready:
+            done += 1
+            for consumer in consumers[ready.pop()]:
+                waiting[consumer] -= 1
+                if waiting[consumer] == 0:
+                    ready.append(consumer)
+        if done < len(graph.operations):
+            stuck = next(i for i, count in enumerate(waiting) if count)
+            raise self._buffer.error(f"operation {stuck} waits for its own output: a cycle")

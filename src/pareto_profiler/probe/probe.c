@@ -1,0 +1,437 @@
+/* probe: measure one assignment in one fresh process through onert's C API, and answer in JSON lines.
+ *
+ * The library is opened at run time, so that one binary serves every onert from 1.17 on. What the
+ * runtime prints on stdout (logs, custom kernels) is sent to stderr; stdout carries the answer only,
+ * one JSON object per stage reached, so that a crash still tells how far the run came.
+ *
+ * Times are nanoseconds, memory KiB, sizes bytes. Exit status: 0 measured; 1 the runtime refused
+ * (the last line names the stage); 2 the request is not usable. */
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <errno.h>
+#include <math.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <time.h>
+#include <unistd.h>
+
+#define PROTOCOL 1
+#define MAX_TENSORS 64
+#define MAX_MAPS 4096
+#define MAX_OUTPUT_BYTES ((size_t)1 << 30)
+
+typedef struct nnfw_session nnfw_session;
+typedef struct {
+  int dtype;
+  int32_t rank;
+  int32_t dims[6];
+} tensorinfo;
+
+enum { STATUS_OK = 0, STATUS_OUT_OF_MEMORY = 4, STATUS_INSUFFICIENT_OUTPUT = 5 };
+
+/* NNFW_TYPE_TENSOR_*: FLOAT32 INT32 QUANT8_ASYMM BOOL UINT8 INT64 QUANT8_ASYMM_SIGNED QUANT16_SYMM_SIGNED */
+static const size_t type_bytes[] = {4, 4, 1, 1, 1, 8, 1, 2};
+static const char *const type_names[] = {"float32", "int32", "uint8", "bool",
+                                         "uint8",   "int64", "int8",  "int16"};
+#define TYPE_COUNT ((int)(sizeof type_bytes / sizeof *type_bytes))
+
+static struct {
+  int (*create_session)(nnfw_session **);
+  int (*close_session)(nnfw_session *);
+  int (*load_model_from_file)(nnfw_session *, const char *);
+  int (*set_available_backends)(nnfw_session *, const char *);
+  int (*set_backends_per_operation)(nnfw_session *, const char *);
+  int (*prepare)(nnfw_session *);
+  int (*run)(nnfw_session *);
+  int (*input_size)(nnfw_session *, uint32_t *);
+  int (*output_size)(nnfw_session *, uint32_t *);
+  int (*input_tensorinfo)(nnfw_session *, uint32_t, tensorinfo *);
+  int (*output_tensorinfo)(nnfw_session *, uint32_t, tensorinfo *);
+  int (*set_input)(nnfw_session *, uint32_t, int, const void *, size_t);
+  int (*set_output)(nnfw_session *, uint32_t, int, void *, size_t);
+  int (*query_info_u32)(nnfw_session *, int, uint32_t *);
+} nnfw;
+
+typedef struct {
+  const char *library, *model, *backends, *write_outputs, *reference;
+  const char *maps[MAX_MAPS], *inputs[MAX_TENSORS];
+  int map_count, input_count;
+  long warmups, runs, time_limit_s, prepare_only, version_only;
+  long long memory_limit_bytes;
+} request;
+
+typedef struct {
+  int dtype;
+  size_t bytes;
+  void *data;
+} buffer;
+
+static FILE *answer;
+
+static void refuse_request(const char *format, ...) {
+  va_list arguments;
+  va_start(arguments, format);
+  fputs("probe: ", stderr);
+  vfprintf(stderr, format, arguments);
+  fputc('\n', stderr);
+  va_end(arguments);
+  exit(2);
+}
+
+static void fail(const char *stage, int status) {
+  fprintf(answer, "{\"event\": \"refused\", \"stage\": \"%s\", \"status\": %d}\n", stage, status);
+  fflush(answer);
+  /* Not exit(): the destructors of a half-built runtime may crash and hide the reason. */
+  fflush(stderr);
+  _exit(1);
+}
+
+static void check(const char *stage, int status) {
+  if (status != STATUS_OK) fail(stage, status);
+}
+
+static int64_t clock_ns(clockid_t clock) {
+  struct timespec now;
+  clock_gettime(clock, &now);
+  return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+static long peak_rss_kib(void) {
+  char line[256];
+  long kib = -1;
+  FILE *status = fopen("/proc/self/status", "re");
+  if (!status) return kib;
+  while (fgets(line, sizeof line, status))
+    if (sscanf(line, "VmHWM: %ld kB", &kib) == 1) break;
+  fclose(status);
+  return kib;
+}
+
+static long positive(const char *option, const char *text, long most) {
+  char *end;
+  errno = 0;
+  long value = strtol(text, &end, 10);
+  if (errno || *end || end == text || value < 0 || value > most)
+    refuse_request("%s: expected an integer from 0 to %ld, got '%s'", option, most, text);
+  return value;
+}
+
+static request parse(int argc, char **argv) {
+  request asked = {.warmups = 0, .runs = 1};
+  for (int i = 1; i < argc; i++) {
+    const char *option = argv[i];
+    if (!strcmp(option, "--prepare-only")) {
+      asked.prepare_only = 1;
+      continue;
+    }
+    if (!strcmp(option, "--version-only")) {
+      asked.version_only = 1;
+      continue;
+    }
+    if (++i == argc) refuse_request("%s: expected a value", option);
+    const char *value = argv[i];
+    if (!strcmp(option, "--library")) asked.library = value;
+    else if (!strcmp(option, "--model")) asked.model = value;
+    else if (!strcmp(option, "--backends")) asked.backends = value;
+    else if (!strcmp(option, "--write-outputs")) asked.write_outputs = value;
+    else if (!strcmp(option, "--reference")) asked.reference = value;
+    else if (!strcmp(option, "--warmups")) asked.warmups = positive(option, value, 1000000);
+    else if (!strcmp(option, "--runs")) asked.runs = positive(option, value, 1000000);
+    else if (!strcmp(option, "--time-limit")) asked.time_limit_s = positive(option, value, 1000000);
+    else if (!strcmp(option, "--memory-limit"))
+      asked.memory_limit_bytes = 1024LL * positive(option, value, 2000000000);
+    else if (!strcmp(option, "--map")) {
+      if (asked.map_count == MAX_MAPS) refuse_request("--map: more than %d", MAX_MAPS);
+      asked.maps[asked.map_count++] = value;
+    } else if (!strcmp(option, "--input")) {
+      if (asked.input_count == MAX_TENSORS) refuse_request("--input: more than %d", MAX_TENSORS);
+      asked.inputs[asked.input_count++] = value;
+    } else refuse_request("unknown option '%s'", option);
+  }
+  if (!asked.library || (!asked.model && !asked.version_only)) refuse_request("--library and --model are required");
+  return asked;
+}
+
+static void *symbol(void *library, const char *name, const char *mangled) {
+  void *found = dlsym(library, name);
+  if (!found && mangled) found = dlsym(library, mangled);
+  return found;
+}
+
+static void open_runtime(const char *path) {
+  void *library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+  if (!library) {
+    fprintf(stderr, "%s\n", dlerror());
+    fail("open_library", STATUS_OK);
+  }
+#define BIND(name, mangled)                                            \
+  do {                                                                 \
+    *(void **)&nnfw.name = symbol(library, "nnfw_" #name, mangled);    \
+    if (!nnfw.name) {                                                  \
+      fprintf(stderr, "%s: no symbol nnfw_%s\n", path, #name);         \
+      fail("open_library", STATUS_OK);                                 \
+    }                                                                  \
+  } while (0)
+  BIND(create_session, NULL);
+  BIND(close_session, NULL);
+  BIND(load_model_from_file, NULL);
+  BIND(set_available_backends, NULL);
+  /* Experimental functions were C++-mangled before 1.24. */
+  BIND(set_backends_per_operation, "_Z31nnfw_set_backends_per_operationP12nnfw_sessionPKc");
+  BIND(prepare, NULL);
+  BIND(run, NULL);
+  BIND(input_size, NULL);
+  BIND(output_size, NULL);
+  BIND(input_tensorinfo, NULL);
+  BIND(output_tensorinfo, NULL);
+  BIND(set_input, NULL);
+  BIND(set_output, NULL);
+  BIND(query_info_u32, NULL);
+#undef BIND
+}
+
+static size_t tensor_bytes(const char *stage, const tensorinfo *info) {
+  if (info->dtype < 0 || info->dtype >= TYPE_COUNT || info->rank < 0 || info->rank > 6) {
+    fprintf(stderr, "probe: tensor of type %d and rank %d is unknown\n", info->dtype, (int)info->rank);
+    fail(stage, STATUS_OK);
+  }
+  size_t bytes = type_bytes[info->dtype];
+  for (int d = 0; d < info->rank; d++) {
+    if (info->dims[d] <= 0) return 0; /* known only after a run */
+    if (__builtin_mul_overflow(bytes, (size_t)info->dims[d], &bytes)) return 0;
+  }
+  return bytes;
+}
+
+static void *read_file(const char *path, size_t *bytes) {
+  FILE *file = fopen(path, "rbe");
+  if (!file) refuse_request("%s: %s", path, strerror(errno));
+  fseek(file, 0, SEEK_END);
+  long size = ftell(file);
+  rewind(file);
+  void *data = malloc(size > 0 ? (size_t)size : 1);
+  if (!data) fail("inputs", STATUS_OUT_OF_MEMORY);
+  if (size < 0 || fread(data, 1, (size_t)size, file) != (size_t)size) refuse_request("%s: cannot be read", path);
+  fclose(file);
+  *bytes = (size_t)size;
+  return data;
+}
+
+static int set_inputs(nnfw_session *session, const request *asked) {
+  uint32_t count;
+  check("inputs", nnfw.input_size(session, &count));
+  if ((int)count != asked->input_count)
+    refuse_request("the model has %u inputs, %d were given", count, asked->input_count);
+  for (uint32_t i = 0; i < count; i++) {
+    tensorinfo info;
+    size_t bytes;
+    check("inputs", nnfw.input_tensorinfo(session, i, &info));
+    size_t expected = tensor_bytes("inputs", &info);
+    void *data = read_file(asked->inputs[i], &bytes);
+    if (expected && bytes != expected)
+      refuse_request("%s: %zu bytes, input %u takes %zu", asked->inputs[i], bytes, i, expected);
+    check("inputs", nnfw.set_input(session, i, info.dtype, data, bytes));
+  }
+  return (int)count;
+}
+
+static void set_output(nnfw_session *session, uint32_t i, buffer *output, size_t bytes) {
+  free(output->data);
+  output->bytes = bytes;
+  output->data = calloc(1, bytes ? bytes : 1);
+  if (!output->data) fail("outputs", STATUS_OUT_OF_MEMORY);
+  check("outputs", nnfw.set_output(session, i, output->dtype, output->data, bytes));
+}
+
+static int set_outputs(nnfw_session *session, buffer *outputs) {
+  uint32_t count;
+  check("outputs", nnfw.output_size(session, &count));
+  if (count > MAX_TENSORS) refuse_request("the model has %u outputs, at most %d are handled", count, MAX_TENSORS);
+  for (uint32_t i = 0; i < count; i++) {
+    tensorinfo info;
+    check("outputs", nnfw.output_tensorinfo(session, i, &info));
+    size_t bytes = tensor_bytes("outputs", &info);
+    outputs[i] = (buffer){.dtype = info.dtype};
+    set_output(session, i, &outputs[i], bytes ? bytes : 4096);
+  }
+  return (int)count;
+}
+
+/* The shape of a dynamic output is known only by running: grow its buffer until it fits. */
+static void first_run(nnfw_session *session, buffer *outputs, int output_count) {
+  int status;
+  while ((status = nnfw.run(session)) == STATUS_INSUFFICIENT_OUTPUT)
+    for (int i = 0; i < output_count; i++) {
+      if (outputs[i].bytes >= MAX_OUTPUT_BYTES) fail("first_run", status);
+      set_output(session, (uint32_t)i, &outputs[i], outputs[i].bytes * 2);
+    }
+  check("first_run", status);
+}
+
+static void time_runs(nnfw_session *session, const char *stage, long count, int64_t *wall, int64_t *cpu) {
+  for (long i = 0; i < count; i++) {
+    int64_t cpu_start = clock_ns(CLOCK_PROCESS_CPUTIME_ID), start = clock_ns(CLOCK_MONOTONIC);
+    int status = nnfw.run(session);
+    wall[i] = clock_ns(CLOCK_MONOTONIC) - start;
+    cpu[i] = clock_ns(CLOCK_PROCESS_CPUTIME_ID) - cpu_start;
+    check(stage, status);
+  }
+}
+
+static void print_list(const char *key, const int64_t *values, long count) {
+  fprintf(answer, ", \"%s\": [", key);
+  for (long i = 0; i < count; i++) fprintf(answer, i ? ", %lld" : "%lld", (long long)values[i]);
+  fputs("]", answer);
+}
+
+static double element(const buffer *tensor, size_t i) {
+  switch (tensor->dtype) {
+    case 0: return ((const float *)tensor->data)[i];
+    case 1: return ((const int32_t *)tensor->data)[i];
+    case 5: return (double)((const int64_t *)tensor->data)[i];
+    case 6: return ((const int8_t *)tensor->data)[i];
+    case 7: return ((const int16_t *)tensor->data)[i];
+    default: return ((const uint8_t *)tensor->data)[i];
+  }
+}
+
+static void output_path(char *path, size_t size, const char *prefix, int i) {
+  if (snprintf(path, size, "%s.%d", prefix, i) >= (int)size) refuse_request("%s: path too long", prefix);
+}
+
+static void print_output(const request *asked, int i, const buffer *output) {
+  char path[4096];
+  size_t count = output->bytes / type_bytes[output->dtype];
+  uint64_t digest = 14695981039346656037u; /* FNV-1a */
+  for (size_t b = 0; b < output->bytes; b++)
+    digest = (digest ^ ((const unsigned char *)output->data)[b]) * 1099511628211u;
+  double squares = 0, largest = 0;
+  size_t nonfinite = 0;
+  for (size_t e = 0; e < count; e++) {
+    double value = element(output, e);
+    if (!isfinite(value)) nonfinite++;
+    else {
+      squares += value * value;
+      if (fabs(value) > largest) largest = fabs(value);
+    }
+  }
+  fprintf(answer, "%s{\"dtype\": \"%s\", \"bytes\": %zu, \"digest\": \"%016llx\", \"l2_norm\": %.17g, \"max_abs\": %.17g, \"nonfinite\": %zu",
+          i ? ", " : "", type_names[output->dtype], output->bytes, (unsigned long long)digest, sqrt(squares), largest, nonfinite);
+  if (asked->reference) {
+    buffer wanted = {.dtype = output->dtype};
+    output_path(path, sizeof path, asked->reference, i);
+    wanted.data = read_file(path, &wanted.bytes);
+    double worst = 0, low = INFINITY, high = -INFINITY;
+    size_t disagreeing = 0; /* a NaN or an infinity on one side only */
+    for (size_t e = 0; wanted.bytes == output->bytes && e < count; e++) {
+      double a = element(output, e), b = element(&wanted, e);
+      if (isfinite(b)) {
+        if (b < low) low = b;
+        if (b > high) high = b;
+      }
+      if (isfinite(a) && isfinite(b)) worst = fabs(a - b) > worst ? fabs(a - b) : worst;
+      else if (!(isnan(a) && isnan(b)) && a != b) disagreeing++;
+    }
+    fprintf(answer, ", \"reference_bytes\": %zu, \"max_abs_error\": %.17g, \"reference_range\": %.17g, \"nonfinite_mismatches\": %zu",
+            wanted.bytes, worst, high >= low ? high - low : 0.0, disagreeing);
+    free(wanted.data);
+  }
+  fputs("}", answer);
+  if (asked->write_outputs) {
+    output_path(path, sizeof path, asked->write_outputs, i);
+    FILE *file = fopen(path, "wbe");
+    if (!file || fwrite(output->data, 1, output->bytes, file) != output->bytes || fclose(file))
+      refuse_request("%s: cannot be written: %s", path, strerror(errno));
+  }
+}
+
+static void fit_outputs(nnfw_session *session, buffer *outputs, int count) {
+  for (int i = 0; i < count; i++) {
+    tensorinfo info;
+    check("outputs", nnfw.output_tensorinfo(session, (uint32_t)i, &info));
+    size_t bytes = tensor_bytes("outputs", &info);
+    if (bytes && bytes < outputs[i].bytes) outputs[i].bytes = bytes;
+  }
+}
+
+static void begin(const request *asked) {
+  /* When the host is killed, its measurement must not go on and disturb the next one. */
+  prctl(PR_SET_PDEATHSIG, SIGKILL);
+  if (asked->time_limit_s) alarm((unsigned)asked->time_limit_s);
+  if (asked->memory_limit_bytes) {
+    struct rlimit limit = {(rlim_t)asked->memory_limit_bytes, (rlim_t)asked->memory_limit_bytes};
+    setrlimit(RLIMIT_DATA, &limit);
+  }
+  int out = dup(STDOUT_FILENO);
+  answer = out < 0 ? NULL : fdopen(out, "w");
+  if (!answer || dup2(STDERR_FILENO, STDOUT_FILENO) < 0) refuse_request("stdout: %s", strerror(errno));
+}
+
+static nnfw_session *load(const request *asked) {
+  nnfw_session *session = NULL;
+  uint32_t version = 0;
+  open_runtime(asked->library);
+  nnfw.query_info_u32(NULL, 0, &version);
+  long before_load_kib = peak_rss_kib();
+  fprintf(answer, "{\"event\": \"opened\", \"protocol\": %d, \"runtime_version\": \"%u.%u.%u\", \"hwm_before_load_kib\": %ld}\n",
+          PROTOCOL, version >> 24, version >> 8 & 0xffff, version & 0xff, before_load_kib);
+  fflush(answer);
+  if (asked->version_only) _exit(0);
+  int64_t start = clock_ns(CLOCK_MONOTONIC);
+  check("create_session", nnfw.create_session(&session));
+  check("load", nnfw.load_model_from_file(session, asked->model));
+  int64_t end = clock_ns(CLOCK_MONOTONIC);
+  if (asked->backends) check("set_backends", nnfw.set_available_backends(session, asked->backends));
+  for (int i = 0; i < asked->map_count; i++)
+    check("set_backends_per_operation", nnfw.set_backends_per_operation(session, asked->maps[i]));
+  fprintf(answer, "{\"event\": \"loaded\", \"load_ns\": %lld}\n", (long long)(end - start));
+  fflush(answer);
+  return session;
+}
+
+int main(int argc, char **argv) {
+  static buffer outputs[MAX_TENSORS];
+  request asked = parse(argc, argv);
+  begin(&asked);
+  nnfw_session *session = load(&asked);
+
+  int64_t start = clock_ns(CLOCK_MONOTONIC);
+  check("prepare", nnfw.prepare(session));
+  fprintf(answer, "{\"event\": \"prepared\", \"prepare_ns\": %lld, \"hwm_after_prepare_kib\": %ld}\n",
+          (long long)(clock_ns(CLOCK_MONOTONIC) - start), peak_rss_kib());
+  fflush(answer);
+  if (asked.prepare_only) _exit(0);
+
+  size_t samples = (size_t)(asked.warmups + asked.runs) + 1;
+  int64_t *wall = calloc(samples, sizeof *wall), *cpu = calloc(samples, sizeof *cpu);
+  if (!wall || !cpu) fail("inputs", STATUS_OUT_OF_MEMORY);
+  set_inputs(session, &asked);
+  int output_count = set_outputs(session, outputs);
+
+  start = clock_ns(CLOCK_MONOTONIC);
+  first_run(session, outputs, output_count);
+  fprintf(answer, "{\"event\": \"first_run\", \"first_run_ns\": %lld}\n", (long long)(clock_ns(CLOCK_MONOTONIC) - start));
+  fflush(answer);
+
+  time_runs(session, "warmup", asked.warmups, wall, cpu);
+  time_runs(session, "run", asked.runs, wall + asked.warmups, cpu + asked.warmups);
+  long after_runs_kib = peak_rss_kib();
+  fprintf(answer, "{\"event\": \"measured\", \"hwm_after_runs_kib\": %ld", after_runs_kib);
+  print_list("warmup_wall_ns", wall, asked.warmups);
+  print_list("warmup_cpu_ns", cpu, asked.warmups);
+  print_list("run_wall_ns", wall + asked.warmups, asked.runs);
+  print_list("run_cpu_ns", cpu + asked.warmups, asked.runs);
+  fputs(", \"outputs\": [", answer);
+  fit_outputs(session, outputs, output_count);
+  for (int i = 0; i < output_count; i++) print_output(&asked, i, &outputs[i]);
+  fputs("]}\n", answer);
+  fflush(answer);
+  nnfw.close_session(session);
+  return 0;
+}

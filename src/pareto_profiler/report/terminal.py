@@ -1,0 +1,171 @@
+"""A summary as text: the front as a table, where it lies as a scatter, what failed and why."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final
+
+from pareto_profiler.core.measurement import Objective
+from pareto_profiler.report.summary import Row, Summary
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+    from rich.table import Table
+
+_ID_DIGITS: Final = 20
+_MESSAGE_WIDTH: Final = 300
+_MESSAGES: Final = 3
+_SCATTER_SIZE: Final = (76, 18)
+
+
+def renderables(summary: Summary) -> list[RenderableType]:
+    """The parts of the report, in order, for a Rich console."""
+    from rich.text import Text
+
+    plain = [_title(summary), "", _legend(summary)]
+    parts: list[RenderableType] = [Text("\n".join(plain)), _front_table(summary)]
+    parts.append(Text("\n".join(_reference_lines(summary))))
+    if len(summary.measured) > 1:
+        parts.append(Text.from_ansi(scatter(summary)))
+    parts.append(Text("Configurations of the front", style="bold"))
+    for row in summary.front:
+        parts.append(Text(f"  id {row.id}:\n    {row.configuration.rstrip()}", overflow="fold"))
+    failures = _failure_lines(summary)
+    if failures:
+        parts += [Text("Failures", style="bold"), Text("\n".join(failures))]
+    return parts
+
+
+def scatter(summary: Summary) -> str:
+    """All measured points, the front and the baseline, over the first two objectives."""
+    import plotext
+
+    x, y = summary.objectives[:2]
+    front = {row.id for row in summary.front}
+    others = [row for row in summary.measured if row.id not in front]
+    plotext.clear_figure()
+    plotext.theme("clear")
+    plotext.plotsize(*_SCATTER_SIZE)
+    groups: list[tuple[Sequence[Row], str, str]] = [
+        (others, "·", "measured"),
+        (summary.front, "●", "front"),
+        ([summary.baseline] if summary.baseline else [], "B", "baseline"),
+    ]
+    for rows, marker, label in groups:
+        if rows:
+            plotext.scatter(
+                [row.values[x.name] for row in rows],
+                [row.values[y.name] for row in rows],
+                marker=marker,
+                label=label,
+            )
+    plotext.xlabel(f"{x.name} ({x.shown_unit})")
+    plotext.ylabel(f"{y.name} ({y.shown_unit})")
+    text = plotext.build()
+    plotext.clear_figure()
+    return str(text)
+
+
+def _title(summary: Summary) -> str:
+    header = summary.header
+    space = header.space
+    where = f"{header.runtime} on {header.target}" if header.runtime else "a result dump"
+    plan = header.plan
+    how = f", {plan.repeats} runs after {plan.warmups} warm-ups" if plan else ""
+    return (
+        f"{header.model_name}: {len(space.variables)} variables by {space.granularity}, "
+        f"backends {', '.join(space.backends)}, {_size(space.size)} assignments; {where}{how}\n"
+        f"{len(summary.measured)} measured, {len(summary.failures)} failed"
+        + (f", {len(summary.misplaced)} misplaced" if summary.misplaced else "")
+    )
+
+
+def _size(size: int) -> str:
+    return str(size) if size < 10**9 else f"about 10^{len(str(size)) - 1}"
+
+
+def _legend(summary: Summary) -> str:
+    return "\n".join(f"{o.name} ({o.shown_unit}): {o.meaning}" for o in summary.objectives)
+
+
+def _front_table(summary: Summary) -> Table:
+    from rich import box
+    from rich.table import Table
+
+    table = Table(title="Front", title_justify="left", box=box.SIMPLE_HEAD, title_style="bold")
+    table.add_column("id", justify="right", no_wrap=True)
+    for o in summary.objectives:
+        table.add_column(f"{o.name}\n{o.shown_unit}", justify="right", no_wrap=True)
+    table.add_column("against\nbaseline", justify="right", no_wrap=True)
+    table.add_column("against best\nuniform", justify="right", no_wrap=True)
+    table.add_column("is", no_wrap=True)
+    for row in summary.front:
+        table.add_row(
+            _short_id(row.id),
+            *(_figure(row.values[o.name], o) for o in summary.objectives),
+            _ratios(row.against_baseline, summary.objectives),
+            _ratios(row.against_best_uniform, summary.objectives),
+            _role(row, summary),
+        )
+    return table
+
+
+def _role(row: Row, summary: Summary) -> str:
+    roles = []
+    if summary.baseline and row.id == summary.baseline.id:
+        roles.append("baseline")
+    if summary.best_uniform and row.id == summary.best_uniform.id:
+        roles.append("best uniform")
+    if row.placement is not None:
+        roles.append("placement verified")
+    return ", ".join(roles)
+
+
+def _reference_lines(summary: Summary) -> list[str]:
+    lines = []
+    for what, row in (("baseline", summary.baseline), ("best uniform", summary.best_uniform)):
+        if row is None:
+            lines.append(f"{what}: not measured")
+            continue
+        figures = " · ".join(
+            f"{_figure(row.values[o.name], o)} {o.shown_unit}" for o in summary.objectives
+        )
+        lines.append(f"{what}: id {_short_id(row.id)} · {figures} · {_backends(row)}")
+    corner = " × ".join(
+        f"{_figure(o.shown(r), o)} {o.shown_unit}"
+        for o, r in zip(summary.objectives, summary.reference, strict=True)
+    )
+    lines.append(f"hypervolume: {summary.hypervolume:.4f} of the box up to {corner}")
+    return [*lines, ""]
+
+
+def _backends(row: Row) -> str:
+    return " + ".join(dict.fromkeys(row.trial.assignment))
+
+
+def _ratios(ratios: object, objectives: Sequence[Objective]) -> str:
+    if not isinstance(ratios, dict) or not ratios:
+        return "–"
+    return " ".join(f"×{ratios[o.name]:.2f}" if o.name in ratios else "–" for o in objectives)
+
+
+def _figure(value: float, objective: Objective) -> str:
+    return f"{value:.3f}" if objective.unit == "s" else f"{value:.0f}"
+
+
+def _short_id(number: int) -> str:
+    text = str(number)
+    return text if len(text) <= _ID_DIGITS else f"{text[:8]}…{text[-8:]}"
+
+
+def _failure_lines(summary: Summary) -> list[str]:
+    lines = []
+    for kind, messages in summary.failures_by_kind().items():
+        lines.append(f"  {kind} ({sum(n for _, n in messages)}):")
+        for message, count in messages[:_MESSAGES]:
+            shown = message if len(message) <= _MESSAGE_WIDTH else message[:_MESSAGE_WIDTH] + " …"
+            lines.append(f"    {count} × {shown}")
+        if len(messages) > _MESSAGES:
+            lines.append(f"    and {len(messages) - _MESSAGES} other messages")
+    lines += [f"  misplaced: {m}" for p in summary.misplaced for m in p.mismatches[:1]]
+    return lines

@@ -1,0 +1,1 @@
+"""Who measures assignments."""

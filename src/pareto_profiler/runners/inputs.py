@@ -1,0 +1,139 @@
+"""Input tensors: recorded ones from a file, or seeded random ones of the right type and range."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pareto_profiler.core.graph import Graph, Tensor
+from pareto_profiler.errors import InputError
+
+Array = NDArray[np.generic]
+
+_NUMPY_TYPES: Final = set("float32 float16 int32 uint8 int64 bool int16 int8".split())
+_LOOKUPS: Final = {"Gather": (0, 1), "EmbeddingLookup": (1, 0)}  # table input, index input
+
+
+def load_inputs(graph: Graph, path: Path) -> list[Array]:
+    """Read recorded inputs.
+
+    Args:
+        graph: The model they are for.
+        path: ``.npy`` for a model of one input; ``.npz`` or ``.h5`` for any: arrays in the order of
+            their names where those are numbers (``0``, ``arr_0``, ``value/0``), else by the names
+            of the input tensors.
+
+    Returns:
+        One array per model input, in order.
+
+    Raises:
+        InputError: The file cannot be read, or an array is missing or of another type or shape.
+    """
+    try:
+        arrays = _read(path)
+    except InputError:
+        raise
+    except Exception as error:  # noqa: BLE001 - three foreign parsers, each with its own errors
+        raise InputError(f"{path}: cannot be read as inputs: {error}") from error
+    wanted = [graph.tensors[t] for t in graph.inputs]
+    if len(arrays) != len(wanted):
+        raise InputError(f"{path}: {len(arrays)} arrays, the model has {len(wanted)} inputs")
+    return [
+        _fitting(array, tensor, f"{path}: array {name}")
+        for (name, array), tensor in zip(_in_order(arrays, wanted, path), wanted, strict=True)
+    ]
+
+
+def random_inputs(graph: Graph, seed: int) -> list[Array]:
+    """Draw inputs: floats from [0, 1), bytes over their whole range, booleans, and indices that
+    stay inside the table they look up in (else 0 … 99).
+
+    Raises:
+        InputError: An input has a type that has no random values, such as a string.
+    """
+    generator = np.random.default_rng(seed)
+    limits = _index_limits(graph)
+    arrays: list[Array] = []
+    for t in graph.inputs:
+        tensor = graph.tensors[t]
+        shape = tuple(abs(size) for size in tensor.shape)
+        if tensor.dtype not in _NUMPY_TYPES:
+            raise InputError(f"input {tensor.name!r} is of type {tensor.dtype}: give --input FILE")
+        dtype = np.dtype(tensor.dtype)
+        if dtype.kind == "f":
+            arrays.append(generator.random(shape).astype(dtype))
+        elif dtype.kind == "b":
+            arrays.append(generator.integers(0, 2, shape).astype(dtype))
+        elif dtype.itemsize == 1:
+            info = np.iinfo(dtype)
+            arrays.append(generator.integers(info.min, int(info.max) + 1, shape).astype(dtype))
+        else:
+            arrays.append(generator.integers(0, limits.get(t, 100), shape).astype(dtype))
+    return arrays
+
+
+def digest_of(arrays: Sequence[Array]) -> str:
+    """SHA-256 over types, shapes and bytes, in hex."""
+    digest = hashlib.sha256()
+    for array in arrays:
+        digest.update(f"{array.dtype} {array.shape};".encode())
+        digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()
+
+
+def _index_limits(graph: Graph) -> dict[int, int]:
+    limits: dict[int, int] = {}
+    for operation in graph.operations:
+        table, index = _LOOKUPS.get(operation.name, (0, len(operation.inputs)))
+        if index < len(operation.inputs) and operation.inputs[table] >= 0:
+            shape = graph.tensors[operation.inputs[table]].shape
+            t = operation.inputs[index]
+            limits[t] = max(1, min([limits.get(t, 100), *shape[:1]]))
+    return limits
+
+
+def _read(path: Path) -> dict[str, Array]:
+    match path.suffix:
+        case ".npy":
+            return {"0": np.load(path, allow_pickle=False)}
+        case ".npz":
+            with np.load(path, allow_pickle=False) as archive:
+                return {name: archive[name] for name in archive.files}
+        case ".h5" | ".hdf5":
+            # Heavy, and only for users of nnpackages with recorded inputs.
+            import h5py
+
+            with h5py.File(path, "r") as file:
+                group = file["value"] if "value" in file else file
+                return {name: np.asarray(group[name]) for name in group}
+        case _:
+            raise InputError(f"{path}: expected a .npy, .npz or .h5 file")
+
+
+def _in_order(
+    arrays: dict[str, Array], wanted: Sequence[Tensor], path: Path
+) -> list[tuple[str, Array]]:
+    if all(tensor.name in arrays for tensor in wanted):
+        return [(tensor.name, arrays[tensor.name]) for tensor in wanted]
+    numbers = {name: re.fullmatch(r"(?:arr_)?(\d+)", name) for name in arrays}
+    if not all(numbers.values()):
+        raise InputError(
+            f"{path}: arrays {', '.join(arrays)}; expected 0, 1, … or the inputs' names "
+            f"{', '.join(tensor.name for tensor in wanted)}"
+        )
+    return sorted(arrays.items(), key=lambda item: int(numbers[item[0]].group(1)))  # type: ignore[union-attr]  # checked above
+
+
+def _fitting(array: Array, tensor: Tensor, what: str) -> Array:
+    shape = tuple(abs(size) for size in tensor.shape)
+    if str(array.dtype) != tensor.dtype:
+        raise InputError(f"{what} is {array.dtype}, input {tensor.name!r} is {tensor.dtype}")
+    if array.size != int(np.prod(shape, dtype=np.int64)):
+        raise InputError(f"{what} has shape {array.shape}, input {tensor.name!r} has {shape}")
+    return array

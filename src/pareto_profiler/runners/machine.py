@@ -1,0 +1,67 @@
+"""What a target is: processor, cores, kernel, governor; asked through its shell."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import asdict, dataclass
+from typing import Any, Final
+
+from pareto_profiler.errors import TargetError
+from pareto_profiler.shells.base import Shell
+
+# One round trip, POSIX sh alone, no text from outside in it.
+_QUESTIONS: Final = """
+echo "architecture=$(uname -m)"
+echo "kernel=$(uname -sr)"
+echo "cores=$(getconf _NPROCESSORS_ONLN 2>/dev/null || grep -c ^processor /proc/cpuinfo)"
+echo "cpu=$(sed -n 's/^\\(model name\\|Hardware\\|Model\\)[[:space:]]*: //p' /proc/cpuinfo | head -n 1)"
+echo "governor=$(cat /sys/devices/system/cpu/cpu0/cpufreq/scaling_governor 2>/dev/null)"
+echo "memory_kib=$(sed -n 's/^MemTotal: *\\([0-9]*\\) kB/\\1/p' /proc/meminfo)"
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """A machine that measures.
+
+    Attributes:
+        architecture: As ``uname -m`` says.
+        kernel: Name and release.
+        cores: On line now.
+        cpu: Name of the processor; empty where it tells none.
+        governor: Frequency governor of core 0; empty where there is none to see.
+        memory_kib: Total memory, in KiB.
+    """
+
+    architecture: str
+    kernel: str
+    cores: int
+    cpu: str
+    governor: str
+    memory_kib: int
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain data."""
+        return asdict(self)
+
+
+def describe(shell: Shell) -> Machine:
+    """Ask a target what it is.
+
+    Raises:
+        TargetError: It cannot be reached, or does not answer as a Linux would.
+    """
+    done = shell.run(["sh", "-c", _QUESTIONS], environment={}, time_limit_s=30.0)
+    text = done.stdout.decode("utf-8", "replace")
+    found = dict(re.findall(r"^(\w+)=(.*)$", text, re.MULTILINE))
+    try:
+        return Machine(
+            architecture=found["architecture"],
+            kernel=found["kernel"],
+            cores=max(1, int(found["cores"])),
+            cpu=found["cpu"].strip(),
+            governor=found["governor"].strip(),
+            memory_kib=int(found["memory_kib"] or 0),
+        )
+    except (KeyError, ValueError) as error:
+        raise TargetError(f"the target does not answer as a Linux would: {text!r}") from error

@@ -1,0 +1,338 @@
+"""The file formats of ONE's pareto_profiler: ``oplist.json`` and the result dumps, read and written."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from pareto_profiler.core.configuration import Configuration
+from pareto_profiler.core.graph import Graph, Operation
+from pareto_profiler.core.measurement import Measurement, objectives_of
+from pareto_profiler.core.recording import Header, Recording
+from pareto_profiler.core.space import Assignment, DecisionSpace, Granularity, Variable
+from pareto_profiler.core.support import FIXED_NAMES, Support
+from pareto_profiler.core.trial import Trial
+from pareto_profiler.errors import InputError, SpaceError
+
+MODES: Final = (Granularity.NAME, Granularity.INDEX)
+_OBJECTIVES: Final = ("exec_time", "max_rss")
+# The digits' meaning is fixed in the original: 0 cpu, 1 acl_cl, 2 acl_neon.
+_BACKENDS: Final = ("cpu", "acl_cl", "acl_neon")
+
+
+@dataclass(frozen=True, slots=True)
+class Oplist:
+    """The content of an ``oplist.json``: which digit decides what.
+
+    Attributes:
+        names: onert operation names; in name mode their order is the order of the digits.
+        classes: Index mode: for each operation of the model its class, which is the position of
+            its digit; -1 where the runtime places it itself. Empty in name mode.
+        operation_names: Index mode: onert's name of each operation. Empty in name mode.
+    """
+
+    names: tuple[str, ...]
+    classes: tuple[int, ...] = ()
+    operation_names: tuple[str, ...] = ()
+
+    @property
+    def mode(self) -> Granularity:
+        """``name`` or ``index``."""
+        return Granularity.INDEX if self.classes else Granularity.NAME
+
+    @classmethod
+    def of(cls, graph: Graph, mode: Granularity) -> Oplist:
+        """The list of a model, by first appearance in the file.
+
+        Raises:
+            SpaceError: The mode is neither ``name`` nor ``index``, or nothing can be decided.
+        """
+        if mode not in MODES:
+            raise SpaceError(f"oplist.json knows the modes name and index, not {mode}")
+        decided = [o for o in graph.operations if _is_decided(o)]
+        if not decided:
+            raise SpaceError("nothing to decide: every operation is placed by the runtime itself")
+        names = tuple(dict.fromkeys(o.name for o in decided))
+        if mode is Granularity.NAME:
+            return cls(names)
+        keys: dict[tuple[str, int], int] = {}
+        for o in decided:
+            keys.setdefault((o.name, o.data_bytes), len(keys))
+        return cls(
+            names,
+            tuple(keys[o.name, o.data_bytes] if _is_decided(o) else -1 for o in graph.operations),
+            tuple(o.name for o in graph.operations),
+        )
+
+    @classmethod
+    def read(cls, path: Path) -> Oplist:
+        """Read a file that this package or the original wrote.
+
+        Raises:
+            InputError: It cannot be read or is no operation list.
+        """
+        data = _load(path)
+        try:
+            names = tuple(_texts(data["oplist"]))
+            if "opmap" not in data:
+                return cls(names)
+            classes = tuple(int(c) for c in data["opmap"])
+            operation_names = tuple(_texts(data["opname_by_indx"]))
+        except (KeyError, TypeError, ValueError) as error:
+            raise InputError(f"{path}: no operation list: {_fault(error)}") from error
+        if set(range(max(classes, default=-1) + 1)) - set(classes) or min(classes) < -1:
+            raise InputError(f"{path}: opmap does not number its classes 0, 1, 2, …")
+        if len(operation_names) != len(classes):
+            raise InputError(
+                f"{path}: opmap has {len(classes)} entries, opname_by_indx {len(operation_names)}"
+            )
+        return cls(names, classes, operation_names)
+
+    def to_json(self) -> dict[str, Any]:
+        """As the file has it."""
+        data: dict[str, Any] = {"oplist": list(self.names)}
+        if self.classes:
+            data |= {"opmap": list(self.classes), "opname_by_indx": list(self.operation_names)}
+        return data
+
+    def space(
+        self,
+        graph: Graph,
+        backends: Sequence[str],
+        *,
+        support: Support | None = None,
+        settings: Mapping[str, Sequence[str]] | None = None,
+    ) -> DecisionSpace:
+        """The decision space of a model in this list's order.
+
+        Raises:
+            InputError: The list is of another model.
+            SpaceError: As :meth:`DecisionSpace.of`.
+        """
+        groups: dict[str, list[Operation]] = {}
+        if self.mode is Granularity.NAME:
+            groups = {name: [] for name in self.names}
+            for operation in filter(_is_decided, graph.operations):
+                if operation.name not in groups:
+                    raise InputError(
+                        f"the operation list has no {operation.name}, which the model has"
+                    )
+                groups[operation.name].append(operation)
+            absent = [name for name, operations in groups.items() if not operations]
+            if absent:
+                raise InputError(f"the operation list has {absent[0]}, which the model has not")
+        else:
+            names = tuple(o.name for o in graph.operations)
+            if self.operation_names != names:
+                raise InputError(
+                    f"the operation list is of another model: it has "
+                    f"{len(self.operation_names)} operations, the model {len(names)}"
+                    + ("" if len(self.operation_names) != len(names) else " of other names")
+                )
+            by_class: dict[int, list[Operation]] = {}
+            for operation, number in zip(graph.operations, self.classes, strict=True):
+                if number >= 0 and _is_decided(operation):
+                    by_class.setdefault(number, []).append(operation)
+            groups = {
+                f"{by_class[c][0].name}/{by_class[c][0].data_bytes}#{c}": by_class[c]
+                for c in sorted(by_class)
+            }
+            if sorted(by_class) != list(range(len(by_class))):
+                raise InputError("the operation list has a class that decides nothing")
+        return DecisionSpace.by_groups(
+            backends, self.mode, groups, support=support, settings=settings
+        )
+
+
+def _is_decided(operation: Operation) -> bool:
+    return bool(operation.name) and operation.name not in FIXED_NAMES
+
+
+def oplist_of(space: DecisionSpace) -> list[str]:
+    """The variables' names, for a dump."""
+    return [v.name for v in space.variables if not v.is_setting]
+
+
+def brute_force_dump(space: DecisionSpace, trials: Iterable[Trial]) -> str:
+    """All measured assignments, as ``brute_force_profiler`` dumps them: ms and KiB, by id."""
+    rows = sorted(_points(space, trials))
+    solutions = [{"memory": kib, "id": number, "time": ms} for number, ms, kib in rows]
+    return (
+        f'{{"oplist": {json.dumps(oplist_of(space))},\n"solutions": [\n{_lines(solutions)}]}}\n'
+    )
+
+
+def sampler_dump(space: DecisionSpace, front: Sequence[Trial]) -> str:
+    """A front, as ``random_sampler`` dumps it: ms and KiB, with the configuration of each id."""
+    points = _points(space, front)
+    configs = [
+        f"{json.dumps(str(space.id_of(assignment)))}: "
+        f"{json.dumps(Configuration.of(space, assignment, load_every_backend=True).text)}"
+        for assignment in sorted({t.assignment for t in front}, key=space.id_of)
+    ]
+    solutions = [{"exec_time": ms, "max_rss": kib, "id": number} for number, ms, kib in points]
+    if space.granularity is Granularity.INDEX:
+        classes = {o: c for c, v in enumerate(space.variables) for o in v.operations}
+        oplist: Sequence[object] = [classes.get(i, -1) for i in range(max(classes) + 1)]
+    else:
+        oplist = oplist_of(space)
+    return (
+        f'{{"configs": {{\n{_joined(configs)}}},\n"oplist": {json.dumps(oplist)},\n'
+        f'"solutions": [\n{_lines(solutions)}], "mode": "{space.granularity}"}}\n'
+    )
+
+
+def _points(space: DecisionSpace, trials: Iterable[Trial]) -> list[tuple[int, float, int]]:
+    exec_time, max_rss = objectives_of(_OBJECTIVES)
+    return [
+        (
+            space.id_of(t.assignment),
+            round(exec_time.shown(t.outcome.value(exec_time)), 3),
+            round(max_rss.shown(t.outcome.value(max_rss))),
+        )
+        for t in trials
+        if isinstance(t.outcome, Measurement)
+    ]
+
+
+def _lines(solutions: Sequence[Mapping[str, object]]) -> str:
+    return _joined([json.dumps(solution) for solution in solutions])
+
+
+def _joined(lines: Sequence[str]) -> str:
+    return ",\n".join(lines)
+
+
+def is_dump(path: Path) -> bool:
+    """Whether a file looks like a result dump and not like a journal."""
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        start = file.read(200).lstrip()
+    return start.startswith(b"{") and not start.startswith(b'{"record"')
+
+
+def read_dump(path: Path, backends: Sequence[str] = ()) -> Recording:
+    """Read a result dump of either kind as a recording.
+
+    Args:
+        path: The file.
+        backends: In digit order. A dump with configurations names them itself; one without does
+            not, then the original's fixed order is taken: cpu, acl_cl and, where an id needs a
+            third, acl_neon.
+
+    Raises:
+        InputError: It cannot be read, is no dump, or an id does not fit its operation list.
+    """
+    data = _load(path)
+    try:
+        oplist = data["oplist"]
+        solutions = [_solution(solution) for solution in data["solutions"]]
+        configs = {int(number): str(text) for number, text in data.get("configs", {}).items()}
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise InputError(f"{path}: no result dump: {_fault(error)}") from error
+    if not isinstance(oplist, list) or not oplist:
+        raise InputError(f'{path}: expected a list under "oplist"')
+    is_index = all(isinstance(entry, int) for entry in oplist)
+    variables = max(oplist) + 1 if is_index else len(oplist)
+    if not backends:
+        backends = _backends_of(configs.values())
+    if not backends:
+        largest = max((number for number, _, _ in solutions), default=0)
+        backends = _BACKENDS[: 2 if largest < 2**variables else 3]
+    try:
+        space = _dumped_space(oplist, tuple(backends), is_index=is_index)
+        trials = tuple(
+            Trial(
+                number=i,
+                assignment=space.assignment_of(number),
+                outcome=Measurement({"exec_time": (ms / 1e3,), "max_rss": (kib * 1024.0,)}),
+            )
+            for i, (number, ms, kib) in enumerate(solutions)
+        )
+    except (SpaceError, ValueError) as error:
+        raise InputError(f"{path}: {error}") from error
+    return Recording(
+        Header(model_name=path.stem, model_digest="", space=space, objectives=_OBJECTIVES), trials
+    )
+
+
+def _dumped_space(
+    oplist: Sequence[Any], backends: tuple[str, ...], *, is_index: bool
+) -> DecisionSpace:
+    if not is_index:
+        return DecisionSpace.by_names(backends, _texts(oplist))
+    members: dict[int, list[int]] = {}
+    for operation, number in enumerate(oplist):
+        if number >= 0:
+            members.setdefault(number, []).append(operation)
+    return DecisionSpace(
+        backends,
+        tuple(
+            Variable(f"#{c}", backends, backends, tuple(members.get(c, ())))
+            for c in range(max(oplist) + 1)
+        ),
+        Granularity.INDEX,
+    )
+
+
+def _solution(solution: Mapping[str, Any]) -> tuple[int, float, float]:
+    if "time" in solution:
+        return int(solution["id"]), float(solution["time"]), float(solution["memory"])
+    return int(solution["id"]), float(solution["exec_time"]), float(solution["max_rss"])
+
+
+def _backends_of(configs: Iterable[str]) -> tuple[str, ...]:
+    """Digit order from a configuration: the last of ``BACKENDS`` is digit 0, the others follow."""
+    for text in configs:
+        found = re.search(r'BACKENDS="([^"]+)"', text)
+        if found:
+            *others, first = found.group(1).split(";")
+            return (first, *others)
+    return ()
+
+
+def assignment_of_configuration(space: DecisionSpace, text: str) -> Assignment:
+    """The assignment that a configuration string of name mode realises.
+
+    Raises:
+        InputError: It leaves a variable open.
+
+    Examples:
+        >>> space = DecisionSpace.by_names(("cpu", "acl_cl"), ["Pool2D", "Conv2D"])
+        >>> assignment_of_configuration(
+        ...     space, 'BACKENDS="acl_cl;cpu" OP_BACKEND_Conv2D=cpu OP_BACKEND_Pool2D=acl_cl '
+        ... )
+        ('acl_cl', 'cpu')
+    """
+    chosen = dict(re.findall(r"OP_BACKEND_(\w+)=(\S+)", text))
+    try:
+        return tuple(chosen[v.name] for v in space.variables)
+    except KeyError as error:
+        raise InputError(f"{text!r}: no backend for {error.args[0]}") from error
+
+
+def _load(path: Path) -> dict[str, Any]:
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}") from error
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path}: not JSON: {error}") from error
+    if not isinstance(data, dict):
+        raise InputError(f"{path}: expected a JSON object")
+    return data
+
+
+def _texts(values: Any) -> list[str]:
+    if not isinstance(values, list) or not all(isinstance(v, str) for v in values):
+        raise TypeError(f"expected a list of names, got {str(values)[:60]}")
+    return values
+
+
+def _fault(error: Exception) -> str:
+    return f"no {error}" if isinstance(error, KeyError) else str(error)

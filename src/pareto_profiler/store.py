@@ -1,0 +1,302 @@
+"""Store: the append-only journal of one search, JSON lines, one finished trial a line.
+
+Format history (``schema`` in the header line):
+
+1. First. ``header``, then ``trial`` and ``placement`` records; assignments as digits; seconds and
+   bytes.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from pareto_profiler.core.measurement import Measurement
+from pareto_profiler.core.plan import Plan
+from pareto_profiler.core.recording import Header, Recording
+from pareto_profiler.core.space import DecisionSpace
+from pareto_profiler.core.trial import Failure, Placement, Trial
+from pareto_profiler.errors import FailureKind, SpaceError, StoreError, StoreWriteError
+
+SCHEMA: Final = 1
+JOURNAL: Final = "journal.jsonl"
+
+
+class Store:
+    """Appends to a journal and remembers what it holds.
+
+    One process at a time: the file stays locked until :meth:`close`. Each append is written,
+    flushed and synchronised to the disk before it returns; nothing is ever rewritten.
+
+    Args:
+        path: The journal; created with its header where it does not exist. A last line that was
+            cut short is removed.
+        header: Of the search that is to be continued or begun.
+
+    Raises:
+        StoreError: Another process has it open, it is damaged, or it is of another search.
+        StoreWriteError: It cannot be created or written.
+    """
+
+    def __init__(self, path: Path, header: Header) -> None:
+        self.path = path
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = path.open("a+b", buffering=0)
+        except OSError as error:
+            raise StoreWriteError(f"{path}: cannot be opened: {error.strerror}") from error
+        try:
+            self._open(header)
+        except BaseException:
+            self._file.close()
+            raise
+
+    def _open(self, header: Header) -> None:
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise StoreError(
+                f"{self.path}: another process is searching here; wait for it, or name another "
+                f"folder with --output"
+            ) from error
+        self._file.seek(0)
+        data = self._file.read()
+        whole = data[: data.rfind(b"\n") + 1]
+        if len(whole) < len(data):
+            self._file.truncate(len(whole))
+        if whole:
+            recording = _parse(whole, self.path)
+            differences = recording.header.differences(header)
+            if differences:
+                raise StoreError(
+                    f"{self.path}: belongs to another search ({'; '.join(differences)}); "
+                    f"name another folder with --output"
+                )
+        else:
+            self._write(_header_record(header))
+            self._sync_folder()
+            recording = Recording(header, ())
+        self.header = recording.header
+        self._trials = list(recording.trials)
+        self._placements = list(recording.placements)
+
+    @property
+    def trials(self) -> tuple[Trial, ...]:
+        """All trials, in the order they were made."""
+        return tuple(self._trials)
+
+    @property
+    def placements(self) -> tuple[Placement, ...]:
+        """All placements read back."""
+        return tuple(self._placements)
+
+    @property
+    def recording(self) -> Recording:
+        """All of it, as one value."""
+        return Recording(self.header, self.trials, self.placements)
+
+    def append(self, entry: Trial | Placement) -> None:
+        """Add a finished trial, or a placement that was read back.
+
+        Raises:
+            StoreWriteError: The disk is full or the file cannot be written; what was there before
+                is intact.
+        """
+        if isinstance(entry, Trial):
+            self._write(_trial_record(entry, self.header.space))
+            self._trials.append(entry)
+        else:
+            self._write(_placement_record(entry, self.header.space))
+            self._placements.append(entry)
+
+    def close(self) -> None:
+        """Give the journal free."""
+        self._file.close()
+
+    def _write(self, record: Mapping[str, Any]) -> None:
+        line = json.dumps(record, separators=(",", ":")).encode() + b"\n"
+        size = os.fstat(self._file.fileno()).st_size
+        try:
+            written = 0
+            while written < len(line):
+                written += os.write(self._file.fileno(), line[written:])
+            os.fsync(self._file.fileno())
+        except OSError as error:
+            os.ftruncate(self._file.fileno(), size)
+            raise StoreWriteError(
+                f"{self.path}: cannot be written: {error.strerror}; "
+                f"the {len(getattr(self, '_trials', ()))} trials before are intact"
+            ) from error
+
+    def _sync_folder(self) -> None:
+        folder = os.open(self.path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+
+def read(path: Path) -> Recording:
+    """Read a journal without locking or changing it, also while a search appends to it.
+
+    Args:
+        path: The journal, or the folder of a run.
+
+    Raises:
+        StoreError: There is none, it is damaged (with the line), or of another schema.
+    """
+    path = path / JOURNAL if path.is_dir() else path
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise StoreError(f"{path}: cannot be read: {error.strerror}") from error
+    whole = data[: data.rfind(b"\n") + 1]
+    if not whole:
+        raise StoreError(f"{path}: no journal: expected a header line")
+    return _parse(whole, path)
+
+
+def _parse(data: bytes, path: Path) -> Recording:
+    lines = data.split(b"\n")[:-1]
+    header = _header_of(_object(lines[0], path, 1), path)
+    trials: list[Trial] = []
+    placements: list[Placement] = []
+    for number, line in enumerate(lines[1:], start=2):
+        record = _object(line, path, number)
+        try:
+            match record.get("record"):
+                case "trial":
+                    trial = _trial_of(record, header.space)
+                    if trial.number != len(trials):
+                        raise ValueError(f"trial {trial.number}, expected {len(trials)}")
+                    trials.append(trial)
+                case "placement":
+                    placements.append(_placement_of(record, header.space))
+                case other:
+                    raise ValueError(f"record {other!r}")
+        except (KeyError, TypeError, ValueError, AttributeError, SpaceError) as error:
+            raise StoreError(
+                f"{path}:{number}: damaged record: {type(error).__name__}: {error}"
+            ) from error
+    return Recording(header, tuple(trials), tuple(placements))
+
+
+def _object(line: bytes, path: Path, number: int) -> dict[str, Any]:
+    try:
+        record = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise StoreError(f"{path}:{number}: damaged line: {error}") from error
+    if not isinstance(record, dict):
+        raise StoreError(f"{path}:{number}: expected an object")
+    return record
+
+
+def _header_record(header: Header) -> dict[str, Any]:
+    return {
+        "record": "header",
+        "schema": SCHEMA,
+        "tool_version": header.tool_version,
+        "created_at": header.created_at,
+        "model": {"name": header.model_name, "digest": header.model_digest},
+        "objectives": list(header.objectives),
+        "plan": header.plan.to_json() if header.plan else None,
+        "target": header.target,
+        "runtime": header.runtime,
+        "machine": dict(header.machine),
+        "sampler": header.sampler,
+        "seed": header.seed,
+        "space_fingerprint": header.space.fingerprint,
+        "space": header.space.to_json(),
+    }
+
+
+def _header_of(record: Mapping[str, Any], path: Path) -> Header:
+    if record.get("record") != "header":
+        raise StoreError(f"{path}:1: expected the header of a journal")
+    if record.get("schema") != SCHEMA:
+        raise StoreError(
+            f"{path}:1: schema {record.get('schema')}, this version reads schema {SCHEMA}"
+        )
+    try:
+        space = DecisionSpace.from_json(record["space"])
+        if space.fingerprint != record["space_fingerprint"]:
+            raise ValueError("the space does not have the recorded fingerprint")
+        return Header(
+            model_name=str(record["model"]["name"]),
+            model_digest=str(record["model"]["digest"]),
+            space=space,
+            objectives=tuple(map(str, record["objectives"])),
+            plan=Plan(**record["plan"]) if record["plan"] else None,
+            target=str(record["target"]),
+            runtime=str(record["runtime"]),
+            machine=dict(record["machine"]),
+            sampler=str(record["sampler"]),
+            seed=int(record["seed"]),
+            tool_version=str(record["tool_version"]),
+            created_at=str(record["created_at"]),
+        )
+    except (KeyError, TypeError, ValueError, SpaceError) as error:
+        raise StoreError(
+            f"{path}:1: damaged header: {type(error).__name__}: {error}"
+        ) from error
+
+
+def _trial_record(trial: Trial, space: DecisionSpace) -> dict[str, Any]:
+    record: dict[str, Any] = {
+        "record": "trial",
+        "number": trial.number,
+        "assignment": list(space.encode(trial.assignment)),
+        "source": trial.source,
+        "started_at": trial.started_at,
+        "duration_s": round(trial.duration_s, 6),
+    }
+    if isinstance(trial.outcome, Failure):
+        return record | {"failure": [str(trial.outcome.kind), trial.outcome.message]}
+    return record | {
+        "samples": {name: list(values) for name, values in trial.outcome.samples.items()},
+        "warmups": {name: list(values) for name, values in trial.outcome.warmups.items()},
+        "output_error": trial.outcome.output_error,
+    }
+
+
+def _trial_of(record: Mapping[str, Any], space: DecisionSpace) -> Trial:
+    outcome: Measurement | Failure
+    if "failure" in record:
+        kind, message = record["failure"]
+        outcome = Failure(FailureKind(kind), str(message))
+    else:
+        error = record["output_error"]
+        outcome = Measurement(
+            samples={name: tuple(map(float, v)) for name, v in record["samples"].items()},
+            warmups={name: tuple(map(float, v)) for name, v in record["warmups"].items()},
+            output_error=None if error is None else float(error),
+        )
+    return Trial(
+        number=int(record["number"]),
+        assignment=space.decode(record["assignment"]),
+        outcome=outcome,
+        source=str(record["source"]),
+        started_at=str(record["started_at"]),
+        duration_s=float(record["duration_s"]),
+    )
+
+
+def _placement_record(placement: Placement, space: DecisionSpace) -> dict[str, Any]:
+    return {
+        "record": "placement",
+        "assignment": list(space.encode(placement.assignment)),
+        "backend_by_operation": [list(pair) for pair in placement.backend_by_operation],
+        "mismatches": list(placement.mismatches),
+    }
+
+
+def _placement_of(record: Mapping[str, Any], space: DecisionSpace) -> Placement:
+    return Placement(
+        assignment=space.decode(record["assignment"]),
+        backend_by_operation=tuple((int(i), str(b)) for i, b in record["backend_by_operation"]),
+        mismatches=tuple(map(str, record["mismatches"])),
+    )
