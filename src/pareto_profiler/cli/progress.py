@@ -88,6 +88,8 @@ class Progress:
         )
 
     def _left(self) -> str:
+        if self.made >= self._total:
+            return "done"
         made = self.made - self._made_before
         if not made:
             return "time left unknown"

@@ -43,27 +43,29 @@ def scatter(summary: Summary) -> str:
     x, y = summary.objectives[:2]
     front = {row.id for row in summary.front}
     others = [row for row in summary.measured if row.id not in front]
-    plotext.clear_figure()
-    plotext.theme("clear")
-    plotext.plotsize(*_SCATTER_SIZE)
+    plot = plotext.figure
+    plot.clear()
+    plot.plot_size(*_SCATTER_SIZE)
     groups: list[tuple[Sequence[Row], str, str]] = [
         (others, "·", "measured"),
         (summary.front, "●", "front"),
         ([summary.baseline] if summary.baseline else [], "B", "baseline"),
     ]
+    legend = []
     for rows, marker, label in groups:
         if rows:
-            plotext.scatter(
+            points = plot.signal(
                 [row.values[x.name] for row in rows],
                 [row.values[y.name] for row in rows],
                 marker=marker,
-                label=label,
             )
-    plotext.xlabel(f"{x.name} ({x.shown_unit})")
-    plotext.ylabel(f"{y.name} ({y.shown_unit})")
-    text = plotext.build()
-    plotext.clear_figure()
-    return str(text)
+            plot.draw(points)
+            legend.append(f"{marker} {label}")
+    plot.label(f"{x.name} ({x.shown_unit})", axis="x")
+    plot.label(f"{y.name} ({y.shown_unit})", axis="y")
+    text = plot.build().string(colorless=True)
+    plot.clear()
+    return f"{text}\n     {'   '.join(legend)}\n"
 
 
 def _title(summary: Summary) -> str:
