@@ -260,6 +260,7 @@ def _trial_record(trial: Trial, space: DecisionSpace) -> dict[str, Any]:
         "samples": {name: list(values) for name, values in trial.outcome.samples.items()},
         "warmups": {name: list(values) for name, values in trial.outcome.warmups.items()},
         "output_error": trial.outcome.output_error,
+        "notes": list(trial.outcome.notes),
     }
 
 
@@ -274,6 +275,7 @@ def _trial_of(record: Mapping[str, Any], space: DecisionSpace) -> Trial:
             samples={name: tuple(map(float, v)) for name, v in record["samples"].items()},
             warmups={name: tuple(map(float, v)) for name, v in record["warmups"].items()},
             output_error=None if error is None else float(error),
+            notes=tuple(map(str, record["notes"])),
         )
     return Trial(
         number=int(record["number"]),

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from pareto_profiler.report.summary import Summary
+if TYPE_CHECKING:
+    from pareto_profiler.report.summary import Summary
+
 
 
 def print_json(data: Any) -> None:

@@ -98,6 +98,7 @@ class Measurement:
         warmups: The same for the warm-up runs.
         output_error: Largest difference of an output from the baseline's, as a fraction of the
             range of the baseline's output; None where it was not compared.
+        notes: What a reader of the figures should know, in words.
 
     Raises:
         ValueError: A metric is unknown, has no sample, or a sample is negative or not finite.
@@ -111,6 +112,7 @@ class Measurement:
     samples: Mapping[str, tuple[float, ...]]
     warmups: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     output_error: float | None = None
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for kind in ("samples", "warmups"):

@@ -311,18 +311,20 @@ static void print_output(const request *asked, int i, const buffer *output) {
   uint64_t digest = 14695981039346656037u; /* FNV-1a */
   for (size_t b = 0; b < output->bytes; b++)
     digest = (digest ^ ((const unsigned char *)output->data)[b]) * 1099511628211u;
-  double squares = 0, largest = 0;
+  double squares = 0, least = INFINITY, most = -INFINITY;
   size_t nonfinite = 0;
   for (size_t e = 0; e < count; e++) {
     double value = element(output, e);
     if (!isfinite(value)) nonfinite++;
     else {
       squares += value * value;
-      if (fabs(value) > largest) largest = fabs(value);
+      if (value < least) least = value;
+      if (value > most) most = value;
     }
   }
-  fprintf(answer, "%s{\"dtype\": \"%s\", \"bytes\": %zu, \"digest\": \"%016llx\", \"l2_norm\": %.17g, \"max_abs\": %.17g, \"nonfinite\": %zu",
-          i ? ", " : "", type_names[output->dtype], output->bytes, (unsigned long long)digest, sqrt(squares), largest, nonfinite);
+  if (least > most) least = most = 0; /* nothing finite in it */
+  fprintf(answer, "%s{\"dtype\": \"%s\", \"bytes\": %zu, \"digest\": \"%016llx\", \"l2_norm\": %.17g, \"min\": %.17g, \"max\": %.17g, \"nonfinite\": %zu",
+          i ? ", " : "", type_names[output->dtype], output->bytes, (unsigned long long)digest, sqrt(squares), least, most, nonfinite);
   if (asked->reference) {
     buffer wanted = {.dtype = output->dtype};
     output_path(path, sizeof path, asked->reference, i);

@@ -11,6 +11,7 @@ from pareto_profiler.core.front import Front, reference_point
 from pareto_profiler.core.measurement import Measurement, Objective, objectives_of
 from pareto_profiler.core.recording import Header, Recording
 from pareto_profiler.core.trial import Failure, Placement, Trial
+from pareto_profiler.errors import InputError
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +65,7 @@ class Summary:
             included; None where none was measured.
         failures: Trials without figures, in order.
         misplaced: Assignments that ran elsewhere than asked; they are not on the front.
+        notes: What the baseline's measurement noted.
         hypervolume: Fraction of the box from 0 to ``reference`` that the front dominates.
         reference: In seconds and bytes.
     """
@@ -76,6 +78,7 @@ class Summary:
     best_uniform: Row | None
     failures: tuple[Trial, ...]
     misplaced: tuple[Placement, ...]
+    notes: tuple[str, ...]
     hypervolume: float
     reference: tuple[float, ...]
 
@@ -122,6 +125,7 @@ class Summary:
             best_uniform=rows[best.number] if best else None,
             failures=tuple(t for t in recording.trials if isinstance(t.outcome, Failure)),
             misplaced=misplaced,
+            notes=_measurement(baseline).notes if baseline else (),
             hypervolume=front.hypervolume(reference),
             reference=reference,
         )
@@ -161,6 +165,7 @@ class Summary:
                 for kind, messages in self.failures_by_kind().items()
             },
             "misplaced": [list(p.mismatches) for p in self.misplaced],
+            "notes": list(self.notes),
             "hypervolume": self.hypervolume,
             "reference": {
                 o.name: o.shown(r) for o, r in zip(self.objectives, self.reference, strict=True)
@@ -172,20 +177,21 @@ class Summary:
 
 
 def _check_metrics(trial: Trial, objectives: tuple[Objective, ...]) -> None:
-    from pareto_profiler.errors import InputError
-
-    assert isinstance(trial.outcome, Measurement)
     for objective in objectives:
-        if not trial.outcome.has(objective):
+        if not _measurement(trial).has(objective):
             raise InputError(
                 f"objective {objective.name}: trial {trial.number} recorded only "
-                f"{', '.join(trial.outcome.samples)}"
+                f"{', '.join(_measurement(trial).samples)}"
             )
 
 
-def _value(trial: Trial, objective: Objective) -> float:
+def _measurement(trial: Trial) -> Measurement:
     assert isinstance(trial.outcome, Measurement)
-    return trial.outcome.value(objective)
+    return trial.outcome
+
+
+def _value(trial: Trial, objective: Objective) -> float:
+    return _measurement(trial).value(objective)
 
 
 def _row(

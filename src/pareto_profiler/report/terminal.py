@@ -138,7 +138,7 @@ def _reference_lines(summary: Summary) -> list[str]:
         for o, r in zip(summary.objectives, summary.reference, strict=True)
     )
     lines.append(f"hypervolume: {summary.hypervolume:.4f} of the box up to {corner}")
-    return [*lines, ""]
+    return [*lines, *(f"note: {text}" for text in summary.notes), ""]
 
 
 def _backends(row: Row) -> str:

@@ -178,6 +178,7 @@ class OnertRunner:
                 "cpu_time": _seconds(measured["warmup_cpu_ns"]),
             },
             output_error=None if is_baseline else self._compare(measured["outputs"]),
+            notes=_constant_outputs(measured["outputs"]) if is_baseline else (),
         )
 
     def placement(self, assignment: Assignment) -> Placement | None:
@@ -269,25 +270,36 @@ class OnertRunner:
         largest = 0.0
         for i, output in enumerate(outputs):
             span, error = float(output["reference_range"]), float(output["max_abs_error"])
-            fraction = error / (span or float(output["max_abs"]) or 1.0)
+            size = max(abs(float(output["min"])), abs(float(output["max"])))
+            allowed = (
+                self._plan.tolerance * span
+                + _ROUNDING * size
+                + (1.0 if output["dtype"] in _QUANTISED else 0.0)
+            )
             if output["reference_bytes"] != output["bytes"]:
                 what = f"has {output['bytes']} bytes, the baseline's has {output['reference_bytes']}"
             elif output["nonfinite_mismatches"]:
                 what = f"has {output['nonfinite_mismatches']} NaN or infinite values of its own"
-            elif error > (
-                self._plan.tolerance * span
-                + _ROUNDING * float(output["max_abs"])
-                + (1.0 if output["dtype"] in _QUANTISED else 0.0)
-            ):
+            elif error > allowed:
                 what = (
-                    f"differs by {fraction:.3g} of its range from the baseline's "
-                    f"(tolerance {self._plan.tolerance:g})"
+                    f"differs from the baseline's by up to {error:.3g}, {allowed:.3g} is allowed "
+                    f"(range of the baseline's {span:.3g}, tolerance {self._plan.tolerance:g})"
                 )
             else:
-                largest = max(largest, fraction)
+                # Of a constant output there is no range, only its size.
+                largest = max(largest, error / (span or size or 1.0))
                 continue
             raise RunError(FailureKind.WRONG_OUTPUT, f"output {i} {what}")
         return largest
+
+
+def _constant_outputs(outputs: Sequence[Event]) -> tuple[str, ...]:
+    return tuple(
+        f"output {i} of the baseline is the same everywhere: comparing outputs finds gross errors "
+        f"only; measure with a telling --input"
+        for i, output in enumerate(outputs)
+        if output["bytes"] and output["min"] == output["max"]
+    )
 
 
 def _seconds(nanoseconds: Sequence[int]) -> tuple[float, ...]:
