@@ -254,7 +254,7 @@ def read_dump(path: Path, backends: Sequence[str] = ()) -> Recording:
             )
             for i, (number, ms, kib) in enumerate(solutions)
         )
-    except (SpaceError, ValueError) as error:
+    except (SpaceError, TypeError, ValueError) as error:
         raise InputError(f"{path}: {error}") from error
     return Recording(
         Header(model_name=path.stem, model_digest="", space=space, objectives=_OBJECTIVES), trials

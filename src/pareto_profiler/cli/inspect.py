@@ -131,12 +131,13 @@ def _space(
 
 def _print(found: dict[str, Any], model: Model, *, operations: bool) -> None:
     from rich import box
-    from rich.console import Console
     from rich.table import Table
 
-    console = Console(soft_wrap=True, highlight=False)
+    from pareto_profiler.cli.output import console
+
+    out = console()
     graph = model.graph
-    console.print(
+    out.print(
         f"{model.path}: {graph.format}, {len(graph.operations)} operations, "
         f"{found['edges']} edges, {found['weight_bytes']:,} bytes of weights, "
         f"{graph.subgraph_count} subgraph{'s' * (graph.subgraph_count > 1)}",
@@ -145,28 +146,31 @@ def _print(found: dict[str, Any], model: Model, *, operations: bool) -> None:
     for way in ("inputs", "outputs"):
         for tensor in found[way]:
             shape = "×".join(map(str, tensor["shape"])) or "scalar"
-            console.print(f"  {way[:-1]} {tensor['name']}: {shape} {tensor['dtype']}", markup=False)
+            out.print(f"  {way[:-1]} {tensor['name']}: {shape} {tensor['dtype']}", markup=False)
 
     names = found["operation_names"]
     backends = list(names[0]["supported"])
     table = Table(box=box.SIMPLE_HEAD)
     for column in ("operation", "count", "kinds", *backends):
-        table.add_column(column, justify="left" if column in {"operation", "kinds"} else "right")
+        is_text = column in {"operation", "kinds"}
+        table.add_column(
+            column, justify="left" if is_text else "right", no_wrap=column != "kinds"
+        )
     for row in names:
         kinds = ", ".join(f"{n} {kind}" for kind, n in row["kinds"].items())
         cells = [_cell(row, backend) for backend in backends]
         table.add_row(row["name"], str(row["count"]), kinds, *cells)
-    console.print(table)
-    console.print("  ✓ all of them · a number: only so many · – none · = placed by the runtime\n")
+    out.print(table)
+    out.print("  ✓ all of them · a number: only so many · – none · = placed by the runtime\n")
 
     for granularity, space in found["spaces"].items():
         text = space.get("problem") or (
             f"{space['variables']} variables, {_size(space['size'])} feasible assignments "
             f"of {_size(space['ids'])} ids"
         )
-        console.print(f"  {granularity:9} {text}", markup=False)
+        out.print(f"  {granularity:9} {text}", markup=False)
     for operation in found["unloadable"]:
-        console.print(
+        out.print(
             f"  onert cannot load @{operation['index']} {operation['builtin']}: "
             f"{operation['problem']}",
             markup=False,
@@ -176,7 +180,7 @@ def _print(found: dict[str, Any], model: Model, *, operations: bool) -> None:
             shapes = ", ".join(
                 "×".join(map(str, graph.tensors[t].shape)) or "scalar" for t in o.outputs
             )
-            console.print(
+            out.print(
                 f"  @{o.index:<4} {o.builtin} v{o.version} → {o.name or '(none)'} {o.kind} "
                 f"{o.dtype} → {shapes}; {o.data_bytes:,} B data, {o.weight_bytes:,} B weights",
                 markup=False,

@@ -7,6 +7,8 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from pareto_profiler.report.summary import Summary
 
 
@@ -21,14 +23,22 @@ def print_summary(summary: Summary, *, as_json: bool) -> None:
     if as_json:
         print_json(summary.to_json())
         return
-    from rich.console import Console
-
     from pareto_profiler.report.terminal import renderables
 
-    # Not a terminal: no width to keep to, so that lines stay whole for grep and paste.
-    console = Console(soft_wrap=True, width=None if sys.stdout.isatty() else 10_000)
+    out = console()
     for part in renderables(summary):
-        console.print(part, markup=False, highlight=False)
+        out.print(part, markup=False)
+
+
+def console() -> Console:
+    """Standard output for Rich.
+
+    Where it is no terminal there is no width to keep to: lines stay whole for grep and paste.
+    """
+    from rich.console import Console
+
+    width = None if sys.stdout.isatty() else 10_000
+    return Console(soft_wrap=True, width=width, highlight=False)
 
 
 def note(text: str) -> None:

@@ -13,6 +13,9 @@ from pareto_profiler.models.flatbuffer import FlatBuffer, Table
 
 IDENTIFIERS: Final = {b"TFL3": "tflite", b"CIR0": "circle"}
 
+# TFLite stops at 8; multiplying thousands of sizes would take hours.
+_RANK_LIMIT: Final = 64
+
 
 def read_graph(data: bytes, path: str) -> Graph:
     """Read the main subgraph of a TFLite or circle file.
@@ -114,6 +117,8 @@ class _Reader:
     def _tensor(self, index: int, table: Table, constants: Sequence[int]) -> Tensor:
         slots = schema.Tensor
         shape = table.integers(slots.SHAPE, "the shape")
+        if len(shape) > _RANK_LIMIT:
+            raise self._buffer.error(f"tensor {index} has {len(shape)} dimensions")
         if any(size < -1 for size in shape):
             raise self._buffer.error(f"tensor {index} has a negative size in its shape {shape}")
         code = table.number(slots.TYPE, "<b")

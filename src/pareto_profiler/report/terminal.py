@@ -152,7 +152,7 @@ def _ratios(ratios: object, objectives: Sequence[Objective]) -> str:
 
 
 def _figure(value: float, objective: Objective) -> str:
-    return f"{value:.3f}" if objective.unit == "s" else f"{value:.0f}"
+    return f"{value:.4g}" if objective.unit == "s" and value < 1000 else f"{value:.0f}"
 
 
 def _short_id(number: int) -> str:

@@ -1,0 +1,185 @@
+"""Builds small TFLite and circle files for tests, with the public FlatBuffers builder."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import flatbuffers
+import numpy as np
+from numpy.typing import NDArray
+
+FLOAT32, INT32, INT64, STRING, INT8 = 0, 2, 4, 5, 9
+ADD, CONV_2D, DEPTHWISE, FULLY_CONNECTED, MUL, RELU, RESHAPE, SOFTMAX, TANH = (
+    *(0, 3, 4, 9, 18, 19, 22, 25),
+    28,
+)
+CUSTOM, GATHER, HARD_SWISH, IF, WHILE, DYNAMIC_UPDATE_SLICE = 32, 36, 117, 118, 119, 151
+
+
+@dataclass
+class TensorSpec:
+    """One tensor; ``data`` makes it a constant."""
+
+    shape: Sequence[int]
+    dtype: int = FLOAT32
+    data: NDArray[np.generic] | None = None
+    name: str = "t"
+
+
+@dataclass
+class OperationSpec:
+    """One operation; ``options`` are (union type, slot, value code, value) of its options table."""
+
+    code: int
+    inputs: Sequence[int]
+    outputs: Sequence[int]
+    custom_code: str = ""
+    version: int = 1
+    option_type: int = 0
+    options: Sequence[tuple[int, str, int]] = ()
+
+
+@dataclass
+class ModelSpec:
+    """A model of one or more subgraphs; all but the first get a copy of ``extra_operations``."""
+
+    tensors: Sequence[TensorSpec]
+    operations: Sequence[OperationSpec]
+    inputs: Sequence[int]
+    outputs: Sequence[int]
+    subgraphs: int = 1
+    identifier: bytes = b"TFL3"
+    extra: dict[str, int] = field(default_factory=dict)
+
+
+def _vector(builder: flatbuffers.Builder, values: Sequence[int], *, is_offset: bool) -> int:
+    builder.StartVector(4, len(values), 4)
+    for value in reversed(values):
+        if is_offset:
+            builder.PrependUOffsetTRelative(value)
+        else:
+            builder.PrependInt32(value)
+    return int(builder.EndVector())
+
+
+def build(spec: ModelSpec) -> bytes:
+    """The file's bytes."""
+    b = flatbuffers.Builder(1024)
+    codes: dict[tuple[int, str, int], int] = {}
+    for o in spec.operations:
+        codes.setdefault((o.code, o.custom_code, o.version), len(codes))
+
+    buffers = [_empty_buffer(b)]
+    buffer_of = []
+    for tensor in spec.tensors:
+        if tensor.data is None:
+            buffer_of.append(0)
+            continue
+        data = b.CreateByteVector(np.ascontiguousarray(tensor.data).tobytes())
+        b.StartObject(3)
+        b.PrependUOffsetTRelativeSlot(0, data, 0)
+        buffer_of.append(len(buffers))
+        buffers.append(b.EndObject())
+
+    tensors = []
+    for tensor, buffer in zip(spec.tensors, buffer_of, strict=True):
+        name = b.CreateString(tensor.name)
+        shape = _vector(b, tensor.shape, is_offset=False)
+        b.StartObject(10)
+        b.PrependUOffsetTRelativeSlot(0, shape, 0)
+        b.PrependInt8Slot(1, tensor.dtype, 0)
+        b.PrependUint32Slot(2, buffer, 0)
+        b.PrependUOffsetTRelativeSlot(3, name, 0)
+        tensors.append(b.EndObject())
+
+    operations = []
+    for o in spec.operations:
+        inputs, outputs = (_vector(b, v, is_offset=False) for v in (o.inputs, o.outputs))
+        options = _options(b, o) if o.option_type else 0
+        b.StartObject(14)
+        b.PrependUint32Slot(0, codes[o.code, o.custom_code, o.version], 0)
+        b.PrependUOffsetTRelativeSlot(1, inputs, 0)
+        b.PrependUOffsetTRelativeSlot(2, outputs, 0)
+        b.PrependUint8Slot(3, o.option_type, 0)
+        if options:
+            b.PrependUOffsetTRelativeSlot(4, options, 0)
+        operations.append(b.EndObject())
+
+    tensor_vector = _vector(b, tensors, is_offset=True)
+    operation_vector = _vector(b, operations, is_offset=True)
+    inputs = _vector(b, spec.inputs, is_offset=False)
+    outputs = _vector(b, spec.outputs, is_offset=False)
+    subgraphs = []
+    for _ in range(spec.subgraphs):
+        b.StartObject(6)
+        b.PrependUOffsetTRelativeSlot(0, tensor_vector, 0)
+        b.PrependUOffsetTRelativeSlot(1, inputs, 0)
+        b.PrependUOffsetTRelativeSlot(2, outputs, 0)
+        b.PrependUOffsetTRelativeSlot(3, operation_vector, 0)
+        subgraphs.append(b.EndObject())
+
+    code_tables = []
+    for code, custom, version in codes:
+        text = b.CreateString(custom) if custom else 0
+        b.StartObject(4)
+        b.PrependInt8Slot(0, min(code, 127), 0)
+        if text:
+            b.PrependUOffsetTRelativeSlot(1, text, 0)
+        b.PrependInt32Slot(2, version, 1)
+        b.PrependInt32Slot(3, code, 0)
+        code_tables.append(b.EndObject())
+
+    code_vector, subgraph_vector, buffer_vector = (
+        _vector(b, v, is_offset=True) for v in (code_tables, subgraphs, buffers)
+    )
+    b.StartObject(8)
+    b.PrependUint32Slot(0, 3, 0)
+    b.PrependUOffsetTRelativeSlot(1, code_vector, 0)
+    b.PrependUOffsetTRelativeSlot(2, subgraph_vector, 0)
+    b.PrependUOffsetTRelativeSlot(4, buffer_vector, 0)
+    b.Finish(b.EndObject(), file_identifier=spec.identifier)
+    return bytes(b.Output())
+
+
+def _empty_buffer(builder: flatbuffers.Builder) -> int:
+    builder.StartObject(3)
+    return int(builder.EndObject())
+
+
+def _options(builder: flatbuffers.Builder, operation: OperationSpec) -> int:
+    builder.StartObject(1 + max((slot for slot, _, _ in operation.options), default=0))
+    for slot, code, value in operation.options:
+        getattr(builder, f"Prepend{code}Slot")(slot, value, 0)
+    return int(builder.EndObject())
+
+
+def chain(length: int, *, size: int = 4) -> ModelSpec:
+    """``length`` unary operations one after the other, RELU and TANH by turns."""
+    tensors = [TensorSpec((1, size), name=f"t{i}") for i in range(length + 1)]
+    operations = [OperationSpec((RELU, TANH)[i % 2], (i,), (i + 1,)) for i in range(length)]
+    return ModelSpec(tensors, operations, (0,), (length,))
+
+
+def dense(seed: int = 0, *, width: int = 16, layers: int = 3) -> ModelSpec:
+    """Fully connected layers with TANH between: outputs that tell, on ``cpu`` and ``ruy``."""
+    generator = np.random.default_rng(seed)
+    tensors = [TensorSpec((1, width), name="input")]
+    operations = []
+    for _ in range(layers):
+        weights = generator.normal(size=(width, width)).astype(np.float32)
+        bias = generator.normal(size=width).astype(np.float32)
+        source, first = (len(tensors) - 1 if operations else 0), len(tensors)
+        tensors += [
+            TensorSpec((width, width), data=weights, name=f"weights{first}"),
+            TensorSpec((width,), data=bias, name=f"bias{first}"),
+            TensorSpec((1, width), name=f"dense{first}"),
+            TensorSpec((1, width), name=f"tanh{first}"),
+        ]
+        operations += [
+            OperationSpec(
+                FULLY_CONNECTED, (source, first, first + 1), (first + 2,), option_type=8
+            ),
+            OperationSpec(TANH, (first + 2,), (first + 3,)),
+        ]
+    return ModelSpec(tensors, operations, (0,), (len(tensors) - 1,))

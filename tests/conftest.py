@@ -1,0 +1,46 @@
+"""Fixtures shared by all tests."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from build_model import build, chain, dense
+from hypothesis import settings
+
+from pareto_profiler.models import Model, load
+
+settings.register_profile("default", deadline=None, max_examples=60, print_blob=True)
+settings.load_profile("default")
+
+ROOT = Path(__file__).parent.parent
+MODELS = ROOT / "examples" / "models"
+DATA = Path(__file__).parent / "data"
+
+
+@pytest.fixture(scope="session")
+def mobilenet_file() -> Path:
+    """MobileNetV2 0.35-96: 65 operations, 6 onert names."""
+    return MODELS / "mobilenet_v2_035_96.tflite"
+
+
+@pytest.fixture(scope="session")
+def mobilenet(mobilenet_file: Path) -> Model:
+    """The same, read."""
+    return load(mobilenet_file)
+
+
+@pytest.fixture
+def dense_file(tmp_path: Path) -> Path:
+    """Three dense layers: 64 assignments at most, microseconds a run, outputs that tell."""
+    path = tmp_path / "dense.tflite"
+    path.write_bytes(build(dense()))
+    return path
+
+
+@pytest.fixture
+def chain_file(tmp_path: Path) -> Path:
+    """Four activations in a row."""
+    path = tmp_path / "chain.tflite"
+    path.write_bytes(build(chain(4)))
+    return path

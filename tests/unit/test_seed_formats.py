@@ -1,0 +1,204 @@
+"""The seed's formats: its own documented examples come in and go out unchanged."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from build_model import IF, OperationSpec, TensorSpec, build, chain
+from conftest import DATA
+
+from pareto_profiler.core.configuration import Configuration
+from pareto_profiler.core.front import Front
+from pareto_profiler.core.measurement import objectives_of
+from pareto_profiler.core.space import DecisionSpace, Granularity
+from pareto_profiler.errors import InputError, SpaceError
+from pareto_profiler.models import Model
+from pareto_profiler.models.reader import read_graph
+from pareto_profiler.report.summary import Summary
+from pareto_profiler.seed_formats import (
+    Oplist,
+    assignment_of_configuration,
+    brute_force_dump,
+    is_dump,
+    read_dump,
+    sampler_dump,
+)
+
+BRUTE_FORCE = DATA / "seed_brute_force.json"
+RANDOM_SAMPLER = DATA / "seed_random_sampler.json"
+
+
+def test_the_documents_18_points_read_back():
+    recording = read_dump(BRUTE_FORCE)
+    assert recording.header.space.backends == ("cpu", "acl_cl")
+    assert [v.name for v in recording.header.space.variables] == [
+        *("Pool2D", "BinaryArithmetic", "DepthwiseConv2D", "Conv2D", "Reshape")
+    ]
+    figures = {
+        recording.header.space.id_of(t.assignment): t.outcome for t in recording.trials
+    }
+    assert list(figures) == [*range(16), 30, 31]
+    assert figures[15].value(objectives_of(["exec_time", "max_rss"])[0]) == pytest.approx(0.007801)
+    assert figures[0].value(objectives_of(["exec_time", "max_rss"])[1]) == 56388 * 1024
+
+
+def test_the_front_of_the_documents_18_points():
+    recording = read_dump(BRUTE_FORCE)
+    front = Front.of(recording.trials, objectives_of(["exec_time", "max_rss"]))
+    # By hand: by increasing time, each that is smaller than all before it.
+    ids = [recording.header.space.id_of(t.assignment) for t in front.trials]
+    assert ids == [15, 31, 13, 12, 5, 2, 0]
+
+
+def test_the_documents_front_is_a_front_with_its_configuration_strings():
+    recording = read_dump(RANDOM_SAMPLER)
+    space = recording.header.space
+    document = json.loads(RANDOM_SAMPLER.read_text())
+    assert len(recording.trials) == 7
+    front = Front.of(recording.trials, objectives_of(["exec_time", "max_rss"]))
+    assert {t.number for t in front.trials} == set(range(7))
+    for number, text in document["configs"].items():
+        assignment = space.assignment_of(int(number))
+        assert Configuration.of(space, assignment, load_every_backend=True).text == text
+        assert assignment_of_configuration(space, text) == assignment
+
+
+def test_dumps_are_written_as_the_document_shows_them():
+    recording = read_dump(BRUTE_FORCE)
+    assert brute_force_dump(recording.header.space, recording.trials) == BRUTE_FORCE.read_text()
+    recording = read_dump(RANDOM_SAMPLER)
+    written = sampler_dump(recording.header.space, recording.trials)
+    assert written == RANDOM_SAMPLER.read_text()
+
+
+def test_a_dump_is_summarised_against_its_uniform_assignments():
+    summary = Summary.of(read_dump(BRUTE_FORCE))
+    assert summary.baseline is not None
+    assert summary.best_uniform is not None
+    assert (summary.baseline.id, summary.best_uniform.id) == (0, 31)
+    assert summary.best_uniform.against_baseline["exec_time"] == pytest.approx(8.034 / 72.525)
+
+
+def test_index_mode_dump_round_trip(mobilenet: Model, tmp_path: Path):
+    space = DecisionSpace.of(mobilenet.graph, ("cpu", "ruy"), Granularity.INDEX)
+    recording = read_dump(BRUTE_FORCE)
+    trials = [
+        type(t)(t.number, space.assignment_of(t.number), t.outcome) for t in recording.trials
+    ]
+    path = tmp_path / "index.json"
+    path.write_text(sampler_dump(space, trials))
+    content = json.loads(path.read_text())
+    assert list(content) == ["configs", "oplist", "solutions", "mode"]
+    assert content["mode"] == "index"
+    assert content["oplist"] == list(Oplist.of(mobilenet.graph, Granularity.INDEX).classes)
+    assert 'OP_BACKEND_MAP="0=cpu;1=cpu' in content["configs"]["0"]
+    again = read_dump(path)
+    assert again.header.space.backends == ("cpu", "ruy")
+    assert [again.header.space.id_of(t.assignment) for t in again.trials] == list(range(18))
+
+
+def test_three_backends_are_recognised_by_an_id_that_needs_them(tmp_path: Path):
+    path = tmp_path / "three.json"
+    path.write_text('{"oplist": ["A", "B"], "solutions": [{"memory": 1, "id": 8, "time": 2.0}]}')
+    assert read_dump(path).header.space.backends == ("cpu", "acl_cl", "acl_neon")
+    assert read_dump(path).trials[0].assignment == ("acl_neon", "acl_neon")
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("[]", "expected a JSON object"),
+        ("{", "not JSON"),
+        ('{"solutions": []}', "no 'oplist'"),
+        ('{"oplist": [], "solutions": []}', "expected a list"),
+        ('{"oplist": ["A"], "solutions": [{"id": 1}]}', "no 'exec_time'"),
+        ('{"oplist": ["A"], "solutions": [{"id": 9, "time": 1, "memory": 1}]}', "id 9"),
+        ('{"oplist": ["A"], "solutions": [{"id": 0, "time": -1, "memory": 1}]}', "finite"),
+        ('{"oplist": ["A", 3], "solutions": []}', "list of names"),
+    ],
+)
+def test_a_broken_dump_is_named(tmp_path: Path, text: str, found: str):
+    path = tmp_path / "broken.json"
+    path.write_text(text)
+    with pytest.raises(InputError, match=found) as caught:
+        read_dump(path)
+    assert str(path) in str(caught.value)
+
+
+def test_dumps_and_journals_are_told_apart(tmp_path: Path):
+    journal = tmp_path / "journal.jsonl"
+    journal.write_text('{"record":"header"}\n')
+    assert is_dump(BRUTE_FORCE)
+    assert not is_dump(journal)
+    assert not is_dump(tmp_path)
+
+
+@pytest.mark.parametrize("mode", [Granularity.NAME, Granularity.INDEX])
+def test_oplist_gives_the_same_ids_as_the_models_own_order(
+    mobilenet: Model, tmp_path: Path, mode: Granularity
+):
+    path = tmp_path / "oplist.json"
+    oplist = Oplist.of(mobilenet.graph, mode)
+    path.write_text(json.dumps(oplist.to_json()))
+    read = Oplist.read(path)
+    assert read == oplist
+    ours = DecisionSpace.of(mobilenet.graph, ("cpu", "ruy"), mode)
+    theirs = read.space(mobilenet.graph, ("cpu", "ruy"))
+    assert [v.operations for v in theirs.variables] == [v.operations for v in ours.variables]
+    for number in (0, 1, 5, ours.id_limit - 1):
+        assert theirs.backend_by_operation(theirs.assignment_of(number)) == (
+            ours.backend_by_operation(ours.assignment_of(number))
+        )
+
+
+def test_oplist_order_rules_the_digits(mobilenet: Model, tmp_path: Path):
+    names = ["Softmax", "Reduce", "FullyConnected", "DepthwiseConv2D", "BinaryArithmetic", "Conv2D"]
+    path = tmp_path / "oplist.json"
+    path.write_text(json.dumps({"oplist": names}))
+    space = Oplist.read(path).space(mobilenet.graph, ("cpu", "ruy"))
+    assert [v.name for v in space.variables] == names
+    assert space.backend_by_operation(space.assignment_of(32))[0] == "ruy"
+
+
+@pytest.mark.parametrize(
+    ("content", "found"),
+    [
+        ({"oplist": ["Conv2D"]}, "has no DepthwiseConv2D"),
+        (
+            {
+                "oplist": [
+                    *("Conv2D", "DepthwiseConv2D", "BinaryArithmetic", "Reduce"),
+                    *("FullyConnected", "Softmax", "Pad"),
+                ]
+            },
+            "has Pad, which the model has not",
+        ),
+        ({"oplist": ["A"], "opmap": [0], "opname_by_indx": ["A"]}, "another model"),
+        ({"oplist": ["A"], "opmap": [0, 2], "opname_by_indx": ["A", "A"]}, "number its classes"),
+        ({"oplist": ["A"], "opmap": [0], "opname_by_indx": []}, "1 entries"),
+        ({"oplist": "A"}, "no operation list"),
+    ],
+)
+def test_an_oplist_of_another_model_is_refused(
+    mobilenet: Model, tmp_path: Path, content: dict, found: str
+):
+    path = tmp_path / "oplist.json"
+    path.write_text(json.dumps(content))
+    with pytest.raises(InputError, match=found):
+        Oplist.read(path).space(mobilenet.graph, ("cpu", "ruy"))
+
+
+def test_operations_that_the_runtime_places_have_no_class():
+    spec = chain(2)
+    spec.tensors = [*spec.tensors, TensorSpec((1, 4))]
+    spec.operations = [*spec.operations, OperationSpec(IF, (2,), (3,))]
+    graph = read_graph(build(spec), "if.tflite")
+    assert Oplist.of(graph, Granularity.INDEX).classes == (0, 0, -1)
+    assert Oplist.of(graph, Granularity.NAME).names == ("ElementwiseActivation",)
+
+
+def test_oplist_knows_the_seeds_two_modes_only(mobilenet: Model):
+    with pytest.raises(SpaceError, match="modes name and index"):
+        Oplist.of(mobilenet.graph, Granularity.OPERATION)
