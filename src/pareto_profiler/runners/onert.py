@@ -36,6 +36,11 @@ _ROUNDING: Final = 1e-5
 _QUANTISED: Final = {"int8", "uint8", "int16"}
 # Fits every onert since 2021: "backend for  @12: cpu".
 _PLACEMENT: Final = re.compile(r"backend for\s+@(\d+): (\S+)")
+_NNFW_OUT_OF_MEMORY: Final = 4
+# The last is what a thread that finds no room for its stack reports.
+_NO_MEMORY: Final = re.compile(
+    "bad_alloc|Cannot allocate memory|Resource temporarily unavailable"
+)
 _LOG_KEYS: Final = {"ONERT_LOG_ENABLE": "1", "ENABLE_LOG": "1"}
 
 
@@ -348,12 +353,12 @@ def _checked(done: Completed, last: str) -> dict[str, Event]:
         refused = events["refused"]
         if refused["stage"] == "open_library":
             raise TargetError(f"onert cannot be opened: {words}")
-        if refused["status"] == 4 or "bad_alloc" in words:
+        if refused["status"] == _NNFW_OUT_OF_MEMORY or _NO_MEMORY.search(words):
             raise RunError(FailureKind.OUT_OF_MEMORY, f"{refused['stage']}: {words}")
         raise RunError(FailureKind.REJECTED, words or f"{refused['stage']} was refused")
     if done.status == 2:
         raise TargetError(f"the probe cannot do what it was asked: {words}")
-    if done.status == -signal.SIGKILL or "bad_alloc" in words:
+    if done.status == -signal.SIGKILL or _NO_MEMORY.search(words):
         raise RunError(
             FailureKind.OUT_OF_MEMORY, f"{_ending(done)} during {stage}, memory ran out: {words}"
         )

@@ -35,16 +35,17 @@ class LocalShell:
         except (OSError, ValueError) as error:
             raise TargetError(f"{command[0]}: cannot be started: {error}") from error
         timed_out = False
-        try:
-            stdout, stderr = process.communicate(timeout=time_limit_s)
-        except subprocess.TimeoutExpired:
-            timed_out = True
-            _end(process)
-            stdout, stderr = process.communicate()
-        except BaseException:
-            _end(process)
-            process.wait()
-            raise
+        with process:
+            try:
+                stdout, stderr = process.communicate(timeout=time_limit_s)
+            except subprocess.TimeoutExpired:
+                timed_out = True
+                _end(process)
+                stdout, stderr = process.communicate()
+            except BaseException:
+                _end(process)
+                process.wait()
+                raise
         return Completed(process.returncode, stdout, stderr, timed_out)
 
     def push(self, local: Path, remote: PurePosixPath) -> None:
