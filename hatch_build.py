@@ -18,7 +18,7 @@ TARGETS: Final = {
 FLAGS: Final = ("-O2", "-s", "-std=gnu11", "-Wall", "-Wextra", "-Werror")
 
 
-class ProbeBuildHook(BuildHookInterface):  # type: ignore[type-arg]  # generic only in its stubs
+class ProbeBuildHook(BuildHookInterface):  # type: ignore[misc]  # hatchling is untyped
     """Puts ``probe-<architecture>`` beside ``probe.c`` before the package is collected."""
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:

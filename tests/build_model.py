@@ -177,9 +177,30 @@ def dense(seed: int = 0, *, width: int = 16, layers: int = 3) -> ModelSpec:
             TensorSpec((1, width), name=f"tanh{first}"),
         ]
         operations += [
-            OperationSpec(
-                FULLY_CONNECTED, (source, first, first + 1), (first + 2,), option_type=8
-            ),
+            OperationSpec(FULLY_CONNECTED, (source, first, first + 1), (first + 2,), option_type=8),
             OperationSpec(TANH, (first + 2,), (first + 3,)),
         ]
     return ModelSpec(tensors, operations, (0,), (len(tensors) - 1,))
+
+
+def shared_biases(seed: int = 0, *, width: int = 8) -> ModelSpec:
+    """Four dense layers in a row over two biases: 1st and 3rd share one, 2nd and 4th the other.
+
+    onert since 2024-08 keeps one copy of a shared constant per backend, whichever constant it is:
+    with the layers on two backends some get the other bias, and the outputs are wrong.
+    """
+    generator = np.random.default_rng(seed)
+
+    def constant(*shape: int) -> TensorSpec:
+        return TensorSpec(shape, data=generator.normal(size=shape).astype(np.float32))
+
+    tensors = [TensorSpec((1, width), name="input"), constant(width), constant(width)]
+    operations = []
+    source = 0
+    for layer in range(4):
+        weights = len(tensors)
+        tensors += [constant(width, width), TensorSpec((1, width), name=f"dense{layer}")]
+        inputs = (source, weights, 1 + layer % 2)
+        source = weights + 1
+        operations.append(OperationSpec(FULLY_CONNECTED, inputs, (source,), option_type=8))
+    return ModelSpec(tensors, operations, (0,), (source,))

@@ -168,9 +168,9 @@ def verify(
     Raises:
         TargetError: The target is unusable.
     """
-    known = {p.assignment: p for p in placements}
+    known: dict[Assignment, Placement | None] = {p.assignment: p for p in placements}
     while True:
-        misplaced = {a for a, p in known.items() if p.mismatches}
+        misplaced = {a for a, p in known.items() if p and p.mismatches}
         front = Front.of((t for t in journal.trials if t.assignment not in misplaced), objectives)
         missing = [t.assignment for t in front.trials if t.assignment not in known]
         if not missing:
@@ -180,8 +180,7 @@ def verify(
                 placement = runner.placement(assignment)
             except RunError as error:
                 placement = Placement(assignment, (), (f"{error.kind}: {error.message}",))
-            if placement is None:
-                return
             known[assignment] = placement
-            journal.append(placement)
-            yield placement
+            if placement is not None:
+                journal.append(placement)
+                yield placement

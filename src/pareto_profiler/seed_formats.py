@@ -1,4 +1,4 @@
-"""The file formats of ONE's pareto_profiler: ``oplist.json`` and the result dumps, read and written."""
+"""The formats of ONE's pareto_profiler, read and written: ``oplist.json`` and result dumps."""
 
 from __future__ import annotations
 
@@ -161,9 +161,7 @@ def brute_force_dump(space: DecisionSpace, trials: Iterable[Trial]) -> str:
     """All measured assignments, as ``brute_force_profiler`` dumps them: ms and KiB, by id."""
     rows = sorted(_points(space, trials))
     solutions = [{"memory": kib, "id": number, "time": ms} for number, ms, kib in rows]
-    return (
-        f'{{"oplist": {json.dumps(oplist_of(space))},\n"solutions": [\n{_lines(solutions)}]}}\n'
-    )
+    return f'{{"oplist": {json.dumps(oplist_of(space))},\n"solutions": [\n{_lines(solutions)}]}}\n'
 
 
 def sampler_dump(space: DecisionSpace, front: Sequence[Trial]) -> str:

@@ -240,9 +240,7 @@ def _header_of(record: Mapping[str, Any], path: Path) -> Header:
             created_at=str(record["created_at"]),
         )
     except (KeyError, TypeError, ValueError, SpaceError) as error:
-        raise StoreError(
-            f"{path}:1: damaged header: {type(error).__name__}: {error}"
-        ) from error
+        raise StoreError(f"{path}:1: damaged header: {type(error).__name__}: {error}") from error
 
 
 def _trial_record(trial: Trial, space: DecisionSpace) -> dict[str, Any]:

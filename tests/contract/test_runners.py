@@ -93,8 +93,7 @@ def test_every_metric_is_there_with_its_samples(runner: Runner, assignment: tupl
         assert len(measurement.samples[name]) == PLAN.repeats
         assert len(measurement.warmups[name]) == PLAN.warmups
     before, prepared, after = (
-        measurement.samples[name][0]
-        for name in ("rss_before_load", "rss_after_prepare", "max_rss")
+        measurement.samples[name][0] for name in ("rss_before_load", "rss_after_prepare", "max_rss")
     )
     assert 1e6 < before <= prepared <= after < 1e9
     assert all(measurement.has(o) and measurement.value(o) >= 0 for o in OBJECTIVES.values())
@@ -132,8 +131,12 @@ def test_the_placement_is_what_was_asked_for(runner: Runner):
     assert placement is not None
     assert placement.mismatches == ()
     assert dict(placement.backend_by_operation) == {
-        **{0: "ruy", 2: "ruy", 4: "ruy"},
-        **{1: "cpu", 3: "cpu", 5: "cpu"},
+        0: "ruy",
+        2: "ruy",
+        4: "ruy",
+        1: "cpu",
+        3: "cpu",
+        5: "cpu",
     }
 
 

@@ -121,9 +121,7 @@ def test_an_interrupt_ends_the_command_too(tmp_path: Path):
     thread = threading.Thread(target=interrupt)
     thread.start()
     with pytest.raises(KeyboardInterrupt):
-        LocalShell().run(
-            ["sh", "-c", f"sleep 1; touch {mark}"], environment={}, time_limit_s=20
-        )
+        LocalShell().run(["sh", "-c", f"sleep 1; touch {mark}"], environment={}, time_limit_s=20)
     thread.join()
     time.sleep(1.2)
     assert not mark.exists()

@@ -45,11 +45,9 @@ def _numbers(enum: type) -> dict[int, str]:
 
 
 def test_operator_and_type_names_are_the_schemas():
-    assert _numbers(tflite.BuiltinOperator).items() <= (
-        schema.BUILTIN_NAMES | {31: "CALL"}
-    ).items()
-    assert schema.BUILTIN_NAMES | schema.CIRCLE_BUILTIN_NAMES == _numbers(BuiltinOperator)
-    assert schema.TYPE_NAMES == {k: v.lower() for k, v in _numbers(TensorType).items()}
+    assert _numbers(tflite.BuiltinOperator).items() <= (schema.BUILTIN_NAMES | {31: "CALL"}).items()
+    assert _numbers(BuiltinOperator) == schema.BUILTIN_NAMES | schema.CIRCLE_BUILTIN_NAMES
+    assert {k: v.lower() for k, v in _numbers(TensorType).items()} == schema.TYPE_NAMES
     assert {k: v.lower() for k, v in _numbers(tflite.TensorType).items()}.items() <= (
         schema.TYPE_NAMES.items()
     )
@@ -247,21 +245,15 @@ def test_counts_of_two_to_the_31_are_refused(slot: int):
         (ModelSpec([TensorSpec((1,))], [], (0,), (0,)), "no operation"),
         (ModelSpec([TensorSpec((1,))], [], (0,), (0,), subgraphs=0), "no subgraph"),
         (
-            ModelSpec(
-                [TensorSpec((-5,))] * 2, [OperationSpec(RELU, (0,), (1,))], (0,), (1,)
-            ),
+            ModelSpec([TensorSpec((-5,))] * 2, [OperationSpec(RELU, (0,), (1,))], (0,), (1,)),
             "negative size",
         ),
         (
-            ModelSpec(
-                [TensorSpec((1,) * 65)] * 2, [OperationSpec(RELU, (0,), (1,))], (0,), (1,)
-            ),
+            ModelSpec([TensorSpec((1,) * 65)] * 2, [OperationSpec(RELU, (0,), (1,))], (0,), (1,)),
             "65 dimensions",
         ),
         (
-            ModelSpec(
-                [TensorSpec((1,), 99)] * 2, [OperationSpec(RELU, (0,), (1,))], (0,), (1,)
-            ),
+            ModelSpec([TensorSpec((1,), 99)] * 2, [OperationSpec(RELU, (0,), (1,))], (0,), (1,)),
             "unknown type 99",
         ),
     ],
@@ -317,7 +309,11 @@ def _mutated(data: bytes, chance: random.Random) -> bytes:
 
 
 def test_fuzzing_ends_in_a_graph_or_a_model_error():
-    seeds = [build(dense()), build(chain(12)), build(ModelSpec(**{**vars(chain(3)), "subgraphs": 3}))]
+    seeds = [
+        build(dense()),
+        build(chain(12)),
+        build(ModelSpec(**{**vars(chain(3)), "subgraphs": 3})),
+    ]
     chance = random.Random(20260122)
     outcomes = {"graph": 0, "error": 0}
     for number in range(FUZZED_FILES):

@@ -36,9 +36,7 @@ def test_the_documents_18_points_read_back():
     assert [v.name for v in recording.header.space.variables] == [
         *("Pool2D", "BinaryArithmetic", "DepthwiseConv2D", "Conv2D", "Reshape")
     ]
-    figures = {
-        recording.header.space.id_of(t.assignment): t.outcome for t in recording.trials
-    }
+    figures = {recording.header.space.id_of(t.assignment): t.outcome for t in recording.trials}
     assert list(figures) == [*range(16), 30, 31]
     assert figures[15].value(objectives_of(["exec_time", "max_rss"])[0]) == pytest.approx(0.007801)
     assert figures[0].value(objectives_of(["exec_time", "max_rss"])[1]) == 56388 * 1024
@@ -84,9 +82,7 @@ def test_a_dump_is_summarised_against_its_uniform_assignments():
 def test_index_mode_dump_round_trip(mobilenet: Model, tmp_path: Path):
     space = DecisionSpace.of(mobilenet.graph, ("cpu", "ruy"), Granularity.INDEX)
     recording = read_dump(BRUTE_FORCE)
-    trials = [
-        type(t)(t.number, space.assignment_of(t.number), t.outcome) for t in recording.trials
-    ]
+    trials = [type(t)(t.number, space.assignment_of(t.number), t.outcome) for t in recording.trials]
     path = tmp_path / "index.json"
     path.write_text(sampler_dump(space, trials))
     content = json.loads(path.read_text())

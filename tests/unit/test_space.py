@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pareto_profiler.core.configuration import Configuration, settings_to_vary
+from pareto_profiler.core.graph import Graph
 from pareto_profiler.core.space import DecisionSpace, Granularity, Variable
 from pareto_profiler.core.support import Support
 from pareto_profiler.errors import InputError, SpaceError
@@ -26,9 +27,7 @@ def spaces(draw: st.DrawFn) -> DecisionSpace:
     variables = []
     for i in range(count):
         is_setting = draw(st.booleans()) and i > 0
-        choices = (
-            tuple(f"v{j}" for j in range(draw(st.integers(1, 5)))) if is_setting else backends
-        )
+        choices = tuple(f"v{j}" for j in range(draw(st.integers(1, 5)))) if is_setting else backends
         feasible = draw(st.sets(st.sampled_from(choices), min_size=1))
         ordered = tuple(c for c in choices if c in feasible)
         variables.append(Variable(f"x{i}", choices, ordered, (i,), is_setting=is_setting))
@@ -108,7 +107,7 @@ def test_draws_reach_every_digit_of_a_huge_space():
     assert max(ones) < 150
 
 
-def _graph():
+def _graph() -> Graph:
     """CONV, ADD, ADD of another size, RELU."""
     tensors = [TensorSpec((1, 4, 4, 2)), *[TensorSpec((1, 4, 4, 2))] * 3, TensorSpec((1, 8))]
     operations = [
@@ -139,8 +138,10 @@ def test_granularities():
 def test_backends_are_told_to_every_operation_of_a_variable():
     space = DecisionSpace.of(_graph(), ("cpu", "acl_cl"), Granularity.NAME)
     assert space.backend_by_operation(space.assignment_of(2)) == {
-        **{0: "cpu", 1: "acl_cl"},
-        **{2: "cpu", 3: "acl_cl"},
+        0: "cpu",
+        1: "acl_cl",
+        2: "cpu",
+        3: "acl_cl",
     }
 
 
@@ -267,6 +268,7 @@ def test_configuration_by_index_names_every_operation():
         'BACKENDS="acl_cl;cpu" OP_BACKEND_MAP="0=cpu;1=acl_cl;2=cpu;3=acl_cl" NUM_THREADS=2 '
     )
     assert configuration.environment == {
-        **{"NUM_THREADS": "2", "RUY_THREADS": "2"},
+        "NUM_THREADS": "2",
+        "RUY_THREADS": "2",
         "XNNPACK_THREADS": "2",
     }

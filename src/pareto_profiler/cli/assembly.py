@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from pareto_profiler.runners.onert import OnertRunner, OnertTarget
     from pareto_profiler.shells.local import LocalShell
 
+_DEFAULT_PLAN: Final = Plan()
 _WORK: Final = "work"
 _UNIT_SECONDS: Final = {"s": 1.0, "m": 60.0, "h": 3600.0}
 
@@ -45,7 +46,7 @@ class Choices:
     allow: Sequence[str] = ()
     forbid: Sequence[str] = ()
     objectives: str = "exec_time,max_rss"
-    plan: Plan = Plan()
+    plan: Plan = _DEFAULT_PLAN
     input_file: Path | None = None
     onert_library: Path | None = None
     sampler: str = "random"
@@ -134,9 +135,7 @@ def prepare(choices: Choices) -> Job:
     return Job(model, header, arrays, library)
 
 
-def space_of(
-    choices: Choices, model: Model, backends: Sequence[str], cores: int
-) -> DecisionSpace:
+def space_of(choices: Choices, model: Model, backends: Sequence[str], cores: int) -> DecisionSpace:
     """The decision space that the options ask for.
 
     Raises:
@@ -245,6 +244,4 @@ def _local_target(shell: LocalShell, library: Path, run_folder: Path) -> OnertTa
 def _check_backends(backends: Sequence[str], offered: Sequence[str], library: Path) -> None:
     missing = [b for b in backends if offered and b not in offered]
     if missing:
-        raise TargetError(
-            f"{library} has no backend {missing[0]}, it has {', '.join(offered)}"
-        )
+        raise TargetError(f"{library} has no backend {missing[0]}, it has {', '.join(offered)}")

@@ -69,8 +69,7 @@ def _findings(
         "operation_names": _by_name(graph, backends, support),
         "spaces": {str(g): _space(graph, backends, g, support) for g in Granularity},
         "unloadable": [
-            {"index": o.index, "builtin": o.builtin, "problem": o.problem}
-            for o in graph.unloadable
+            {"index": o.index, "builtin": o.builtin, "problem": o.problem} for o in graph.unloadable
         ],
     }
     if every_operation:
@@ -111,8 +110,7 @@ def _by_name(graph: Graph, backends: tuple[str, ...], support: Support) -> list[
             "weight_bytes": sum(o.weight_bytes for o in group),
             "placed_by_runtime": group[0].name in FIXED_NAMES,
             "supported": {
-                b: sum(bool(o.name) and not support.why_not(b, o) for o in group)
-                for b in backends
+                b: sum(bool(o.name) and not support.why_not(b, o) for o in group) for b in backends
             },
         }
         for name, group in groups.items()
@@ -126,7 +124,12 @@ def _space(
         space = DecisionSpace.of(graph, backends, granularity, support=support)
     except SpaceError as error:
         return {"problem": str(error)}
-    return {"variables": len(space.variables), "size": space.size, "ids": space.id_limit}
+    # As text: JSON's readers round or refuse large integers.
+    return {
+        "variables": len(space.variables),
+        "size": str(space.size),
+        "ids": str(space.id_limit),
+    }
 
 
 def _print(found: dict[str, Any], model: Model, *, operations: bool) -> None:
@@ -153,9 +156,7 @@ def _print(found: dict[str, Any], model: Model, *, operations: bool) -> None:
     table = Table(box=box.SIMPLE_HEAD)
     for column in ("operation", "count", "kinds", *backends):
         is_text = column in {"operation", "kinds"}
-        table.add_column(
-            column, justify="left" if is_text else "right", no_wrap=column != "kinds"
-        )
+        table.add_column(column, justify="left" if is_text else "right", no_wrap=column != "kinds")
     for row in names:
         kinds = ", ".join(f"{n} {kind}" for kind, n in row["kinds"].items())
         cells = [_cell(row, backend) for backend in backends]
@@ -194,5 +195,5 @@ def _cell(row: dict[str, Any], backend: str) -> str:
     return "✓" if count == row["count"] else str(count) if count else "–"
 
 
-def _size(size: int) -> str:
-    return f"{size:,}" if size < 10**9 else f"about 10^{len(str(size)) - 1}"
+def _size(size: str) -> str:
+    return f"{int(size):,}" if len(size) < 10 else f"about 10^{len(size) - 1}"

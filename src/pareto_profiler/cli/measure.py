@@ -12,13 +12,13 @@ import typer
 from pareto_profiler.cli.exits import reporting_errors
 from pareto_profiler.core.plan import Plan
 from pareto_profiler.core.space import Granularity
+from pareto_profiler.core.trial import Placement, Trial
 from pareto_profiler.errors import InputError
 
 if TYPE_CHECKING:
     from pareto_profiler.cli.assembly import Choices, Job
     from pareto_profiler.core.ports import Sampler
     from pareto_profiler.core.space import DecisionSpace
-    from pareto_profiler.core.trial import Placement, Trial
     from pareto_profiler.search import Budget
     from pareto_profiler.store import Store
 
@@ -70,14 +70,13 @@ AllowOption = Annotated[
 ]
 ForbidOption = Annotated[
     list[str] | None,
-    typer.Option(
-        help="BACKEND:OPERATION never to try; may be repeated.", rich_help_panel="Space"
-    ),
+    typer.Option(help="BACKEND:OPERATION never to try; may be repeated.", rich_help_panel="Space"),
 ]
 ObjectivesOption = Annotated[
     str,
     typer.Option(
-        help="Two or more of exec_time, max_rss, model_rss, prepare_time, first_run_time, cpu_time.",
+        help="Two or more of exec_time, max_rss, model_rss, prepare_time, first_run_time, "
+        "cpu_time.",
         rich_help_panel="Measuring",
     ),
 ]
@@ -86,9 +85,7 @@ RepeatsOption = Annotated[
 ]
 WarmupsOption = Annotated[
     int,
-    typer.Option(
-        min=0, help="Runs before them, after the first one.", rich_help_panel="Measuring"
-    ),
+    typer.Option(min=0, help="Runs before them, after the first one.", rich_help_panel="Measuring"),
 ]
 ThreadsOption = Annotated[
     int,
@@ -291,33 +288,29 @@ def replay(
     from pareto_profiler.cli.output import note, print_summary
     from pareto_profiler.cli.show import open_recording
     from pareto_profiler.core.recording import Recording
-    from pareto_profiler.core.trial import Placement, Trial
     from pareto_profiler.report.summary import Summary
     from pareto_profiler.runners.table import TableRunner
-    from pareto_profiler.search import Budget, search as run_search
+    from pareto_profiler.search import Budget, verify
+    from pareto_profiler.search import search as run_search
     from pareto_profiler.store import JOURNAL, Store
 
     recording = open_recording(table, backends)
-    header = replace(recording.header, sampler=sampler, seed=seed)
-    runner = TableRunner(header.space, recording.trials, recording.placements)
-    store: Store | MemoryJournal = MemoryJournal()
-    if output is not None:
-        if (output / JOURNAL).exists():
-            raise InputError(f"{output}: holds a run already; name a new folder")
-        store = Store(output / JOURNAL, header)
-    proposer = make_sampler(sampler, header.space, seed)
-    for _ in run_search(
-        header.space, proposer, runner, store, Budget(budget), source=sampler
-    ):
-        pass
-    known: list[Placement] = list(recording.placements)
-    trials: tuple[Trial, ...] = tuple(store.trials)
     whole = Summary.of(recording)
-    summary = Summary.of(Recording(header, trials, known), whole.objectives)
+    header = replace(recording.header, sampler=sampler, seed=seed)
+    proposer = make_sampler(sampler, header.space, seed)
+    runner = TableRunner(header.space, recording.trials, recording.placements)
+    if output is not None and (output / JOURNAL).exists():
+        raise InputError(f"{output}: holds a run already; name a new folder")
+    journal = MemoryJournal() if output is None else Store(output / JOURNAL, header)
+    for _ in run_search(header.space, proposer, runner, journal, Budget(budget), source=sampler):
+        pass
+    for _ in verify(runner, journal, (), whole.objectives):
+        pass
+    summary = Summary.of(Recording(header, journal.trials, journal.placements))
     if not as_json:
         share = summary.hypervolume / whole.hypervolume if whole.hypervolume else 0.0
         note(
-            f"{len(trials)} of {len(recording.trials)} recorded trials replayed: "
+            f"{len(journal.trials)} of {len(recording.trials)} recorded trials replayed: "
             f"{share:.1%} of the table's hypervolume"
         )
     print_summary(summary, as_json=as_json)
@@ -328,10 +321,14 @@ class MemoryJournal:
 
     def __init__(self) -> None:
         self.trials: list[Trial] = []
+        self.placements: list[Placement] = []
 
     def append(self, entry: Trial | Placement) -> None:
-        """Keep a trial until the command ends."""
-        self.trials.append(entry)
+        """Keep an entry until the command ends."""
+        if isinstance(entry, Trial):
+            self.trials.append(entry)
+        else:
+            self.placements.append(entry)
 
 
 def plan_of(
@@ -398,7 +395,8 @@ def run_job(job: Job, sampler: Sampler, store: Store, folder: Path, budget: Budg
     from pareto_profiler.cli.output import note
     from pareto_profiler.cli.progress import Progress
     from pareto_profiler.core.measurement import objectives_of
-    from pareto_profiler.search import search as run_search, verify
+    from pareto_profiler.search import search as run_search
+    from pareto_profiler.search import verify
 
     header = store.header
     objectives = objectives_of(job.header.objectives)

@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     from pareto_profiler.report.summary import Summary
 
 
-
 def print_json(data: Any) -> None:
     """Print plain data as JSON."""
     print(json.dumps(data, indent=2))

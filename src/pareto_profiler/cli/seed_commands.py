@@ -88,8 +88,8 @@ def brute_force_profiler(
     backends: BackendsOption = "",
 ) -> None:
     """Measure all assignments and dump {"oplist", "solutions": [{"memory", "id", "time"}]}."""
-    from pareto_profiler.seed_formats import brute_force_dump
     from pareto_profiler.search import Budget
+    from pareto_profiler.seed_formats import brute_force_dump
 
     del target
     recording = _profile(model, run_folder, mode, backends, dumpfile, "exhaustive", Budget())

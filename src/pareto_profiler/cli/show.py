@@ -165,14 +165,12 @@ def _records(recording: Recording) -> list[dict[str, Any]]:
 
 def _parquet(records: list[dict[str, Any]]) -> bytes:
     try:
-        import pyarrow as arrow
-        import pyarrow.parquet as parquet
+        import pyarrow as pa
+        from pyarrow import parquet
     except ImportError as error:
-        raise InputError(
-            "parquet needs pyarrow: pip install 'pareto-profiler[parquet]'"
-        ) from error
+        raise InputError("parquet needs pyarrow: pip install 'pareto-profiler[parquet]'") from error
     sink = io.BytesIO()
-    parquet.write_table(arrow.Table.from_pylist(records), sink)
+    parquet.write_table(pa.Table.from_pylist(records), sink)
     return sink.getvalue()
 
 

@@ -47,9 +47,7 @@ def settings_to_vary(names: list[str], cores: int, threads: int) -> dict[str, tu
             raise InputError(f"setting {name!r}: expected one of {', '.join(SETTING_VALUES)}")
         varied[name] = SETTING_VALUES[name]
         if name == "threads":
-            counts = {threads, cores} | {
-                2**i for i in range(cores.bit_length()) if 2**i <= cores
-            }
+            counts = {threads, cores} | {2**i for i in range(cores.bit_length()) if 2**i <= cores}
             others = sorted(counts - {threads})
             varied[name] = tuple(map(str, (threads, *others)))
     return varied
@@ -98,9 +96,7 @@ class Configuration:
             'BACKENDS="acl_cl;cpu" OP_BACKEND_Pool2D=cpu OP_BACKEND_Conv2D=acl_cl '
         """
         settings = space.settings(assignment)
-        used = {
-            c for c, v in zip(assignment, space.variables, strict=True) if not v.is_setting
-        }
+        used = {c for c, v in zip(assignment, space.variables, strict=True) if not v.is_setting}
         first, *others = space.backends
         by_name: dict[str, str] = {}
         if space.granularity is Granularity.NAME:
@@ -126,9 +122,7 @@ class Configuration:
     @property
     def environment(self) -> dict[str, str]:
         """Environment variables of the settings, without the placement."""
-        return {
-            key: value for name, value in self.settings.items() for key in _SETTING_KEYS[name]
-        }
+        return {key: value for name, value in self.settings.items() for key in _SETTING_KEYS[name]}
 
     @property
     def text(self) -> str:

@@ -55,7 +55,9 @@ class Header:
         if self.plan and other.plan:
             mine, others = self.plan.to_json(), other.plan.to_json()
             pairs |= {f"plan: {name}": (mine[name], others[name]) for name in mine}
-        return [f"{what} {a or '(none)'} → {b or '(none)'}" for what, (a, b) in pairs.items() if a != b]
+        return [
+            f"{what} {a or '(none)'} → {b or '(none)'}" for what, (a, b) in pairs.items() if a != b
+        ]
 
 
 def _processor(header: Header) -> str:

@@ -23,7 +23,7 @@ Assignment = tuple[str, ...]
 
 
 class Granularity(StrEnum):
-    """How operations are grouped into variables; ``name`` and ``index`` are the seed's two modes."""
+    """How operations are grouped; ``name`` and ``index`` are the seed's two modes."""
 
     NAME = "name"
     """All operations of one onert name share a backend."""
@@ -288,9 +288,7 @@ class DecisionSpace:
     def settings(self, assignment: Assignment) -> dict[str, str]:
         """Setting → value, for the settings that are varied."""
         self.check(assignment)
-        return {
-            v.name: c for c, v in zip(assignment, self.variables, strict=True) if v.is_setting
-        }
+        return {v.name: c for c, v in zip(assignment, self.variables, strict=True) if v.is_setting}
 
     def to_json(self) -> dict[str, Any]:
         """As plain data, see :meth:`from_json`."""

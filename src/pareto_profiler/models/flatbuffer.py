@@ -8,10 +8,8 @@ each other's contents ends in an error and not in hours of work.
 from __future__ import annotations
 
 import struct
-from typing import Final
 
 from pareto_profiler.errors import ModelError
-
 
 
 class FlatBuffer:
@@ -77,14 +75,19 @@ class Table:
             return 0
         if offset >= self._table_bytes:
             raise self._buffer.error(
-                f"field {slot} of {self.what} lies at {offset}, outside its {self._table_bytes} bytes"
+                f"field {slot} of {self.what} lies at {offset}, "
+                f"outside its {self._table_bytes} bytes"
             )
         return self._position + offset
 
     def number(self, slot: int, code: str, default: int = 0) -> int:
         """A scalar field; ``code`` is a ``struct`` code."""
         position = self._field(slot)
-        return self._buffer.read(code, position, f"field {slot} of {self.what}") if position else default
+        return (
+            self._buffer.read(code, position, f"field {slot} of {self.what}")
+            if position
+            else default
+        )
 
     def _target(self, slot: int) -> int:
         """Where an offset field points, 0 where it is absent."""

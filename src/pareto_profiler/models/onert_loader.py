@@ -1,4 +1,4 @@
-"""What onert's loader makes of each builtin operator: its operation name and kind, or why it refuses.
+"""What onert's loader makes of each builtin operator: a name and kind, or why it refuses it.
 
 From onert's TFLite and circle loaders at 1.31 development (April 2026); what older versions lack
 shows when the model is loaded there.
@@ -154,7 +154,7 @@ _CIRCLE_DTYPES: Final = set("uint4 ggml_q4_0 ggml_q4_1 ggml_q8_0 ggml_q8_1 mxfp4
 
 
 def translate(builtin: str, *, is_custom: bool, is_circle: bool) -> OnertOperation | None:
-    """onert's operation for a builtin operator or a custom code; None where the loader has none.
+    """Onert's operation for a builtin operator or a custom code; None where the loader has none.
 
     Examples:
         >>> translate("ADD", is_custom=False, is_circle=False)

@@ -53,12 +53,8 @@ class _Reader:
         subgraphs = model.tables(schema.Model.SUBGRAPHS, "subgraph")
         if not subgraphs:
             raise self._buffer.error("the file has no subgraph")
-        codes = [
-            self._code(t) for t in model.tables(schema.Model.OPERATOR_CODES, "operator code")
-        ]
-        constants = [
-            self._constant_bytes(t) for t in model.tables(schema.Model.BUFFERS, "buffer")
-        ]
+        codes = [self._code(t) for t in model.tables(schema.Model.OPERATOR_CODES, "operator code")]
+        constants = [self._constant_bytes(t) for t in model.tables(schema.Model.BUFFERS, "buffer")]
         main = subgraphs[0]
         tensors = tuple(
             self._tensor(i, table, constants)

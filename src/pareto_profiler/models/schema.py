@@ -165,7 +165,7 @@ class OperatorCode:
 
 
 class Buffer:
-    """Field slots of a buffer. OFFSET and SIZE name data behind the FlatBuffer (files over 2 GiB)."""
+    """Field slots of a buffer; OFFSET and SIZE name data behind the FlatBuffer."""
 
     DATA: Final = 0
     OFFSET: Final = 1

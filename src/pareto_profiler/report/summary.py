@@ -37,9 +37,9 @@ class Row:
     placement: Placement | None
 
     def to_json(self) -> dict[str, Any]:
-        """As plain data."""
+        """As plain data; the id as text, since JSON's readers round or refuse large integers."""
         return {
-            "id": self.id,
+            "id": str(self.id),
             "trial": self.trial.number,
             "source": self.trial.source,
             "assignment": list(self.trial.assignment),
@@ -154,7 +154,7 @@ class Summary:
             "granularity": str(header.space.granularity),
             "backends": list(header.space.backends),
             "variables": len(header.space.variables),
-            "space_size": header.space.size,
+            "space_size": str(header.space.size),
             "objectives": {
                 o.name: {"unit": o.shown_unit, "meaning": o.meaning} for o in self.objectives
             },
@@ -224,6 +224,4 @@ def _ratios(
 ) -> dict[str, float]:
     if other is None:
         return {}
-    return {
-        o.name: _value(trial, o) / _value(other, o) for o in objectives if _value(other, o) > 0
-    }
+    return {o.name: _value(trial, o) / _value(other, o) for o in objectives if _value(other, o) > 0}

@@ -28,8 +28,10 @@ def renderables(summary: Summary) -> list[RenderableType]:
     if len(summary.measured) > 1:
         parts.append(Text.from_ansi(scatter(summary)))
     parts.append(Text("Configurations of the front", style="bold"))
-    for row in summary.front:
-        parts.append(Text(f"  id {row.id}:\n    {row.configuration.rstrip()}", overflow="fold"))
+    parts += [
+        Text(f"  id {row.id}:\n    {row.configuration.rstrip()}", overflow="fold")
+        for row in summary.front
+    ]
     failures = _failure_lines(summary)
     if failures:
         parts += [Text("Failures", style="bold"), Text("\n".join(failures))]

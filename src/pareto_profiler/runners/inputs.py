@@ -39,7 +39,7 @@ def load_inputs(graph: Graph, path: Path) -> list[Array]:
         arrays = _read(path)
     except InputError:
         raise
-    except Exception as error:  # noqa: BLE001 - three foreign parsers, each with its own errors
+    except Exception as error:
         raise InputError(f"{path}: cannot be read as inputs: {error}") from error
     wanted = [graph.tensors[t] for t in graph.inputs]
     if len(arrays) != len(wanted):
@@ -51,8 +51,10 @@ def load_inputs(graph: Graph, path: Path) -> list[Array]:
 
 
 def random_inputs(graph: Graph, seed: int) -> list[Array]:
-    """Draw inputs: floats from [0, 1), bytes over their whole range, booleans, and indices that
-    stay inside the table they look up in (else 0 … 99).
+    """Draw inputs of the right type and range.
+
+    Floats come from [0, 1), bytes from their whole range, other integers from 0 … 99 or, where
+    they are looked up in a table, from inside it.
 
     Raises:
         InputError: An input has a type that has no random values, such as a string.
@@ -110,7 +112,7 @@ def _read(path: Path) -> dict[str, Array]:
             import h5py
 
             with h5py.File(path, "r") as file:
-                group = file["value"] if "value" in file else file
+                group = file.get("value", file)
                 return {name: np.asarray(group[name]) for name in group}
         case _:
             raise InputError(f"{path}: expected a .npy, .npz or .h5 file")

@@ -38,9 +38,7 @@ _QUANTISED: Final = {"int8", "uint8", "int16"}
 _PLACEMENT: Final = re.compile(r"backend for\s+@(\d+): (\S+)")
 _NNFW_OUT_OF_MEMORY: Final = 4
 # The last is what a thread that finds no room for its stack reports.
-_NO_MEMORY: Final = re.compile(
-    "bad_alloc|Cannot allocate memory|Resource temporarily unavailable"
-)
+_NO_MEMORY: Final = re.compile("bad_alloc|Cannot allocate memory|Resource temporarily unavailable")
 _LOG_KEYS: Final = {"ONERT_LOG_ENABLE": "1", "ENABLE_LOG": "1"}
 
 
@@ -249,9 +247,7 @@ class OnertRunner:
         command += ["--model", str(self._model), "--backends", ";".join(configuration.backends)]
         placed = dict(environment or {})
         if self._by_name:
-            placed |= {
-                f"OP_BACKEND_{name}": b for name, b in configuration.backend_by_name.items()
-            }
+            placed |= {f"OP_BACKEND_{name}": b for name, b in configuration.backend_by_name.items()}
         else:
             entries = [f"{i}={b}" for i, b in configuration.backend_by_operation.items()]
             for start in range(0, len(entries), _MAP_ENTRIES):
@@ -282,7 +278,9 @@ class OnertRunner:
                 + (1.0 if output["dtype"] in _QUANTISED else 0.0)
             )
             if output["reference_bytes"] != output["bytes"]:
-                what = f"has {output['bytes']} bytes, the baseline's has {output['reference_bytes']}"
+                what = (
+                    f"has {output['bytes']} bytes, the baseline's has {output['reference_bytes']}"
+                )
             elif output["nonfinite_mismatches"]:
                 what = f"has {output['nonfinite_mismatches']} NaN or infinite values of its own"
             elif error > allowed:
@@ -317,7 +315,7 @@ def _bytes(kib: int) -> tuple[float, ...]:
 
 def _events(done: Completed) -> list[Event]:
     """The answer's lines; one that a killed process left half written is dropped."""
-    events = []
+    events: list[Event] = []
     for line in done.stdout.splitlines():
         try:
             event = json.loads(line)

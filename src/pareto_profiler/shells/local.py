@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
@@ -60,10 +61,8 @@ class LocalShell:
 
 def _end(process: subprocess.Popen[bytes]) -> None:
     """End the whole session; its id stays reserved until the process is waited for."""
-    try:
+    with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
 
 
 def _copy(source: Path, target: Path) -> None:

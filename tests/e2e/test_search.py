@@ -1,0 +1,482 @@
+"""The main job on real onert, through the command: every option does what it says."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from build_model import CONV_2D, HARD_SWISH, OperationSpec, build, chain, shared_biases
+from e2e.command import pp, pp_error, pp_json
+from pyarrow import parquet
+
+from pareto_profiler.core.trial import Failure
+from pareto_profiler.errors import FailureKind
+from pareto_profiler.runners.onert import wheel_library
+from pareto_profiler.store import read
+
+QUICK = ("--repeats", 2, "--warmups", 1)
+
+
+def search(model: Path, tmp_path: Path, *options: object) -> dict:
+    return pp_json("search", model, "--output", "run", *QUICK, *options, cwd=tmp_path)
+
+
+def trials(tmp_path: Path, run: str = "run"):
+    return read(tmp_path / run).trials
+
+
+def test_a_front_of_a_real_model(mobilenet_file: Path, tmp_path: Path):
+    found = search(mobilenet_file, tmp_path, "--vary", "memory_planner", "--budget", 12)
+    assert found["runtime"].startswith("onert 1.")
+    assert found["backends"] == ["cpu", "ruy"]
+    assert found["trials"] == 12
+    assert found["front"]
+    assert all(row["placement_verified"] for row in found["front"])
+    assert found["baseline"]["against_baseline"] == {"exec_time": 1.0, "max_rss": 1.0}
+    points = [tuple(row["values"].values()) for row in found["front"]]
+    assert points == sorted(points)
+    assert all(0.1 < ms < 1000 and 5_000 < kib < 500_000 for ms, kib in points)
+    # All on ruy cannot be: DepthwiseConv2D is not there, in the runtime's own words.
+    (rejected,) = found["failures"]["rejected"]
+    assert "NYI for operation" in rejected["message"]
+
+
+def test_infeasible_assignments_are_recorded_with_reasons_and_the_search_goes_on(
+    mobilenet_file: Path, tmp_path: Path
+):
+    found = search(
+        mobilenet_file,
+        tmp_path,
+        *("--granularity", "index", "--backends", "cpu,ruy", "--allow", "ruy:Softmax"),
+        *("--budget", 60),
+    )
+    rejected = sum(f["count"] for f in found["failures"]["rejected"])
+    assert found["trials"] == 60
+    assert rejected > 10
+    assert {"Softmax", "DepthwiseConv2D"} >= {
+        f["message"].split("'")[1] for f in found["failures"]["rejected"]
+    }
+    assert found["measured"] > 5
+
+
+def test_the_same_command_goes_on_where_it_was(dense_file: Path, tmp_path: Path):
+    options = ("--granularity", "operation", "--allow", "ruy:*", "--seed", 4)
+    search(dense_file, tmp_path, *options, "--budget", 5)
+    first = trials(tmp_path)
+    search(dense_file, tmp_path, *options, "--budget", 9)
+    assert trials(tmp_path)[:5] == first
+    assert len(trials(tmp_path)) == 9
+    pp("search", dense_file, "--output", "whole", *QUICK, *options, "--budget", 9, cwd=tmp_path)
+    whole = trials(tmp_path, "whole")
+    assert [t.assignment for t in whole] == [t.assignment for t in trials(tmp_path)]
+
+
+def test_the_folder_is_named_after_the_search_and_found_again(dense_file: Path, tmp_path: Path):
+    for budget in (2, 3):
+        done = pp("search", dense_file, *QUICK, "--budget", budget, cwd=tmp_path)
+    (folder,) = (tmp_path / "pareto-runs").iterdir()
+    assert folder.name.startswith("dense-name-cpu-ruy-")
+    assert f"results: pareto-runs/{folder.name}" in done.stderr
+    assert "going on in" in done.stderr
+    pp("search", dense_file, *QUICK, "--threads", 2, "--budget", 2, cwd=tmp_path)
+    assert len(list((tmp_path / "pareto-runs").iterdir())) == 2
+
+
+def test_another_search_is_refused_in_the_same_folder(dense_file: Path, tmp_path: Path):
+    search(dense_file, tmp_path, "--budget", 2)
+    text = pp_error("search", dense_file, "--output", "run", "--repeats", 7, cwd=tmp_path)
+    assert "plan: repeats 2 → 7" in text
+    chain_file = tmp_path / "chain.tflite"
+    chain_file.write_bytes(build(chain(3)))
+    assert "model" in pp_error("search", chain_file, "--output", "run", *QUICK, cwd=tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("granularity", "variables"), [("name", 2), ("index", 2), ("operation", 6)]
+)
+def test_granularity(dense_file: Path, tmp_path: Path, granularity: str, variables: int):
+    found = search(dense_file, tmp_path, "--granularity", granularity, "--budget", 1)
+    assert (found["granularity"], found["variables"]) == (granularity, variables)
+
+
+def test_backends_and_their_order(dense_file: Path, tmp_path: Path):
+    found = search(dense_file, tmp_path, "--backends", "ruy,cpu", "--budget", 1)
+    assert found["baseline"]["assignment"] == ["ruy", "cpu"]
+    assert found["baseline"]["configuration"].startswith('BACKENDS="cpu;ruy" ')
+
+
+def test_forbid_leaves_a_backend_out(dense_file: Path, tmp_path: Path):
+    found = search(dense_file, tmp_path, "--forbid", "ruy:FullyConnected")
+    assert found["space_size"] == "1"
+
+
+def test_oplist_rules_the_ids(dense_file: Path, tmp_path: Path):
+    oplist = tmp_path / "oplist.json"
+    oplist.write_text('{"oplist": ["ElementwiseActivation", "FullyConnected"]}')
+    found = search(dense_file, tmp_path, "--oplist", oplist)
+    (mixed,) = [r for r in read(tmp_path / "run").trials if r.assignment == ("cpu", "ruy")]
+    assert read(tmp_path / "run").header.space.id_of(mixed.assignment) == 2
+    assert found["space_size"] == "2"
+
+
+@pytest.mark.parametrize(
+    ("setting", "values"),
+    [
+        ("executor", {"Linear", "Dataflow", "Parallel"}),
+        ("memory_planner", {"WIC", "FirstFit", "Bump"}),
+        ("use_mmaped_data", {"0", "1"}),
+    ],
+)
+def test_vary_searches_over_a_setting(
+    dense_file: Path, tmp_path: Path, setting: str, values: set[str]
+):
+    search(dense_file, tmp_path, "--vary", setting, "--backends", "cpu")
+    assert {t.assignment[-1] for t in trials(tmp_path)} == values
+
+
+def test_vary_threads_goes_up_to_the_cores(dense_file: Path, tmp_path: Path):
+    found = search(dense_file, tmp_path, "--vary", "threads", "--backends", "cpu")
+    cores = found["machine"]["cores"]
+    assert {"1", str(cores)} <= {t.assignment[-1] for t in trials(tmp_path)}
+
+
+def test_settings_reach_the_runtime(mobilenet_file: Path, tmp_path: Path):
+    # The Bump planner never reuses memory: its activations cannot need less than WIC's.
+    found = search(mobilenet_file, tmp_path, "--vary", "memory_planner", "--backends", "cpu")
+    by_planner = {t.assignment[-1]: t.outcome.samples["max_rss"][0] for t in trials(tmp_path)}
+    assert by_planner["Bump"] > by_planner["WIC"] * 1.05
+    assert found["front"]
+
+
+@pytest.mark.parametrize("sampler", ["random", "exhaustive"])
+def test_sampler(dense_file: Path, tmp_path: Path, sampler: str):
+    options = ("--granularity", "operation", "--sampler", sampler, "--budget", 5)
+    search(dense_file, tmp_path, *options)
+    assert [t.source for t in trials(tmp_path)][-1] == sampler
+
+
+def test_seed(dense_file: Path, tmp_path: Path):
+    options = ("--granularity", "operation", "--allow", "ruy:*", "--budget", 6)
+    orders = []
+    for seed in (0, 1):
+        run = f"run{seed}"
+        pp(*("search", dense_file, "--output", run, *QUICK, *options, "--seed", seed), cwd=tmp_path)
+        orders.append([t.assignment for t in trials(tmp_path, run)])
+    assert orders[0] != orders[1]
+
+
+def test_time_ends_a_search(mobilenet_file: Path, tmp_path: Path):
+    search(mobilenet_file, tmp_path, "--granularity", "operation", "--time", "1s")
+    spent = [t.duration_s for t in trials(tmp_path)]
+    assert sum(spent[:-1]) < 1.0 <= sum(spent)
+
+
+def test_repeats_and_warmups(dense_file: Path, tmp_path: Path):
+    options = ("--repeats", 7, "--warmups", 4, "--budget", 1, "--output", "run")
+    pp("search", dense_file, *options, cwd=tmp_path)
+    (baseline,) = trials(tmp_path)
+    assert len(baseline.outcome.samples["exec_time"]) == 7
+    assert len(baseline.outcome.warmups["exec_time"]) == 4
+
+
+def test_objectives(dense_file: Path, tmp_path: Path):
+    names = "prepare_time,model_rss,cpu_time"
+    found = search(dense_file, tmp_path, "--objectives", names)
+    assert list(found["objectives"]) == names.split(",")
+    assert list(found["front"][0]["values"]) == names.split(",")
+
+
+def test_threads_are_told_and_recorded(dense_file: Path, tmp_path: Path):
+    found = search(dense_file, tmp_path, "--threads", 2, "--budget", 1)
+    assert "NUM_THREADS=2" in found["baseline"]["configuration"]
+    assert read(tmp_path / "run").header.plan.threads == 2
+
+
+def test_input_is_what_is_measured_with(dense_file: Path, tmp_path: Path):
+    digests = set()
+    for number, value in enumerate((0.0, 1.0)):
+        np.save(tmp_path / "x.npy", np.full((1, 16), value, np.float32))
+        run = f"run{number}"
+        options = ("--input", "x.npy", "--budget", 1, "--output", run)
+        pp("search", dense_file, *QUICK, *options, cwd=tmp_path)
+        digests.add(read(tmp_path / run).header.plan.input_digest)
+    assert len(digests) == 2
+    np.save(tmp_path / "x.npy", np.zeros((1, 3), np.float32))
+    text = pp_error("search", dense_file, "--input", "x.npy", cwd=tmp_path)
+    assert "has shape (1, 3), input 'input' has (1, 16)" in text
+
+
+def wrong_ids(tmp_path: Path) -> list[int]:
+    recording = read(tmp_path / "run")
+    return sorted(
+        recording.header.space.id_of(t.assignment)
+        for t in recording.trials
+        if isinstance(t.outcome, Failure) and t.outcome.kind is FailureKind.WRONG_OUTPUT
+    )
+
+
+def test_wrong_outputs_are_failures(tmp_path: Path):
+    model = tmp_path / "shared.tflite"
+    model.write_bytes(build(shared_biases()))
+    found = search(model, tmp_path, "--granularity", "operation", "--sampler", "exhaustive")
+    # Where both biases have to be copied to the same backend, the second copy is of the first.
+    assert wrong_ids(tmp_path) == [0b0011, 0b1100]
+    (failure,) = found["failures"]["wrong_output"]
+    assert "differs from the baseline's by up to" in failure["message"]
+    assert {"3", "12"}.isdisjoint(row["id"] for row in found["front"])
+
+
+def test_tolerance_decides_what_is_wrong(tmp_path: Path):
+    model = tmp_path / "shared.tflite"
+    model.write_bytes(build(shared_biases()))
+    search(model, tmp_path, "--granularity", "operation", "--tolerance", 0.5)
+    assert wrong_ids(tmp_path) == []
+
+
+def test_a_baseline_whose_outputs_tell_nothing_is_noted(mobilenet_file: Path, tmp_path: Path):
+    # The random weights of the bundled model make all its outputs equal.
+    (note,) = search(mobilenet_file, tmp_path, "--budget", 1)["notes"]
+    assert "output 0 of the baseline is the same everywhere" in note
+
+
+def test_the_time_limit_is_a_failure_of_the_target_when_it_hits_the_baseline(
+    mobilenet_file: Path, tmp_path: Path
+):
+    text = pp_error(
+        *("search", mobilenet_file, "--time-limit", "0.2s", "--repeats", 10_000),
+        cwd=tmp_path,
+        status=3,
+    )
+    assert "the baseline itself fails: timed_out: the time limit passed" in text
+
+
+def test_the_memory_limit_is_told(mobilenet_file: Path, tmp_path: Path):
+    text = pp_error("search", mobilenet_file, "--memory-limit", "3MB", cwd=tmp_path, status=3)
+    assert "out_of_memory" in text
+
+
+def test_a_library_of_ones_own(dense_file: Path, tmp_path: Path):
+    # A copy elsewhere is as good as the wheel's; without ruy beside it there is no ruy.
+    shutil.copytree(wheel_library().parent, tmp_path / "onert")
+    (tmp_path / "onert" / "nnfw" / "backend" / "libbackend_ruy.so").unlink()
+    library = tmp_path / "onert" / "libonert.so"
+    assert search(dense_file, tmp_path, "--onert-library", library)["backends"] == ["cpu"]
+    options = ("--onert-library", library, "--backends", "cpu,ruy")
+    text = pp_error("search", dense_file, *options, cwd=tmp_path, status=3)
+    assert "has no backend ruy, it has cpu" in text
+
+
+def test_a_library_that_is_no_onert(dense_file: Path, tmp_path: Path):
+    (tmp_path / "fake.so").write_bytes(b"not an ELF")
+    text = pp_error("search", dense_file, "--onert-library", "fake.so", cwd=tmp_path, status=3)
+    assert "no usable onert" in text
+
+
+def test_dumpfile_is_the_seeds_format(dense_file: Path, tmp_path: Path):
+    search(dense_file, tmp_path, "--dumpfile", "Dump.json")
+    dump = json.loads((tmp_path / "Dump.json").read_text())
+    assert list(dump) == ["configs", "oplist", "solutions", "mode"]
+    assert pp_json("show", "Dump.json", cwd=tmp_path)["measured"] == len(dump["solutions"])
+
+
+def test_an_nnpackage_brings_its_inputs(dense_file: Path, tmp_path: Path):
+    import h5py
+
+    package = tmp_path / "dense_package"
+    (package / "metadata" / "tc").mkdir(parents=True)
+    (package / "metadata" / "MANIFEST").write_text('{"models": ["dense.tflite"]}')
+    shutil.copy(dense_file, package / "dense.tflite")
+    search(package, tmp_path, "--budget", 1)
+    random = read(tmp_path / "run").header.plan.input_digest
+    with h5py.File(package / "metadata" / "tc" / "input.h5", "w") as file:
+        file.create_group("value")["0"] = np.ones((1, 16), np.float32)
+    pp("search", package, "--output", "r2", *QUICK, "--budget", 1, cwd=tmp_path)
+    assert read(tmp_path / "r2").header.plan.input_digest != random
+
+
+def test_several_subgraphs_are_measured_by_name(tmp_path: Path):
+    spec = chain(2)
+    spec.subgraphs = 2
+    model = tmp_path / "two.tflite"
+    model.write_bytes(build(spec))
+    found = search(model, tmp_path, "--backends", "cpu", "--budget", 1)
+    assert found["front"][0]["configuration"].startswith(
+        'BACKENDS="cpu" OP_BACKEND_ElementwiseActivation=cpu'
+    )
+    text = pp_error("search", model, "--granularity", "index", cwd=tmp_path)
+    assert "2 subgraphs" in text
+
+
+def test_thousands_of_operations_are_told_one_by_one(tmp_path: Path):
+    model = tmp_path / "long.tflite"
+    model.write_bytes(build(chain(2500)))
+    found = search(model, tmp_path, "--granularity", "operation", "--budget", 1)
+    assert found["variables"] == 2500
+    assert found["front"][0]["placement_verified"]
+
+
+def test_record_then_replay(dense_file: Path, tmp_path: Path):
+    options = ("--granularity", "operation", "--allow", "ruy:*", *QUICK)
+    whole = pp_json("record", dense_file, "--output", "table", *options, cwd=tmp_path)
+    assert whole["trials"] == 64
+    for sampler in ("random", "exhaustive"):
+        again = pp_json("replay", "table", "--sampler", sampler, cwd=tmp_path)
+        assert again["front"] != []
+        assert [r["id"] for r in again["front"]] == [r["id"] for r in whole["front"]]
+        assert again["hypervolume"] == pytest.approx(whole["hypervolume"])
+    part = pp_json("replay", "table", "--budget", 10, "--seed", 1, cwd=tmp_path)
+    other = pp_json("replay", "table", "--budget", 10, "--seed", 2, cwd=tmp_path)
+    assert part["trials"] == other["trials"] == 10
+    kept = pp("replay", "table", "--budget", 10, "--seed", 1, "--output", "kept", cwd=tmp_path)
+    assert "10 of 64 recorded trials replayed" in kept.stderr
+    assert pp_json("show", "kept", cwd=tmp_path)["front"] == part["front"]
+    assert "holds a run already" in pp_error("replay", "table", "--output", "kept", cwd=tmp_path)
+
+
+def test_show_and_export(dense_file: Path, tmp_path: Path):
+    found = search(dense_file, tmp_path, "--granularity", "operation", "--allow", "ruy:*")
+    text = pp("show", "run", cwd=tmp_path).stdout
+    for part in ("Front", "baseline", "best uniform", "hypervolume", "NYI", "●", "BACKENDS="):
+        assert part in text
+    assert all(str(row["id"]) in text for row in found["front"])
+    other = pp_json("show", "run", "--objectives", "cpu_time,model_rss", cwd=tmp_path)
+    assert list(other["objectives"]) == ["cpu_time", "model_rss"]
+
+    rows = list(
+        csv.DictReader(io.StringIO(pp("export", "run", "--format", "csv", cwd=tmp_path).stdout))
+    )
+    assert len(rows) == found["trials"] == 64
+    assert sum(r["on_front"] == "True" for r in rows) == len(found["front"])
+    failed = [r for r in rows if r["failure"]]
+    assert all(r["exec_time_ms"] == "" and "NYI" in r["message"] for r in failed)
+    assert rows[0]["FullyConnected@0"] == "cpu"
+
+    pp("export", "run", "--format", "parquet", "--to", "run.parquet", cwd=tmp_path)
+    table = parquet.read_table(tmp_path / "run.parquet")
+    assert table.num_rows == 64
+    assert str(table.schema.field("exec_time_ms").type) == "double"
+    assert "name a file" in pp_error("export", "run", "--format", "parquet", cwd=tmp_path)
+
+    exported = json.loads(pp("export", "run", "--format", "json", cwd=tmp_path).stdout)
+    assert exported == pp_json("show", "run", cwd=tmp_path)
+
+
+def test_export_seed_knows_no_settings(dense_file: Path, tmp_path: Path):
+    search(dense_file, tmp_path, "--vary", "executor", "--budget", 2)
+    text = pp_error("export", "run", "--format", "seed", cwd=tmp_path)
+    assert "knows no settings" in text
+    shutil.rmtree(tmp_path / "run")
+    search(dense_file, tmp_path, "--budget", 2)
+    dump = json.loads(pp("export", "run", "--format", "seed", cwd=tmp_path).stdout)
+    assert dump["mode"] == "name"
+
+
+def test_ids_of_ten_thousand_bits_are_shown_and_exported(tmp_path: Path):
+    model = tmp_path / "long.tflite"
+    model.write_bytes(build(chain(16_000)))
+    options = ("--granularity", "operation", "--allow", "ruy:*", "--budget", 2)
+    found = search(model, tmp_path, *options)
+    assert len(found["space_size"]) == 4817
+    rows = list(
+        csv.DictReader(io.StringIO(pp("export", "run", "--format", "csv", cwd=tmp_path).stdout))
+    )
+    assert len(rows[1]["id"]) == 4817
+    pp("show", "run", cwd=tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "found"),
+    [
+        (("search", "absent.tflite"), "absent.tflite: cannot be read"),
+        (("search", "broken.tflite"), "broken.tflite: 3 bytes are no model"),
+        (("inspect", "broken.tflite"), "broken.tflite: 3 bytes are no model"),
+        (("inspect", "/proc"), "no nnpackage"),
+        (("search", "swish.tflite"), "onert cannot load @2 HARD_SWISH"),
+        (("search", "ok.tflite", "--sampler", "oracle"), "expected one of exhaustive, random"),
+        (("search", "ok.tflite", "--vary", "turbo"), "expected one of threads"),
+        (("search", "ok.tflite", "--objectives", "speed,max_rss"), "expected one of exec_time"),
+        (("search", "ok.tflite", "--time", "soon"), "expected something like 90s"),
+        (("search", "ok.tflite", "--time-limit", "0"), "more than nothing"),
+        (("search", "ok.tflite", "--memory-limit", "lots"), "expected something like 300MB"),
+        (("search", "ok.tflite", "--allow", "ruy"), "expected BACKEND:OPERATION"),
+        (("search", "ok.tflite", "--oplist", "absent.json"), "absent.json: cannot be read"),
+        (("search", "ok.tflite", "--input", "absent.npy"), "absent.npy: cannot be read"),
+        (("search", "ok.tflite", "--onert-library", "absent.so"), "no such library"),
+        (("show", "absent"), "cannot be read"),
+        (("show", "broken.tflite"), "no journal"),
+        (("replay", "absent"), "cannot be read"),
+        (("export", "absent", "--format", "csv"), "cannot be read"),
+    ],
+)
+def test_bad_input_is_one_line_and_exit_status_2(tmp_path: Path, arguments, found: str):
+    (tmp_path / "broken.tflite").write_bytes(b"abc")
+    (tmp_path / "ok.tflite").write_bytes(build(chain(2)))
+    spec = chain(3)
+    spec.operations = [*spec.operations[:2], OperationSpec(HARD_SWISH, (2,), (3,))]
+    (tmp_path / "swish.tflite").write_bytes(build(spec))
+    assert found in pp_error(*arguments, cwd=tmp_path)
+
+
+def test_unusable_backends_are_the_targets_fault(dense_file: Path, tmp_path: Path):
+    text = pp_error("search", dense_file, "--backends", "cpu,acl_cl", cwd=tmp_path, status=3)
+    assert "has no backend acl_cl, it has cpu, ruy" in text
+
+
+@pytest.mark.parametrize(
+    "name", ["a b.tflite", "$(id).tflite", "'.tflite", "-x.tflite", "ü.tflite"]
+)
+def test_hostile_file_names(dense_file: Path, tmp_path: Path, name: str):
+    folder = tmp_path / "odd"
+    folder.mkdir()
+    shutil.copy(dense_file, folder / name)
+    found = pp_json("search", f"./{name}", *QUICK, "--budget", 1, cwd=folder)
+    assert found["model"] == name.removesuffix(".tflite")
+
+
+def test_a_crash_of_the_runtime_is_the_baselines_failure(tmp_path: Path):
+    # A convolution without weights: whatever onert makes of it, it is told in one line.
+    spec = chain(1)
+    spec.operations = [OperationSpec(CONV_2D, (0,), (1,))]
+    model = tmp_path / "senseless.tflite"
+    model.write_bytes(build(spec))
+    assert "the baseline itself fails" in pp_error("search", model, cwd=tmp_path, status=3)
+
+
+def test_inspect(mobilenet_file: Path, tmp_path: Path):
+    text = pp("inspect", mobilenet_file, cwd=tmp_path).stdout
+    for part in ("65 operations", "74 edges", "DepthwiseConv2D", "10 ADD", "acl_neon", "index"):
+        assert part in text
+    assert "@64" not in text
+    assert "@64" in pp("inspect", mobilenet_file, "--operations", cwd=tmp_path).stdout
+    found = pp_json("inspect", mobilenet_file, "--backends", "cpu,ruy", cwd=tmp_path)
+    assert found["spaces"]["name"] == {"variables": 6, "size": "4", "ids": "64"}
+    assert found["spaces"]["operation"]["ids"] == str(2**65)
+    assert len(found["operations"]) == 65
+    rows = {row["name"]: row["supported"] for row in found["operation_names"]}
+    assert rows["Conv2D"] == {"cpu": 35, "ruy": 35}
+    assert rows["Softmax"] == {"cpu": 1, "ruy": 0}
+    options = ("--backends", "cpu,ruy", "--allow", "ruy:Softmax", "--forbid", "ruy:Conv2D")
+    corrected = pp_json("inspect", mobilenet_file, *options, cwd=tmp_path)
+    rows = {row["name"]: row["supported"]["ruy"] for row in corrected["operation_names"]}
+    assert (rows["Softmax"], rows["Conv2D"]) == (1, 0)
+
+
+def test_inspect_names_what_cannot_be_loaded(tmp_path: Path):
+    spec = chain(3)
+    spec.operations = [*spec.operations[:2], OperationSpec(HARD_SWISH, (2,), (3,))]
+    model = tmp_path / "swish.tflite"
+    model.write_bytes(build(spec))
+    text = pp("inspect", model, cwd=tmp_path).stdout
+    assert "onert cannot load @2 HARD_SWISH: onert's loader has no operation" in text
+    assert pp_json("inspect", model, cwd=tmp_path)["unloadable"][0]["index"] == 2
+
+
+def test_help_and_version(tmp_path: Path):
+    assert pp("--version", cwd=tmp_path).stdout.startswith("pareto-profiler 0.")
+    for command in ("inspect", "search", "record", "replay", "show", "export"):
+        assert "Usage" in pp(command, "--help", cwd=tmp_path).stdout

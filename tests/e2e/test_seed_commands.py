@@ -1,0 +1,126 @@
+"""The seed's own command lines, as its document gives them."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+from e2e.command import run
+
+CONFIGURATION = re.compile(
+    r'BACKENDS="ruy;cpu" OP_BACKEND_FullyConnected=(cpu|ruy) OP_BACKEND_ElementwiseActivation=cpu '
+)
+
+
+def test_gen_oplist_in_name_mode(mobilenet_file: Path, tmp_path: Path):
+    arguments = (mobilenet_file, "odroid", "--auth", "me@board")
+    done = run("gen_oplist", *arguments, cwd=tmp_path)
+    assert "scp oplist.json me@board:/tmp/oplist.json" in done.stdout
+    assert json.loads((tmp_path / "oplist.json").read_text()) == {
+        "oplist": [
+            *("Conv2D", "DepthwiseConv2D", "BinaryArithmetic", "Reduce"),
+            *("FullyConnected", "Softmax"),
+        ]
+    }
+
+
+def test_gen_oplist_in_index_mode(mobilenet_file: Path, tmp_path: Path):
+    done = run("gen_oplist", mobilenet_file, "tizen", "--mode", "index", cwd=tmp_path)
+    assert "sdb push oplist.json /tmp/oplist.json" in done.stdout
+    oplist = json.loads((tmp_path / "oplist.json").read_text())
+    assert list(oplist) == ["oplist", "opmap", "opname_by_indx"]
+    assert len(oplist["opmap"]) == len(oplist["opname_by_indx"]) == 65
+    assert sorted(set(oplist["opmap"])) == list(range(37))
+
+
+def test_gen_oplist_wants_to_know_the_odroid(mobilenet_file: Path, tmp_path: Path):
+    done = run("gen_oplist", mobilenet_file, "odroid", cwd=tmp_path, status=2)
+    assert "expected --auth user@host" in done.stderr
+    done = run("gen_oplist", mobilenet_file, "toaster", cwd=tmp_path, status=2)
+    assert "toaster" in done.stderr
+
+
+def test_hostile_authority_is_quoted(mobilenet_file: Path, tmp_path: Path):
+    arguments = (mobilenet_file, "odroid", "--auth", "me@x; rm -rf /")
+    done = run("gen_oplist", *arguments, cwd=tmp_path)
+    assert "'me@x; rm -rf /:/tmp/oplist.json'" in done.stdout
+
+
+def test_brute_force_profiler(dense_file: Path, tmp_path: Path):
+    run(
+        *("brute_force_profiler", dense_file, "odroid", "local", "--dumpfile=Dump File.json"),
+        cwd=tmp_path,
+    )
+    text = (tmp_path / "Dump File.json").read_text()
+    dump = json.loads(text)
+    assert list(dump) == ["oplist", "solutions"]
+    assert dump["oplist"] == ["FullyConnected", "ElementwiseActivation"]
+    assert [list(s) for s in dump["solutions"]] == [["memory", "id", "time"]] * 2
+    assert [s["id"] for s in dump["solutions"]] == [0, 1]
+    assert all(5_000 < s["memory"] < 100_000 for s in dump["solutions"])
+    assert all(isinstance(s["memory"], int) and s["time"] >= 0 for s in dump["solutions"])
+    assert re.match(r'{"oplist": \[.*\],\n"solutions": \[\n{"memory": \d+, "id": 0, ', text)
+
+
+def test_random_sampler_in_name_mode(dense_file: Path, tmp_path: Path):
+    arguments = ("--mode=name", "--dumpfile=profile.json", "--iterations=20")
+    run("random_sampler", dense_file, "local", *arguments, cwd=tmp_path)
+    dump = json.loads((tmp_path / "profile.json").read_text())
+    assert list(dump) == ["configs", "oplist", "solutions", "mode"]
+    assert [list(s) for s in dump["solutions"]] == [["exec_time", "max_rss", "id"]] * len(
+        dump["solutions"]
+    )
+    assert dump["mode"] == "name"
+    assert {str(s["id"]) for s in dump["solutions"]} == set(dump["configs"])
+    for number, text in dump["configs"].items():
+        found = CONFIGURATION.fullmatch(text)
+        assert found
+        assert found.group(1) == ("ruy" if int(number) & 1 else "cpu")
+
+
+def test_random_sampler_in_index_mode(dense_file: Path, tmp_path: Path):
+    arguments = ("--mode", "index", "--backends", 2, "--dumpfile", "p.json")
+    run("random_sampler", dense_file, "local", *arguments, cwd=tmp_path)
+    dump = json.loads((tmp_path / "p.json").read_text())
+    assert dump["mode"] == "index"
+    assert dump["oplist"] == [0, 1, 0, 1, 0, 1]
+    assert all('OP_BACKEND_MAP="0=' in text for text in dump["configs"].values())
+
+
+def test_iterations_and_backends_do_something(dense_file: Path, tmp_path: Path):
+    for arguments, trials in ((("--iterations=1",), 1), (("--backends", "cpu"), 1), ((), 3)):
+        dump = f"d{len(arguments)}{trials}.json"
+        run("random_sampler", dense_file, "local", *arguments, "--dumpfile", dump, cwd=tmp_path)
+        journal = (tmp_path / f"{dump}.run" / "journal.jsonl").read_text()
+        assert journal.count('"record":"trial"') == trials
+    done = run("random_sampler", dense_file, "local", "--backends=9", cwd=tmp_path, status=2)
+    assert "the embedded onert has cpu, ruy" in done.stderr
+
+
+def test_the_order_of_oplist_json_is_taken(dense_file: Path, tmp_path: Path):
+    (tmp_path / "oplist.json").write_text('{"oplist": ["ElementwiseActivation", "FullyConnected"]}')
+    run("brute_force_profiler", dense_file, "local", "local", "--dumpfile=d.json", cwd=tmp_path)
+    dump = json.loads((tmp_path / "d.json").read_text())
+    assert dump["oplist"] == ["ElementwiseActivation", "FullyConnected"]
+    assert [s["id"] for s in dump["solutions"]] == [0, 2]
+
+
+def test_an_oplist_of_another_model_is_refused(dense_file: Path, tmp_path: Path):
+    (tmp_path / "oplist.json").write_text('{"oplist": ["Conv2D"]}')
+    done = run("random_sampler", dense_file, "local", cwd=tmp_path, status=2)
+    assert "the operation list has no FullyConnected" in done.stderr
+
+
+@pytest.mark.parametrize("folder", ["/opt/usr/nnfw-test/Product/out/bin", "out"])
+def test_another_run_folder_is_a_clear_error(dense_file: Path, tmp_path: Path, folder: str):
+    done = run("random_sampler", dense_file, folder, cwd=tmp_path, status=2)
+    assert f"run folder {folder!r}" in done.stderr
+    done = run("brute_force_profiler", dense_file, "tizen", folder, cwd=tmp_path, status=2)
+    assert "embedded onert only" in done.stderr
+
+
+@pytest.mark.parametrize("name", ["gen_oplist", "brute_force_profiler", "random_sampler"])
+def test_help(name: str, tmp_path: Path):
+    assert "Usage" in run(name, "--help", cwd=tmp_path).stdout

@@ -1,0 +1,59 @@
+"""The public API as a type checker sees it; run by mypy, never executed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import assert_type
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pareto_profiler import (
+    OBJECTIVES,
+    SAMPLERS,
+    Budget,
+    Configuration,
+    DecisionSpace,
+    Failure,
+    Front,
+    Granularity,
+    Graph,
+    Measurement,
+    Recording,
+    Runner,
+    Sampler,
+    Store,
+    Summary,
+    TableRunner,
+    Trial,
+    hypervolume,
+    load,
+    nondominated,
+    read,
+)
+from pareto_profiler.search import search
+
+graph = load(Path("model.tflite")).graph
+assert_type(graph, Graph)
+space = DecisionSpace.of(graph, ("cpu", "ruy"), Granularity.INDEX)
+assert_type(space, DecisionSpace)
+assert_type(space.default, tuple[str, ...])
+assert_type(space.id_of(space.default), int)
+assert_type(Configuration.of(space, space.default).text, str)
+
+recording = read(Path("run"))
+assert_type(recording, Recording)
+sampler = SAMPLERS["random"](space, 0)
+assert_type(sampler, Sampler)
+assert_type(sampler.ask(), list[tuple[str, ...]])
+runner: Runner = TableRunner(space, recording.trials)
+store = Store(Path("journal.jsonl"), recording.header)
+for trial in search(space, sampler, runner, store, Budget(trials=10), source="random"):
+    assert_type(trial, Trial)
+    assert_type(trial.outcome, Measurement | Failure)
+
+front = Front.of(recording.trials, [OBJECTIVES["exec_time"], OBJECTIVES["max_rss"]])
+assert_type(front.values(), NDArray[np.float64])
+assert_type(nondominated([[1.0, 2.0]]), NDArray[np.bool_])
+assert_type(hypervolume([[1.0, 2.0]], [3.0, 3.0]), float)
+assert_type(Summary.of(recording).front[0].configuration, str)

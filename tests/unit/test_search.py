@@ -1,0 +1,182 @@
+"""The loop: warm start, budget, failures, resume, verification."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+
+from pareto_profiler.core.measurement import Measurement, objectives_of
+from pareto_profiler.core.space import Assignment, DecisionSpace
+from pareto_profiler.core.trial import Failure, Placement, Trial
+from pareto_profiler.errors import FailureKind, RunError, TargetError
+from pareto_profiler.runners.table import TableRunner
+from pareto_profiler.samplers import SAMPLERS
+from pareto_profiler.search import Budget, search, verify
+
+SPACE = DecisionSpace.by_names(("cpu", "ruy"), ["a", "b", "c", "d"])
+OBJECTIVES = objectives_of(["exec_time", "max_rss"])
+
+
+class Memory:
+    """A journal in memory."""
+
+    def __init__(self, trials: Sequence[Trial] = ()) -> None:
+        self.trials = list(trials)
+        self.placements: list[Placement] = []
+
+    def append(self, entry: Trial | Placement) -> None:
+        if isinstance(entry, Trial):
+            self.trials.append(entry)
+        else:
+            self.placements.append(entry)
+
+
+def measured(assignment: Assignment) -> Measurement:
+    number = SPACE.id_of(assignment)
+    return Measurement({"exec_time": (20.0 - number,), "max_rss": (100.0 + 3 * number,)})
+
+
+def table(failing: Sequence[Assignment] = ()) -> TableRunner:
+    trials = [
+        Trial(i, a, Failure(FailureKind.REJECTED, "NYI") if a in failing else measured(a))
+        for i, a in enumerate(SPACE)
+    ]
+    return TableRunner(SPACE, trials)
+
+
+class Recorder:
+    """A runner that writes down what it was asked."""
+
+    def __init__(self, inner: TableRunner) -> None:
+        self.inner = inner
+        self.asked: list[Assignment] = []
+        self.verified: list[Assignment] = []
+        self.misplaced: set[Assignment] = set()
+
+    def run(self, assignment: Assignment) -> Measurement:
+        self.asked.append(assignment)
+        return self.inner.run(assignment)
+
+    def placement(self, assignment: Assignment) -> Placement | None:
+        self.verified.append(assignment)
+        wrong = ("operation 0 ran elsewhere",) if assignment in self.misplaced else ()
+        return Placement(assignment, ((0, "cpu"),), wrong)
+
+    def close(self) -> None:
+        pass
+
+
+UNLIMITED = Budget()
+
+
+def go(runner, journal, budget=UNLIMITED, name="random", seed=0) -> list[Trial]:
+    sampler = SAMPLERS[name](SPACE, seed)
+    return list(search(SPACE, sampler, runner, journal, budget, source=name))
+
+
+def test_the_baseline_and_the_uniform_assignments_come_first():
+    trials = go(table(), Memory(), Budget(trials=5))
+    assert [t.assignment for t in trials[:2]] == [("cpu",) * 4, ("ruy",) * 4]
+    assert [t.source for t in trials] == ["baseline", "uniform", "random", "random", "random"]
+    assert [t.number for t in trials] == [0, 1, 2, 3, 4]
+    assert all(t.started_at and t.duration_s >= 0 for t in trials)
+
+
+def test_without_a_budget_it_ends_with_the_space():
+    runner = Recorder(table())
+    trials = go(runner, Memory())
+    assert sorted(t.assignment for t in trials) == sorted(SPACE)
+    assert len(runner.asked) == len(set(runner.asked)) == 16
+
+
+def test_failures_are_trials_and_the_search_goes_on():
+    failing = [a for a in SPACE if a[0] == "ruy"]
+    trials = go(table(failing), Memory())
+    failed = [t for t in trials if isinstance(t.outcome, Failure)]
+    assert sorted(t.assignment for t in failed) == sorted(failing)
+    assert {t.outcome.message for t in failed if isinstance(t.outcome, Failure)} == {"NYI"}
+    assert len(trials) == 16
+
+
+@pytest.mark.parametrize("name", sorted(SAMPLERS))
+@pytest.mark.parametrize("stop", [1, 2, 3, 9])
+def test_a_stopped_search_goes_on_to_the_same_trials(name: str, stop: int):
+    whole = go(table(), Memory(), Budget(trials=12), name)
+    journal = Memory(whole[:stop])
+    runner = Recorder(table())
+    rest = go(runner, journal, Budget(trials=12), name)
+    assert [t.assignment for t in journal.trials] == [t.assignment for t in whole]
+    assert len(runner.asked) == len(rest) == 12 - stop
+
+
+def test_a_spent_budget_measures_nothing():
+    runner = Recorder(table())
+    journal = Memory(go(table(), Memory(), Budget(trials=4)))
+    assert go(runner, journal, Budget(trials=4)) == []
+    assert runner.asked == []
+
+
+def test_time_counts_over_all_runs_of_a_search():
+    past = [Trial(0, ("cpu",) * 4, measured(("cpu",) * 4), "baseline", "", 100.0)]
+    assert go(table(), Memory(past), Budget(seconds=99.0)) == []
+    assert go(table(), Memory(past), Budget(seconds=101.0)) != []
+
+
+def test_a_failing_baseline_is_the_targets_fault_and_no_trial():
+    journal = Memory()
+    with pytest.raises(TargetError, match="baseline itself fails: rejected: NYI"):
+        go(table([("cpu",) * 4]), journal)
+    assert journal.trials == []
+
+
+def test_several_failures_in_a_row_have_the_baseline_looked_at():
+    failing = [a for a in SPACE if a != ("cpu",) * 4]
+    runner = Recorder(table(failing))
+    trials = go(runner, Memory())
+    assert len(trials) == 16
+    # After 5 and after 10 failures in a row; the check itself is no trial.
+    assert runner.asked.count(("cpu",) * 4) == 3
+
+
+def test_a_target_that_died_ends_the_search_with_everything_kept():
+    class Dying(Recorder):
+        def run(self, assignment: Assignment) -> Measurement:
+            if len(self.asked) >= 4:
+                self.asked.append(assignment)
+                raise RunError(FailureKind.CRASHED, "gone")
+            return super().run(assignment)
+
+    journal = Memory()
+    with pytest.raises(TargetError, match="baseline itself fails"):
+        go(Dying(table()), journal)
+    assert len(journal.trials) == 4 + 5
+
+
+def test_what_a_table_does_not_hold_does_not_end_a_replay():
+    partial = TableRunner(SPACE, [Trial(0, SPACE.assignment_of(3), measured(("cpu",) * 4))])
+    trials = go(partial, Memory())
+    kinds = [t.outcome.kind for t in trials if isinstance(t.outcome, Failure)]
+    assert (len(trials), len(kinds), set(kinds)) == (16, 15, {FailureKind.NOT_RECORDED})
+
+
+def test_each_assignment_on_the_front_is_verified_once():
+    runner, journal = Recorder(table()), Memory()
+    go(runner, journal)
+    found = list(verify(runner, journal, (), OBJECTIVES))
+    assert sorted(p.assignment for p in found) == sorted(SPACE)
+    assert journal.placements == found
+    assert list(verify(runner, journal, found, OBJECTIVES)) == []
+
+
+def test_what_takes_the_place_of_a_misplaced_assignment_is_verified_in_turn():
+    space_values = {("cpu",) * 4: (1.0, 1.0), ("ruy",) * 4: (2.0, 2.0)}
+    trials = [
+        Trial(i, a, Measurement({"exec_time": (x,), "max_rss": (y,)}))
+        for i, (a, (x, y)) in enumerate(space_values.items())
+    ]
+    runner, journal = Recorder(table()), Memory(trials)
+    runner.misplaced = {("cpu",) * 4}
+    found = list(verify(runner, journal, (), OBJECTIVES))
+    assert [p.assignment for p in found] == [("cpu",) * 4, ("ruy",) * 4]
+    assert [bool(p.mismatches) for p in found] == [True, False]
