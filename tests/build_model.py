@@ -165,7 +165,7 @@ def dense(seed: int = 0, *, width: int = 16, layers: int = 3) -> ModelSpec:
     """Fully connected layers with TANH between: outputs that tell, on ``cpu`` and ``ruy``."""
     generator = np.random.default_rng(seed)
     tensors = [TensorSpec((1, width), name="input")]
-    operations = []
+    operations: list[OperationSpec] = []
     for _ in range(layers):
         weights = generator.normal(size=(width, width)).astype(np.float32)
         bias = generator.normal(size=width).astype(np.float32)

@@ -397,6 +397,7 @@ def run_job(job: Job, sampler: Sampler, store: Store, folder: Path, budget: Budg
     from pareto_profiler.core.measurement import objectives_of
     from pareto_profiler.search import search as run_search
     from pareto_profiler.search import verify
+    from pareto_profiler.store import read
 
     header = store.header
     objectives = objectives_of(job.header.objectives)
@@ -411,8 +412,9 @@ def run_job(job: Job, sampler: Sampler, store: Store, folder: Path, budget: Budg
             pass
     except KeyboardInterrupt:
         progress.close()
+        # Asked of the file: the interrupt may have come between keeping and counting a trial.
         note(
-            f"interrupted; {len(store.trials)} trials are kept in {folder}. "
+            f"interrupted; {len(read(store.path).trials)} trials are kept in {folder}. "
             f"To go on: {shlex.join(['pareto-profiler', *sys.argv[1:]])}"
         )
         raise
