@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 _ID_DIGITS: Final = 20
 _MESSAGE_WIDTH: Final = 300
 _MESSAGES: Final = 3
+# How far beyond the front and the uniform choices the scatter looks: one outlier of 100 times the
+# latency would squeeze all that matters into a corner.
+_WINDOW: Final = 2.0
 _SCATTER_SIZE: Final = (76, 18)
 
 
@@ -34,22 +37,25 @@ def renderables(summary: Summary) -> list[RenderableType]:
     ]
     failures = _failure_lines(summary)
     if failures:
-        parts += [Text("Failures", style="bold"), Text("\n".join(failures))]
+        parts += [Text("\nFailures", style="bold"), Text("\n".join(failures))]
     return parts
 
 
 def scatter(summary: Summary) -> str:
-    """All measured points, the front and the baseline, over the first two objectives."""
+    """The front, the baseline and the measured points near them, over the first two objectives."""
     import plotext
 
     x, y = summary.objectives[:2]
     front = {row.id for row in summary.front}
     others = [row for row in summary.measured if row.id not in front]
+    landmarks = [r for r in (*summary.front, summary.baseline, summary.best_uniform) if r]
+    limits = {o.name: _WINDOW * max(r.values[o.name] for r in landmarks) for o in (x, y)}
+    near = [r for r in others if all(r.values[name] <= most for name, most in limits.items())]
     plot = plotext.figure
     plot.clear()
     plot.plot_size(*_SCATTER_SIZE)
     groups: list[tuple[Sequence[Row], str, str]] = [
-        (others, "·", "measured"),
+        (near, "·", "measured"),
         (summary.front, "●", "front"),
         ([summary.baseline] if summary.baseline else [], "B", "baseline"),
     ]
@@ -67,6 +73,8 @@ def scatter(summary: Summary) -> str:
     plot.label(f"{y.name} ({y.shown_unit})", axis="y")
     text = plot.build().string(colorless=True)
     plot.clear()
+    if len(near) < len(others):
+        legend.append(f"({len(others) - len(near)} far worse ones lie outside)")
     return f"{text}\n     {'   '.join(legend)}\n"
 
 
@@ -134,7 +142,7 @@ def _reference_lines(summary: Summary) -> list[str]:
         figures = " · ".join(
             f"{_figure(row.values[o.name], o)} {o.shown_unit}" for o in summary.objectives
         )
-        lines.append(f"{what}: id {_short_id(row.id)} · {figures} · {_backends(row)}")
+        lines.append(f"{what}: id {_short_id(row.id)} · {figures} · {_choices(row, summary)}")
     corner = " × ".join(
         f"{_figure(o.shown(r), o)} {o.shown_unit}"
         for o, r in zip(summary.objectives, summary.reference, strict=True)
@@ -143,8 +151,11 @@ def _reference_lines(summary: Summary) -> list[str]:
     return [*lines, *(f"note: {text}" for text in summary.notes), ""]
 
 
-def _backends(row: Row) -> str:
-    return " + ".join(dict.fromkeys(row.trial.assignment))
+def _choices(row: Row, summary: Summary) -> str:
+    chosen = list(zip(summary.header.space.variables, row.trial.assignment, strict=True))
+    backends = dict.fromkeys(choice for v, choice in chosen if not v.is_setting)
+    settings = [f"{v.name} {choice}" for v, choice in chosen if v.is_setting]
+    return ", ".join([" + ".join(backends), *settings])
 
 
 def _ratios(ratios: object, objectives: Sequence[Objective]) -> str:
