@@ -35,8 +35,18 @@ class ProbeBuildHook(BuildHookInterface):  # type: ignore[misc]  # hatchling is 
             binary.parent.mkdir(exist_ok=True)
             subprocess.run(
                 [
-                    *(sys.executable, "-m", "ziglang", "cc", "-target", target, *FLAGS),
-                    *("-o", str(binary), str(source), "-ldl", "-lm"),
+                    sys.executable,
+                    "-m",
+                    "ziglang",
+                    "cc",
+                    "-target",
+                    target,
+                    *FLAGS,
+                    "-o",
+                    str(binary),
+                    str(source),
+                    "-ldl",
+                    "-lm",
                 ],
                 check=True,
             )

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import flatbuffers
 import numpy as np
 from numpy.typing import NDArray
 
-FLOAT32, INT32, INT64, STRING, INT8 = 0, 2, 4, 5, 9
-ADD, CONV_2D, DEPTHWISE, FULLY_CONNECTED, MUL, RELU, RESHAPE, SOFTMAX, TANH = (
-    *(0, 3, 4, 9, 18, 19, 22, 25),
-    28,
-)
-CUSTOM, GATHER, HARD_SWISH, IF, WHILE, DYNAMIC_UPDATE_SLICE = 32, 36, 117, 118, 119, 151
+FLOAT32, INT32, INT64, STRING = 0, 2, 4, 5
+ADD, CONV_2D, FULLY_CONNECTED, RELU, RESHAPE, TANH = 0, 3, 9, 19, 22, 28
+CUSTOM, GATHER, HARD_SWISH, IF, DYNAMIC_UPDATE_SLICE = 32, 36, 117, 118, 151
 
 
 @dataclass
@@ -29,7 +26,7 @@ class TensorSpec:
 
 @dataclass
 class OperationSpec:
-    """One operation; ``options`` are (union type, slot, value code, value) of its options table."""
+    """One operation; ``option_type`` gives it an empty table of options of that union type."""
 
     code: int
     inputs: Sequence[int]
@@ -37,12 +34,11 @@ class OperationSpec:
     custom_code: str = ""
     version: int = 1
     option_type: int = 0
-    options: Sequence[tuple[int, str, int]] = ()
 
 
 @dataclass
 class ModelSpec:
-    """A model of one or more subgraphs; all but the first get a copy of ``extra_operations``."""
+    """A model; with several subgraphs all of them have the same content."""
 
     tensors: Sequence[TensorSpec]
     operations: Sequence[OperationSpec]
@@ -50,7 +46,6 @@ class ModelSpec:
     outputs: Sequence[int]
     subgraphs: int = 1
     identifier: bytes = b"TFL3"
-    extra: dict[str, int] = field(default_factory=dict)
 
 
 def _vector(builder: flatbuffers.Builder, values: Sequence[int], *, is_offset: bool) -> int:
@@ -70,7 +65,7 @@ def build(spec: ModelSpec) -> bytes:
     for o in spec.operations:
         codes.setdefault((o.code, o.custom_code, o.version), len(codes))
 
-    buffers = [_empty_buffer(b)]
+    buffers = [_empty_table(b, 3)]
     buffer_of = []
     for tensor in spec.tensors:
         if tensor.data is None:
@@ -96,7 +91,7 @@ def build(spec: ModelSpec) -> bytes:
     operations = []
     for o in spec.operations:
         inputs, outputs = (_vector(b, v, is_offset=False) for v in (o.inputs, o.outputs))
-        options = _options(b, o) if o.option_type else 0
+        options = _empty_table(b, 4) if o.option_type else 0
         b.StartObject(14)
         b.PrependUint32Slot(0, codes[o.code, o.custom_code, o.version], 0)
         b.PrependUOffsetTRelativeSlot(1, inputs, 0)
@@ -142,15 +137,8 @@ def build(spec: ModelSpec) -> bytes:
     return bytes(b.Output())
 
 
-def _empty_buffer(builder: flatbuffers.Builder) -> int:
-    builder.StartObject(3)
-    return int(builder.EndObject())
-
-
-def _options(builder: flatbuffers.Builder, operation: OperationSpec) -> int:
-    builder.StartObject(1 + max((slot for slot, _, _ in operation.options), default=0))
-    for slot, code, value in operation.options:
-        getattr(builder, f"Prepend{code}Slot")(slot, value, 0)
+def _empty_table(builder: flatbuffers.Builder, fields: int) -> int:
+    builder.StartObject(fields)
     return int(builder.EndObject())
 
 

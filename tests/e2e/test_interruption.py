@@ -23,8 +23,22 @@ KILLS = 50
 
 def options(model: Path, run: str, budget: int) -> list[object]:
     return [
-        *("search", model, "--output", run, "--budget", budget, "--seed", 5),
-        *("--granularity", "operation", "--allow", "ruy:*", "--repeats", 20, "--warmups", 1),
+        "search",
+        model,
+        "--output",
+        run,
+        "--budget",
+        budget,
+        "--seed",
+        5,
+        "--granularity",
+        "operation",
+        "--allow",
+        "ruy:*",
+        "--repeats",
+        20,
+        "--warmups",
+        1,
     ]
 
 

@@ -52,8 +52,14 @@ def test_infeasible_assignments_are_recorded_with_reasons_and_the_search_goes_on
     found = search(
         mobilenet_file,
         tmp_path,
-        *("--granularity", "index", "--backends", "cpu,ruy", "--allow", "ruy:Softmax"),
-        *("--budget", 60),
+        "--granularity",
+        "index",
+        "--backends",
+        "cpu,ruy",
+        "--allow",
+        "ruy:Softmax",
+        "--budget",
+        60,
     )
     rejected = sum(f["count"] for f in found["failures"]["rejected"])
     assert found["trials"] == 60
@@ -248,7 +254,12 @@ def test_the_time_limit_is_a_failure_of_the_target_when_it_hits_the_baseline(
     mobilenet_file: Path, tmp_path: Path
 ):
     text = pp_error(
-        *("search", mobilenet_file, "--time-limit", "0.2s", "--repeats", 10_000),
+        "search",
+        mobilenet_file,
+        "--time-limit",
+        "0.2s",
+        "--repeats",
+        10_000,
         cwd=tmp_path,
         status=3,
     )
@@ -336,6 +347,35 @@ def test_record_then_replay(dense_file: Path, tmp_path: Path):
     assert "10 of 64 recorded trials replayed" in kept.stderr
     assert pp_json("show", "kept", cwd=tmp_path)["front"] == part["front"]
     assert "holds a run already" in pp_error("replay", "table", "--output", "kept", cwd=tmp_path)
+
+
+def test_a_table_too_large_to_record_is_refused(mobilenet_file: Path, tmp_path: Path):
+    options = ("--granularity", "operation")
+    text = pp_error("record", mobilenet_file, *options, cwd=tmp_path)
+    assert "the space has about 10^10 assignments, at most 1,000,000 are recorded" in text
+    assert not (tmp_path / "pareto-runs").exists()
+
+
+def test_backends_of_a_dump_that_does_not_name_them(tmp_path: Path):
+    dump = tmp_path / "dump.json"
+    dump.write_text('{"oplist": ["A"], "solutions": [{"memory": 9, "id": 1, "time": 2.0}]}')
+    options = ("--backends", "cpu,xnnpack")
+    found = pp_json("show", dump, *options, cwd=tmp_path)
+    assert found["front"][0]["assignment"] == ["xnnpack"]
+    assert pp_json("show", dump, cwd=tmp_path)["front"][0]["assignment"] == ["acl_cl"]
+    replayed = pp_json("replay", dump, *options, cwd=tmp_path)
+    assert replayed["front"][0]["assignment"] == ["xnnpack"]
+    exported = pp("export", dump, *options, "--format", "csv", cwd=tmp_path).stdout
+    assert exported.splitlines()[1].endswith("xnnpack")
+
+
+def test_searching_a_huge_space_by_the_clock_shows_no_huge_number(tmp_path: Path):
+    model = tmp_path / "long.tflite"
+    model.write_bytes(build(chain(2000)))
+    options = ("--granularity", "operation", "--allow", "ruy:*", "--time", "0.2s", *QUICK)
+    done = pp("search", model, *options, cwd=tmp_path)
+    assert max(map(len, done.stderr.splitlines())) < 300
+    assert "2000 variables by operation, backends cpu, ruy, about 10^602" in done.stdout
 
 
 def test_show_and_export(dense_file: Path, tmp_path: Path):

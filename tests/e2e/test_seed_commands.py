@@ -20,8 +20,12 @@ def test_gen_oplist_in_name_mode(mobilenet_file: Path, tmp_path: Path):
     assert "scp oplist.json me@board:/tmp/oplist.json" in done.stdout
     assert json.loads((tmp_path / "oplist.json").read_text()) == {
         "oplist": [
-            *("Conv2D", "DepthwiseConv2D", "BinaryArithmetic", "Reduce"),
-            *("FullyConnected", "Softmax"),
+            "Conv2D",
+            "DepthwiseConv2D",
+            "BinaryArithmetic",
+            "Reduce",
+            "FullyConnected",
+            "Softmax",
         ]
     }
 
@@ -50,7 +54,11 @@ def test_hostile_authority_is_quoted(mobilenet_file: Path, tmp_path: Path):
 
 def test_brute_force_profiler(dense_file: Path, tmp_path: Path):
     run(
-        *("brute_force_profiler", dense_file, "odroid", "local", "--dumpfile=Dump File.json"),
+        "brute_force_profiler",
+        dense_file,
+        "odroid",
+        "local",
+        "--dumpfile=Dump File.json",
         cwd=tmp_path,
     )
     text = (tmp_path / "Dump File.json").read_text()

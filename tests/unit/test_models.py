@@ -85,15 +85,18 @@ def test_mobilenet(mobilenet):
     graph = mobilenet.graph
     first = graph.operations[0]
     assert (first.builtin, first.name, first.kind, first.dtype) == (
-        *("CONV_2D", "Conv2D"),
-        *("", "float32"),
+        "CONV_2D",
+        "Conv2D",
+        "",
+        "float32",
     )
     # 96×96×3 in, 48×48×16 out, 16 kernels of 3×3×3 and 16 biases, all float32.
     assert first.weight_bytes == 4 * (16 * 27 + 16)
     assert first.data_bytes == 4 * (96 * 96 * 3 + 48 * 48 * 16) + first.weight_bytes
     assert len(graph.edges) == 74
     assert {(o.name, o.kind) for o in graph.operations} >= {
-        *[("BinaryArithmetic", "ADD"), ("Reduce", "MEAN")]
+        ("BinaryArithmetic", "ADD"),
+        ("Reduce", "MEAN"),
     }
     assert graph.unloadable == ()
 
@@ -101,7 +104,8 @@ def test_mobilenet(mobilenet):
 def test_edges_follow_tensors():
     graph = read_graph(build(chain(3)), "chain")
     assert [(e.producer, e.consumer, e.tensor, e.size_bytes) for e in graph.edges] == [
-        *[(0, 1, 1, 16), (1, 2, 2, 16)]
+        (0, 1, 1, 16),
+        (1, 2, 2, 16),
     ]
 
 
@@ -121,7 +125,8 @@ def test_codes_above_127_are_read_from_the_new_field():
     spec.operations = [OperationSpec(DYNAMIC_UPDATE_SLICE, (0,), (1,), version=2)]
     operation = read_graph(build(spec), "x").operations[0]
     assert (operation.builtin, operation.name, operation.version) == (
-        *("DYNAMIC_UPDATE_SLICE", "DynamicUpdateSlice"),
+        "DYNAMIC_UPDATE_SLICE",
+        "DynamicUpdateSlice",
         2,
     )
 
@@ -161,7 +166,8 @@ def test_custom_codes_that_onert_knows_become_its_operations():
     spec.operations = [OperationSpec(CUSTOM, (0,), (1,), custom_code="Erf")]
     operation = read_graph(build(spec), "x").operations[0]
     assert (operation.builtin, operation.name, operation.kind) == (
-        *("Erf", "ElementwiseUnary"),
+        "Erf",
+        "ElementwiseUnary",
         "ERF",
     )
 

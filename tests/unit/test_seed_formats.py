@@ -34,7 +34,11 @@ def test_the_documents_18_points_read_back():
     recording = read_dump(BRUTE_FORCE)
     assert recording.header.space.backends == ("cpu", "acl_cl")
     assert [v.name for v in recording.header.space.variables] == [
-        *("Pool2D", "BinaryArithmetic", "DepthwiseConv2D", "Conv2D", "Reshape")
+        "Pool2D",
+        "BinaryArithmetic",
+        "DepthwiseConv2D",
+        "Conv2D",
+        "Reshape",
     ]
     figures = {recording.header.space.id_of(t.assignment): t.outcome for t in recording.trials}
     assert list(figures) == [*range(16), 30, 31]
@@ -165,8 +169,13 @@ def test_oplist_order_rules_the_digits(mobilenet: Model, tmp_path: Path):
         (
             {
                 "oplist": [
-                    *("Conv2D", "DepthwiseConv2D", "BinaryArithmetic", "Reduce"),
-                    *("FullyConnected", "Softmax", "Pad"),
+                    "Conv2D",
+                    "DepthwiseConv2D",
+                    "BinaryArithmetic",
+                    "Reduce",
+                    "FullyConnected",
+                    "Softmax",
+                    "Pad",
                 ]
             },
             "has Pad, which the model has not",

@@ -127,11 +127,16 @@ def test_granularities():
 
     assert names(Granularity.NAME) == ["Conv2D", "BinaryArithmetic", "ElementwiseActivation"]
     assert names(Granularity.INDEX) == [
-        *("Conv2D/512", "BinaryArithmetic/384"),
-        *("ElementwiseActivation/256", "BinaryArithmetic/288"),
+        "Conv2D/512",
+        "BinaryArithmetic/384",
+        "ElementwiseActivation/256",
+        "BinaryArithmetic/288",
     ]
     assert names(Granularity.OPERATION) == [
-        *("Conv2D@0", "BinaryArithmetic@1", "ElementwiseActivation@2", "BinaryArithmetic@3")
+        "Conv2D@0",
+        "BinaryArithmetic@1",
+        "ElementwiseActivation@2",
+        "BinaryArithmetic@3",
     ]
 
 
@@ -256,7 +261,8 @@ def test_configuration_loads_only_what_is_used_unless_told():
     default = Configuration.of(space, space.default)
     assert default.backends == ("cpu",)
     assert Configuration.of(space, space.default, load_every_backend=True).backends == (
-        *("acl_cl", "ruy"),
+        "acl_cl",
+        "ruy",
         "cpu",
     )
 

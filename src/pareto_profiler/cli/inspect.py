@@ -10,7 +10,7 @@ import typer
 
 from pareto_profiler.cli.exits import reporting_errors
 from pareto_profiler.core.graph import Graph, Operation
-from pareto_profiler.core.space import DecisionSpace, Granularity
+from pareto_profiler.core.space import DecisionSpace, Granularity, readable
 from pareto_profiler.core.support import FIXED_NAMES, OPERATIONS, Support
 from pareto_profiler.errors import SpaceError
 from pareto_profiler.models import Model, load
@@ -166,8 +166,8 @@ def _print(found: dict[str, Any], model: Model, *, operations: bool) -> None:
 
     for granularity, space in found["spaces"].items():
         text = space.get("problem") or (
-            f"{space['variables']} variables, {_size(space['size'])} feasible assignments "
-            f"of {_size(space['ids'])} ids"
+            f"{space['variables']} variables, {readable(int(space['size']))} feasible "
+            f"assignments of {readable(int(space['ids']))} ids"
         )
         out.print(f"  {granularity:9} {text}", markup=False)
     for operation in found["unloadable"]:
@@ -193,7 +193,3 @@ def _cell(row: dict[str, Any], backend: str) -> str:
         return "="
     count = row["supported"][backend]
     return "✓" if count == row["count"] else str(count) if count else "–"
-
-
-def _size(size: str) -> str:
-    return f"{int(size):,}" if len(size) < 10 else f"about 10^{len(size) - 1}"

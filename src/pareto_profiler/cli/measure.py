@@ -11,7 +11,7 @@ import typer
 
 from pareto_profiler.cli.exits import reporting_errors
 from pareto_profiler.core.plan import Plan
-from pareto_profiler.core.space import Granularity
+from pareto_profiler.core.space import Granularity, readable
 from pareto_profiler.core.trial import Placement, Trial
 from pareto_profiler.errors import InputError
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from pareto_profiler.store import Store
 
 _DEFAULT_BUDGET = 100
+_LARGEST_TABLE = 1_000_000
 _PLAN = Plan()
 
 ModelArgument = Annotated[
@@ -256,7 +257,7 @@ def record(
         sampler="exhaustive",
         seed=seed,
     )
-    _measure(choices, Budget(), output, dumpfile, as_json=as_json)
+    _measure(choices, Budget(), output, dumpfile, as_json=as_json, largest=_LARGEST_TABLE)
 
 
 @reporting_errors
@@ -361,6 +362,7 @@ def _measure(
     dumpfile: Path | None,
     *,
     as_json: bool,
+    largest: int | None = None,
 ) -> None:
     from pareto_profiler.cli.assembly import default_folder, prepare
     from pareto_profiler.cli.output import note, print_summary
@@ -369,6 +371,11 @@ def _measure(
     from pareto_profiler.store import JOURNAL, Store
 
     job = prepare(choices)
+    if largest is not None and job.header.space.size > largest:
+        raise InputError(
+            f"the space has {readable(job.header.space.size)} assignments, at most {largest:,} "
+            f"are recorded: take a coarser granularity, or search"
+        )
     sampler = make_sampler(choices.sampler, job.header.space, choices.seed)
     folder = output or default_folder(job.header)
     store = Store(folder / JOURNAL, job.header)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _LINE_EVERY_S: Final = 1.0
+_TELLING_TOTAL: Final = 10**9
 
 
 class Progress:
@@ -82,10 +83,14 @@ class Progress:
             self._baseline, self._uniforms, self._front.trials, self._objectives
         )
         return (
-            f"{self.made}/{self._total}  measured {self._measured}  failed {self._failed}  "
+            f"{self.made}{self._of_total()}  measured {self._measured}  failed {self._failed}  "
             f"front {len(self._front.trials)}  "
             f"hypervolume {self._front.hypervolume(reference):.4f}  {self._left()}"
         )
+
+    def _of_total(self) -> str:
+        # Of a space of 10^1000 assignments searched by the clock there is no telling number.
+        return f"/{self._total}" if self._total < _TELLING_TOTAL else ""
 
     def _left(self) -> str:
         if self.made >= self._total:
@@ -93,7 +98,9 @@ class Progress:
         made = self.made - self._made_before
         if not made:
             return "time left unknown"
-        left = (self._total - self.made) * (time.monotonic() - self._began) / made
+        # No float reaches the assignments of a large space; a trillion is for ever, too.
+        rest = min(self._total - self.made, 10**12)
+        left = rest * (time.monotonic() - self._began) / made
         if self._budget.seconds is not None:
             left = min(left, max(0.0, self._budget.seconds - self._spent_s))
         minutes, seconds = divmod(round(left), 60)

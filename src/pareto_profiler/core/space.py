@@ -251,7 +251,7 @@ class DecisionSpace:
             SpaceError: The id is negative or beyond the largest one.
         """
         if not 0 <= number < self.id_limit:
-            raise SpaceError(f"id {_short(number)} is not in 0 … {_short(self.id_limit - 1)}")
+            raise SpaceError(f"id {readable(number)} is not in 0 … {readable(self.id_limit - 1)}")
         choices = []
         for variable in self.variables:
             number, digit = divmod(number, len(variable.choices))
@@ -359,8 +359,12 @@ def _feasible(
     return feasible
 
 
-def _short(number: int) -> str:
-    """A number for a message: exact while short, else its magnitude."""
-    if number < 10**30:
-        return str(number)
-    return f"about 10^{int(number.bit_length() * math.log10(2))}"
+def readable(number: int) -> str:
+    """A count or an id for people: exact while it can be read, else its magnitude.
+
+    Examples:
+        >>> readable(36), readable(7_200), readable(2**65)
+        ('36', '7,200', 'about 10^19')
+    """
+    # Not by its decimal text, which takes quadratic time: ids have thousands of digits.
+    return f"{number:,}" if number < 10**9 else f"about 10^{int(math.log10(number))}"

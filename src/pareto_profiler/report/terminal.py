@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 from pareto_profiler.core.measurement import Objective
+from pareto_profiler.core.space import readable
 from pareto_profiler.report.summary import Row, Summary
 
 if TYPE_CHECKING:
@@ -86,14 +87,10 @@ def _title(summary: Summary) -> str:
     how = f", {plan.repeats} runs after {plan.warmups} warm-ups" if plan else ""
     return (
         f"{header.model_name}: {len(space.variables)} variables by {space.granularity}, "
-        f"backends {', '.join(space.backends)}, {_size(space.size)} assignments; {where}{how}\n"
+        f"backends {', '.join(space.backends)}, {readable(space.size)} assignments; {where}{how}\n"
         f"{len(summary.measured)} measured, {len(summary.failures)} failed"
         + (f", {len(summary.misplaced)} misplaced" if summary.misplaced else "")
     )
-
-
-def _size(size: int) -> str:
-    return str(size) if size < 10**9 else f"about 10^{len(str(size)) - 1}"
 
 
 def _legend(summary: Summary) -> str:

@@ -1,0 +1,100 @@
+"""What is said of a recording is computed from its trials alone."""
+
+from __future__ import annotations
+
+import pytest
+from rich.console import Console
+
+from pareto_profiler.core.measurement import Measurement, objectives_of
+from pareto_profiler.core.recording import Header, Recording
+from pareto_profiler.core.space import Assignment, DecisionSpace
+from pareto_profiler.core.trial import Failure, Placement, Trial
+from pareto_profiler.errors import FailureKind, InputError
+from pareto_profiler.report.summary import Summary
+from pareto_profiler.report.terminal import renderables, scatter
+
+SPACE = DecisionSpace.by_names(("cpu", "ruy"), ["a", "b", "c"])
+HEADER = Header("net", "", SPACE, ("exec_time", "max_rss"))
+FIGURES = {0: (10.0, 100.0), 7: (8.0, 300.0), 1: (9.0, 150.0), 2: (6.0, 160.0), 3: (11.0, 90.0)}
+
+
+def trial(number: int, assignment: Assignment, outcome: Measurement | Failure) -> Trial:
+    return Trial(number, assignment, outcome)
+
+
+def recording(placements: tuple[Placement, ...] = (), failures: int = 2) -> Recording:
+    trials = [
+        trial(
+            i,
+            SPACE.assignment_of(number),
+            Measurement({"exec_time": (s / 1e3,), "max_rss": (kib * 1024,)}),
+        )
+        for i, (number, (s, kib)) in enumerate(FIGURES.items())
+    ]
+    for i in range(failures):
+        failed = Failure(FailureKind.REJECTED, "NYI")
+        trials.append(trial(len(trials), SPACE.assignment_of(4 + i), failed))
+    return Recording(HEADER, trials, placements)
+
+
+def test_the_front_against_the_baseline_and_the_best_uniform():
+    summary = Summary.of(recording())
+    assert [row.id for row in summary.front] == [2, 1, 0, 3]
+    assert summary.baseline is not None
+    assert summary.best_uniform is not None
+    assert (summary.baseline.id, summary.best_uniform.id) == (0, 7)
+    assert summary.front[0].values == pytest.approx({"exec_time": 6.0, "max_rss": 160.0})
+    assert summary.front[0].against_baseline == pytest.approx({"exec_time": 0.6, "max_rss": 1.6})
+    assert summary.front[0].against_best_uniform["exec_time"] == pytest.approx(0.75)
+    # Twice the baseline's 10 ms, and 1.1 times the uniform's 300 KiB.
+    assert summary.reference == pytest.approx((0.02, 330 * 1024))
+    # By hand: the steps of the staircase from the fastest on, over 20 ms × 330 KiB.
+    area = (9 - 6) * (330 - 160) + (10 - 9) * (330 - 150) + (11 - 10) * (330 - 100)
+    area += (20 - 11) * (330 - 90)
+    assert summary.hypervolume == pytest.approx(area / (20 * 330))
+
+
+def test_what_ran_elsewhere_is_not_on_the_front():
+    wrong = Placement(SPACE.assignment_of(2), ((0, "cpu"),), ("operation 0: …",))
+    summary = Summary.of(recording((wrong,)))
+    assert [row.id for row in summary.front] == [7, 1, 0, 3]
+    assert summary.misplaced == (wrong,)
+    assert summary.to_json()["trials"] == 7
+
+
+def test_failures_are_counted_by_kind_and_message():
+    assert Summary.of(recording()).failures_by_kind() == {"rejected": [("NYI", 2)]}
+
+
+def test_other_objectives_need_their_metrics():
+    with pytest.raises(InputError, match="cpu_time: trial 0 recorded only exec_time, max_rss"):
+        Summary.of(recording(), objectives_of(["cpu_time", "max_rss"]))
+
+
+def test_an_empty_recording_can_be_shown():
+    empty = Summary.of(Recording(HEADER, ()))
+    assert (empty.front, empty.baseline, empty.hypervolume) == ((), None, 0.0)
+    assert "not measured" in shown(empty)
+
+
+def shown(summary: Summary, width: int = 100) -> str:
+    console = Console(width=width, record=True, file=open("/dev/null", "w"))  # noqa: SIM115, PTH123
+    for part in renderables(summary):
+        console.print(part, markup=False)
+    text = console.export_text()
+    console.file.close()
+    return text
+
+
+def test_the_text_has_every_point_of_the_front_and_its_configuration():
+    text = shown(Summary.of(recording()))
+    for part in ("baseline", "best uniform", "×0.60 ×1.60", "2 × NYI", "OP_BACKEND_b=ruy", "●"):
+        assert part in text
+
+
+def test_far_worse_points_do_not_squeeze_the_scatter():
+    far = trial(9, SPACE.assignment_of(6), Measurement({"exec_time": (9.0,), "max_rss": (1e9,)}))
+    base = recording()
+    text = scatter(Summary.of(Recording(HEADER, (*base.trials, far))))
+    assert "1 far worse ones lie outside" in text
+    assert "lie outside" not in scatter(Summary.of(base))
