@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from pareto_profiler.cli.main import main
+from pareto_profiler.cli import main
 
 main()

@@ -19,7 +19,7 @@ from pareto_profiler.core.trial import Trial
 from pareto_profiler.errors import InputError, SpaceError
 
 MODES: Final = (Granularity.NAME, Granularity.INDEX)
-_OBJECTIVES: Final = ("exec_time", "max_rss")
+DUMP_OBJECTIVES: Final = ("exec_time", "max_rss")
 # The digits' meaning is fixed in the original: 0 cpu, 1 acl_cl, 2 acl_neon.
 _BACKENDS: Final = ("cpu", "acl_cl", "acl_neon")
 
@@ -164,8 +164,32 @@ def brute_force_dump(space: DecisionSpace, trials: Iterable[Trial]) -> str:
     return f'{{"oplist": {json.dumps(oplist_of(space))},\n"solutions": [\n{_lines(solutions)}]}}\n'
 
 
+def check_dumpable(space: DecisionSpace) -> None:
+    """See that the seed's format can express the assignments of a space.
+
+    Raises:
+        InputError: It varies settings, or its granularity is not one of the seed's.
+    """
+    settings = [v.name for v in space.variables if v.is_setting]
+    if settings:
+        raise InputError(f"the seed's format knows no settings, this search varies {settings[0]}")
+    if space.granularity not in MODES:
+        raise InputError(
+            f"the seed's format knows the modes name and index, not {space.granularity}"
+        )
+
+
 def sampler_dump(space: DecisionSpace, front: Sequence[Trial]) -> str:
-    """A front, as ``random_sampler`` dumps it: ms and KiB, with the configuration of each id."""
+    """A front, as ``random_sampler`` dumps it: ms and KiB, with the configuration of each id.
+
+    Args:
+        space: Of the trials.
+        front: Of ``DUMP_OBJECTIVES``: the format has no others.
+
+    Raises:
+        InputError: The format cannot express the space.
+    """
+    check_dumpable(space)
     points = _points(space, front)
     configs = [
         f"{json.dumps(str(space.id_of(assignment)))}: "
@@ -185,7 +209,7 @@ def sampler_dump(space: DecisionSpace, front: Sequence[Trial]) -> str:
 
 
 def _points(space: DecisionSpace, trials: Iterable[Trial]) -> list[tuple[int, float, int]]:
-    exec_time, max_rss = objectives_of(_OBJECTIVES)
+    exec_time, max_rss = objectives_of(DUMP_OBJECTIVES)
     return [
         (
             space.id_of(t.assignment),
@@ -212,6 +236,16 @@ def is_dump(path: Path) -> bool:
     with path.open("rb") as file:
         start = file.read(200).lstrip()
     return start.startswith(b"{") and not start.startswith(b'{"record"')
+
+
+def named_backends(path: Path) -> tuple[str, ...]:
+    """The backends that a dump's configurations name, in digit order; empty where it has none.
+
+    Raises:
+        InputError: It cannot be read.
+    """
+    configs = _load(path).get("configs")
+    return _backends_of(map(str, configs.values())) if isinstance(configs, dict) else ()
 
 
 def read_dump(path: Path, backends: Sequence[str] = ()) -> Recording:
@@ -255,7 +289,8 @@ def read_dump(path: Path, backends: Sequence[str] = ()) -> Recording:
     except (SpaceError, TypeError, ValueError) as error:
         raise InputError(f"{path}: {error}") from error
     return Recording(
-        Header(model_name=path.stem, model_digest="", space=space, objectives=_OBJECTIVES), trials
+        Header(model_name=path.stem, model_digest="", space=space, objectives=DUMP_OBJECTIVES),
+        trials,
     )
 
 

@@ -47,6 +47,8 @@ class Store:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._file = path.open("a+b", buffering=0)
+        except (FileExistsError, NotADirectoryError, IsADirectoryError) as error:
+            raise StoreError(f"{path}: cannot be a journal: {error.strerror}") from error
         except OSError as error:
             raise StoreWriteError(f"{path}: cannot be opened: {error.strerror}") from error
         try:
@@ -60,8 +62,8 @@ class Store:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise StoreError(
-                f"{self.path}: another process is searching here; wait for it, or name another "
-                f"folder with --output"
+                f"{self.path}: another process is searching here; wait for it, or choose another "
+                f"place"
             ) from error
         self._file.seek(0)
         data = self._file.read()
@@ -74,7 +76,7 @@ class Store:
             if differences:
                 raise StoreError(
                     f"{self.path}: belongs to another search ({'; '.join(differences)}); "
-                    f"name another folder with --output"
+                    f"choose another place for this one"
                 )
         else:
             self._write(_header_record(header))
@@ -138,6 +140,16 @@ class Store:
             os.fsync(folder)
         finally:
             os.close(folder)
+
+
+def is_journal(path: Path) -> bool:
+    """Whether a file, or the one in the folder of a run, begins as a journal does."""
+    path = path / JOURNAL if path.is_dir() else path
+    try:
+        with path.open("rb") as file:
+            return path.is_file() and file.read(9) == b'{"record"'
+    except OSError:
+        return False
 
 
 def read(path: Path) -> Recording:

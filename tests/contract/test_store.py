@@ -294,8 +294,10 @@ def test_a_full_disk_keeps_all_before_it(tiny_disk: Path):
 
 def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path):
     (tmp_path / "file").touch()
-    with pytest.raises(StoreWriteError, match="cannot be opened"):
+    with pytest.raises(StoreError, match="cannot be a journal"):
         Store(tmp_path / "file" / "journal.jsonl", HEADER)
+    with pytest.raises(StoreWriteError, match="cannot be opened"):
+        Store(Path("/proc/nowhere/journal.jsonl"), HEADER)
 
 
 def test_each_append_is_on_the_disk_before_it_returns(path: Path):

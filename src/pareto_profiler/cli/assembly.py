@@ -142,11 +142,14 @@ def space_of(choices: Choices, model: Model, backends: Sequence[str], cores: int
         InputError, SpaceError: The options do not fit the model.
     """
     support = Support.of(choices.allow, choices.forbid)
+    support.check(backends, {o.name for o in model.graph.operations})
     settings = settings_to_vary(list(split(choices.vary)), cores, choices.plan.threads)
     if choices.oplist is not None:
-        return Oplist.read(choices.oplist).space(
-            model.graph, backends, support=support, settings=settings
-        )
+        oplist = Oplist.read(choices.oplist)
+        try:
+            return oplist.space(model.graph, backends, support=support, settings=settings)
+        except InputError as error:
+            raise InputError(f"{choices.oplist}: {error}") from error
     return DecisionSpace.of(
         model.graph, backends, choices.granularity, support=support, settings=settings
     )

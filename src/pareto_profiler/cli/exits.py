@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import wraps
+from pathlib import Path
 from types import FrameType
 from typing import Final, NoReturn, ParamSpec, TypeVar
 
@@ -18,6 +19,7 @@ CANNOT_KEEP: Final = 1
 BAD_INPUT: Final = 2
 TARGET_UNUSABLE: Final = 3
 INTERRUPTED: Final = 130
+_ENDING_SIGNALS: Final = (signal.SIGTERM, signal.SIGHUP)
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
@@ -54,19 +56,20 @@ def status_of(error: ParetoProfilerError) -> int:
 
 def _leave(status: int, text: str) -> NoReturn:
     line = " ".join(text.split())
-    print(f"pareto-profiler: {line}", file=sys.stderr)
+    print(f"{Path(sys.argv[0]).name}: {line}", file=sys.stderr)
     sys.exit(status)
 
 
 @contextmanager
 def _ended_like_interrupted() -> Iterator[None]:
-    """Treat SIGTERM, as a job scheduler sends it, like Ctrl-C: end cleanly and keep everything."""
+    """Treat what a job scheduler or a closed terminal sends like Ctrl-C: end cleanly."""
 
     def interrupt(_signal: int, _frame: FrameType | None) -> NoReturn:
         raise KeyboardInterrupt
 
-    before = signal.signal(signal.SIGTERM, interrupt)
+    before = {number: signal.signal(number, interrupt) for number in _ENDING_SIGNALS}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -46,6 +46,7 @@ def inspect(
 
     read = load(model)
     support = Support.of(allow or (), forbid or ())
+    support.check(split(backends), {o.name for o in read.graph.operations})
     found = _findings(read, split(backends), support, every_operation=operations or as_json)
     if as_json:
         print_json(found)
@@ -162,7 +163,9 @@ def _print(found: dict[str, Any], model: Model, *, operations: bool) -> None:
         cells = [_cell(row, backend) for backend in backends]
         table.add_row(row["name"], str(row["count"]), kinds, *cells)
     out.print(table)
-    out.print("  ✓ all of them · a number: only so many · – none · = placed by the runtime\n")
+    out.print(
+        "  ✓ all of them · a number: only so many · – none · = placed by the runtime · ? no table\n"
+    )
 
     for granularity, space in found["spaces"].items():
         text = space.get("problem") or (
@@ -191,5 +194,7 @@ def _print(found: dict[str, Any], model: Model, *, operations: bool) -> None:
 def _cell(row: dict[str, Any], backend: str) -> str:
     if row["placed_by_runtime"]:
         return "="
+    if backend not in OPERATIONS:
+        return "?"
     count = row["supported"][backend]
     return "✓" if count == row["count"] else str(count) if count else "–"

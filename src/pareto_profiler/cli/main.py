@@ -17,6 +17,7 @@ app = typer.Typer(
     "is unusable, 130 interrupted (run the same command again to go on).",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
@@ -45,8 +46,3 @@ app.command("record")(measure.record)
 app.command("replay")(measure.replay)
 app.command("show")(show.show)
 app.command("export")(show.export)
-
-
-def main() -> None:
-    """Run the command."""
-    app()

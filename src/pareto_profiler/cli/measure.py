@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pareto_profiler.cli.exits import reporting_errors
+from pareto_profiler.cli.show import BackendsOfDumpOption
 from pareto_profiler.core.plan import Plan
 from pareto_profiler.core.space import Granularity, readable
 from pareto_profiler.core.trial import Placement, Trial
@@ -40,8 +41,8 @@ GranularityOption = Annotated[
 BackendsOption = Annotated[
     str,
     typer.Option(
-        help="Backends to choose from, comma-separated, the baseline's first. "
-        "[default: all that the runtime has]",
+        help="Backends to choose from, comma-separated, the baseline's first.",
+        show_default="all that the runtime has",
         rich_help_panel="Space",
     ),
 ]
@@ -56,8 +57,10 @@ OplistOption = Annotated[
 VaryOption = Annotated[
     str,
     typer.Option(
-        help="Runtime settings to search over as well: any of threads, executor, memory_planner, "
-        "use_mmaped_data, comma-separated.",
+        help="Runtime settings to search over as well, comma-separated: threads (1, 2, 4 … up to "
+        "the cores), executor (Linear, Dataflow, Parallel), memory_planner (WIC, FirstFit, Bump), "
+        "use_mmaped_data (0, 1).",
+        show_default="none",
         rich_help_panel="Space",
     ),
 ]
@@ -100,7 +103,8 @@ InputOption = Annotated[
     Path | None,
     typer.Option(
         "--input",
-        help="Input tensors: .npy, .npz or .h5. [default: the nnpackage's own, else random]",
+        help="Input tensors: .npy, .npz or .h5.",
+        show_default="the nnpackage's own, else random",
         rich_help_panel="Measuring",
     ),
 ]
@@ -118,14 +122,16 @@ TimeLimitOption = Annotated[
 MemoryLimitOption = Annotated[
     str,
     typer.Option(
-        help="Data memory a measured process may take, e.g. 300MB. [default: no limit]",
+        help="Data memory a measured process may take, e.g. 300MB.",
+        show_default="no limit",
         rich_help_panel="Measuring",
     ),
 ]
 LibraryOption = Annotated[
     Path | None,
     typer.Option(
-        help="A libonert.so of your own. [default: the onert wheel's]",
+        help="A libonert.so of your own.",
+        show_default="the onert wheel's",
         rich_help_panel="Measuring",
     ),
 ]
@@ -136,8 +142,8 @@ SeedOption = Annotated[int, typer.Option(min=0, help="Of the sampler and of rand
 OutputOption = Annotated[
     Path | None,
     typer.Option(
-        help="Folder of the run; running the same command again goes on there. "
-        "[default: pareto-runs/…, named after the search]"
+        help="Folder of the run; running the same command again goes on there.",
+        show_default="in pareto-runs, named after the search",
     ),
 ]
 DumpfileOption = Annotated[
@@ -163,8 +169,8 @@ def search(
         int | None,
         typer.Option(
             min=1,
-            help="Most trials, those of earlier runs of the same search included. "
-            f"[default: {_DEFAULT_BUDGET}, no limit with --time]",
+            help="Most trials, those of earlier runs of the same search included.",
+            show_default=f"{_DEFAULT_BUDGET}, with --time no limit",
         ),
     ] = None,
     time: TimeOption = "",
@@ -269,11 +275,15 @@ def replay(
         ),
     ],
     sampler: Annotated[str, typer.Option(help="random or exhaustive.")] = "random",
-    budget: Annotated[int | None, typer.Option(min=1, help="Most trials. [default: all]")] = None,
-    seed: SeedOption = 0,
-    backends: Annotated[
-        str, typer.Option(help="For a dump that does not name them, digit 0 first.")
+    budget: Annotated[
+        int | None,
+        typer.Option(min=1, help="Most trials.", show_default="as many as the table has"),
+    ] = None,
+    objectives: Annotated[
+        str, typer.Option(help="Instead of the recorded ones.", show_default=False)
     ] = "",
+    seed: Annotated[int, typer.Option(min=0, help="Of the sampler.")] = 0,
+    backends: BackendsOfDumpOption = "",
     output: Annotated[
         Path | None, typer.Option(help="Keep the replayed run in this new folder.")
     ] = None,
@@ -286,8 +296,10 @@ def replay(
     """
     from dataclasses import replace
 
+    from pareto_profiler.cli.assembly import split
     from pareto_profiler.cli.output import note, print_summary
     from pareto_profiler.cli.show import open_recording
+    from pareto_profiler.core.measurement import objectives_of
     from pareto_profiler.core.recording import Recording
     from pareto_profiler.report.summary import Summary
     from pareto_profiler.runners.table import TableRunner
@@ -296,8 +308,14 @@ def replay(
     from pareto_profiler.store import JOURNAL, Store
 
     recording = open_recording(table, backends)
-    whole = Summary.of(recording)
+    whole = Summary.of(recording, objectives_of(split(objectives)) if objectives else ())
     header = replace(recording.header, sampler=sampler, seed=seed)
+    if budget is None and len(recording.trials) < header.space.size:
+        budget = len(recording.trials)
+        note(
+            f"the table holds {budget} of {readable(header.space.size)} assignments; "
+            f"replaying {budget} trials"
+        )
     proposer = make_sampler(sampler, header.space, seed)
     runner = TableRunner(header.space, recording.trials, recording.placements)
     if output is not None and (output / JOURNAL).exists():
@@ -307,12 +325,16 @@ def replay(
         pass
     for _ in verify(runner, journal, (), whole.objectives):
         pass
-    summary = Summary.of(Recording(header, journal.trials, journal.placements))
+    summary = Summary.of(
+        Recording(header, journal.trials, journal.placements),
+        whole.objectives,
+        reference=whole.reference,
+    )
     if not as_json:
         share = summary.hypervolume / whole.hypervolume if whole.hypervolume else 0.0
         note(
-            f"{len(journal.trials)} of {len(recording.trials)} recorded trials replayed: "
-            f"{share:.1%} of the table's hypervolume"
+            f"{len(journal.trials)} trials on a table of {len(recording.trials)} found "
+            f"{share:.1%} of its hypervolume"
         )
     print_summary(summary, as_json=as_json)
 
@@ -365,12 +387,17 @@ def _measure(
     largest: int | None = None,
 ) -> None:
     from pareto_profiler.cli.assembly import default_folder, prepare
-    from pareto_profiler.cli.output import note, print_summary
+    from pareto_profiler.cli.output import check_writable, note, print_summary, write_file
+    from pareto_profiler.cli.show import seed_dump
+    from pareto_profiler.core.measurement import objectives_of
     from pareto_profiler.report.summary import Summary
-    from pareto_profiler.seed_formats import sampler_dump
+    from pareto_profiler.seed_formats import check_dumpable
     from pareto_profiler.store import JOURNAL, Store
 
     job = prepare(choices)
+    if dumpfile is not None:
+        check_writable(dumpfile)
+        check_dumpable(job.header.space)
     if largest is not None and job.header.space.size > largest:
         raise InputError(
             f"the space has {readable(job.header.space.size)} assignments, at most {largest:,} "
@@ -383,13 +410,13 @@ def _measure(
         if store.trials:
             note(f"going on in {folder}: {len(store.trials)} trials are there")
         run_job(job, sampler, store, folder, budget)
-        summary = Summary.of(store.recording)
+        recording = store.recording
     finally:
         store.close()
+    # Of what was asked for now: the header has the objectives that the search began with.
+    print_summary(Summary.of(recording, objectives_of(job.header.objectives)), as_json=as_json)
     if dumpfile is not None:
-        trials = [row.trial for row in summary.front]
-        dumpfile.write_text(sampler_dump(job.header.space, trials), encoding="utf-8")
-    print_summary(summary, as_json=as_json)
+        write_file(dumpfile, seed_dump(recording))
     note(f"results: {folder} (again: pareto-profiler show {shlex.quote(str(folder))})")
 
 

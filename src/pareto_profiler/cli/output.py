@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from pareto_profiler.errors import InputError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -30,14 +34,37 @@ def print_summary(summary: Summary, *, as_json: bool) -> None:
 
 
 def console() -> Console:
-    """Standard output for Rich.
+    """Standard output for Rich, without a width.
 
-    Where it is no terminal there is no width to keep to: lines stay whole for grep and paste.
+    Nothing is cut or folded to fit: tables keep every figure, lines stay whole for grep and paste,
+    and a narrow terminal wraps by itself.
     """
     from rich.console import Console
 
-    width = None if sys.stdout.isatty() else 10_000
-    return Console(soft_wrap=True, width=width, highlight=False)
+    return Console(soft_wrap=True, width=10_000, highlight=False)
+
+
+def write_file(path: Path, data: str | bytes) -> None:
+    """Write a result.
+
+    Raises:
+        InputError: It cannot be written there.
+    """
+    try:
+        path.write_bytes(data.encode() if isinstance(data, str) else data)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be written: {error.strerror}") from error
+
+
+def check_writable(path: Path) -> None:
+    """See before a search that its result can be written to a file.
+
+    Raises:
+        InputError: The folder is not there or not writable, or it is no file.
+    """
+    folder = path.parent
+    if path.is_dir() or not folder.is_dir() or not os.access(folder, os.W_OK):
+        raise InputError(f"{path}: cannot be written: no file in a writable folder")
 
 
 def note(text: str) -> None:

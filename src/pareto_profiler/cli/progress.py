@@ -40,7 +40,8 @@ class Progress:
         self._uniform_assignments = set(space.uniforms())
         everything = space.size + sum(not space.is_feasible(a) for a in self._uniform_assignments)
         self._budget = budget
-        self._total = min(everything, budget.trials) if budget.trials is not None else everything
+        total = min(everything, budget.trials) if budget.trials is not None else everything
+        self._total = max(total, len(before))
         self._objectives = objectives
         self._baseline: Trial | None = None
         self._uniforms: list[Trial] = []
@@ -79,21 +80,25 @@ class Progress:
         self._front = self._front.including(trial)
 
     def _text(self) -> str:
+        return (
+            f"{self.made}{self._of_total()}  measured {self._measured}  failed {self._failed}  "
+            f"front {len(self._front.trials)}  {self._hypervolume()}{self._left()}"
+        )
+
+    def _hypervolume(self) -> str:
+        if self.made <= len(self._uniform_assignments):
+            return ""  # its reference point is known when the warm start is done
         reference = reference_point(
             self._baseline, self._uniforms, self._front.trials, self._objectives
         )
-        return (
-            f"{self.made}{self._of_total()}  measured {self._measured}  failed {self._failed}  "
-            f"front {len(self._front.trials)}  "
-            f"hypervolume {self._front.hypervolume(reference):.4f}  {self._left()}"
-        )
+        return f"hypervolume {self._front.hypervolume(reference):.4f}  "
 
     def _of_total(self) -> str:
         # Of a space of 10^1000 assignments searched by the clock there is no telling number.
         return f"/{self._total}" if self._total < _TELLING_TOTAL else ""
 
     def _left(self) -> str:
-        if self.made >= self._total:
+        if self.made >= self._total or self._budget.is_spent(self.made, self._spent_s):
             return "done"
         made = self.made - self._made_before
         if not made:

@@ -61,12 +61,13 @@ def gen_oplist(
 ) -> None:
     """Write oplist.json: what the digits of an assignment's id decide."""
     from pareto_profiler.cli.assembly import load_measurable
+    from pareto_profiler.cli.output import write_file
     from pareto_profiler.seed_formats import Oplist
 
     if target is SeedTarget.ODROID and not auth:
         raise InputError("target odroid: expected --auth user@host")
     oplist = Oplist.of(load_measurable(model).graph, Granularity(mode))
-    _write(_OPLIST, json.dumps(oplist.to_json()) + "\n")
+    write_file(_OPLIST, json.dumps(oplist.to_json()) + "\n")
     print(f"{_OPLIST}: {len(oplist.names)} operation names", end="")
     print(f", {max(oplist.classes) + 1} classes" if oplist.classes else "")
     match target:
@@ -88,13 +89,14 @@ def brute_force_profiler(
     backends: BackendsOption = "",
 ) -> None:
     """Measure all assignments and dump {"oplist", "solutions": [{"memory", "id", "time"}]}."""
+    from pareto_profiler.cli.output import write_file
     from pareto_profiler.search import Budget
     from pareto_profiler.seed_formats import brute_force_dump
 
     del target
     recording = _profile(model, run_folder, mode, backends, dumpfile, "exhaustive", Budget())
-    _write(dumpfile, brute_force_dump(recording.header.space, recording.trials))
-    print(f"{dumpfile}: {len(recording.trials)} assignments")
+    write_file(dumpfile, brute_force_dump(recording.header.space, recording.trials))
+    print(f"{dumpfile}: {_counts(recording)}")
 
 
 @reporting_errors
@@ -107,15 +109,14 @@ def random_sampler(
     iterations: Annotated[int, typer.Option(min=1, help="How many assignments to measure.")] = 100,
 ) -> None:
     """Measure random assignments and dump the front with its configurations."""
-    from pareto_profiler.report.summary import Summary
+    from pareto_profiler.cli.output import write_file
+    from pareto_profiler.cli.show import seed_dump
     from pareto_profiler.search import Budget
-    from pareto_profiler.seed_formats import sampler_dump
 
     budget = Budget(iterations)
     recording = _profile(model, run_folder, mode, backends, dumpfile, "random", budget)
-    front = [row.trial for row in Summary.of(recording).front]
-    _write(dumpfile, sampler_dump(recording.header.space, front))
-    print(f"{dumpfile}: a front of {len(front)} out of {len(recording.trials)} assignments")
+    write_file(dumpfile, seed_dump(recording))
+    print(f"{dumpfile}: the front; {_counts(recording)}")
 
 
 def _profile(
@@ -129,8 +130,10 @@ def _profile(
 ) -> Recording:
     from pareto_profiler.cli.assembly import Choices, prepare
     from pareto_profiler.cli.measure import make_sampler, run_job
+    from pareto_profiler.cli.output import check_writable
     from pareto_profiler.store import JOURNAL, Store
 
+    check_writable(dumpfile)
     if run_folder != _LOCAL:
         raise InputError(
             f"run folder {run_folder!r}: this version measures with the embedded onert only, "
@@ -184,11 +187,11 @@ def _backend_names(text: str) -> str:
     return ",".join(offered[: int(text)])
 
 
-def _write(path: Path, text: str) -> None:
-    try:
-        path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise InputError(f"{path}: cannot be written: {error.strerror}") from error
+def _counts(recording: Recording) -> str:
+    from pareto_profiler.core.trial import Failure
+
+    failed = sum(isinstance(t.outcome, Failure) for t in recording.trials)
+    return f"{len(recording.trials) - failed} assignments measured, {failed} failed"
 
 
 def gen_oplist_main() -> None:

@@ -24,11 +24,12 @@ RunArgument = Annotated[
         metavar="RUN", help="Folder of a run, its journal, or a result dump of the seed's tools."
     ),
 ]
-BackendsOption = Annotated[
+BackendsOfDumpOption = Annotated[
     str,
     typer.Option(
         "--backends",
         help="For a result dump that does not name them: the backends, digit 0 first.",
+        show_default="as its journal says, else cpu, acl_cl, acl_neon",
     ),
 ]
 
@@ -48,7 +49,7 @@ def show(
     objectives: Annotated[
         str, typer.Option(help="Show the front of these instead of the recorded ones.")
     ] = "",
-    backends: BackendsOption = "",
+    backends: BackendsOfDumpOption = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Show the front of a run: a table, a scatter, the configurations, and what failed.
@@ -71,51 +72,80 @@ def export(
     to: Annotated[
         Path | None, typer.Option("--to", help="File to write; standard output without it.")
     ] = None,
-    backends: BackendsOption = "",
+    backends: BackendsOfDumpOption = "",
 ) -> None:
     """Write a run as a table: every trial as csv or parquet, the summary as json, or a seed dump.
 
     `seed` is the format of random_sampler's dump: the front, milliseconds and KiB, with the
     configuration string of each id.
     """
+    from pareto_profiler.cli.output import write_file
     from pareto_profiler.report.summary import Summary
 
     recording = open_recording(run, backends)
     if file_format is ExportFormat.PARQUET:
         if to is None:
             raise InputError("parquet is no text: name a file with --to")
-        _write(to, _parquet(_records(recording)))
+        write_file(to, _parquet(_records(recording)))
         return
     text = _text(recording, Summary.of(recording), file_format)
     if to is None:
         sys.stdout.write(text)
     else:
-        _write(to, text.encode())
+        write_file(to, text)
 
 
 def open_recording(run: Path, backends: str = "") -> Recording:
     """Read a run folder, a journal or a seed dump.
 
+    A dump that does not name its backends is read with those of the journal that lies beside it
+    where this tool wrote it, else with the original's.
+
     Raises:
-        InputError, StoreError: It is none of them, or damaged.
+        InputError, StoreError: It is none of them, damaged, or holds no trial yet.
     """
     from pareto_profiler.cli.assembly import split
-    from pareto_profiler.seed_formats import is_dump, read_dump
-    from pareto_profiler.store import read
+    from pareto_profiler.cli.output import note
+    from pareto_profiler.seed_formats import is_dump, named_backends, read_dump
+    from pareto_profiler.store import is_journal, read
 
-    return read_dump(run, split(backends)) if is_dump(run) else read(run)
+    if is_dump(run):
+        beside = run.with_name(f"{run.name}.run")
+        names = split(backends) or named_backends(run)
+        if not names and is_journal(beside):
+            names = read(beside).header.space.backends
+        recording = read_dump(run, names)
+        if not names:
+            taken = ", ".join(recording.header.space.backends)
+            note(f"{run} does not name its backends; taken as {taken} (else: --backends)")
+    elif is_journal(run):
+        recording = read(run)
+    else:
+        raise InputError(f"{run}: neither the folder of a run, nor a journal, nor a result dump")
+    if not recording.trials:
+        raise InputError(f"{run}: holds no trial yet")
+    return recording
+
+
+def seed_dump(recording: Recording) -> str:
+    """The front of the seed's two objectives, whatever was searched for, in the seed's format.
+
+    Raises:
+        InputError: The format cannot express the space.
+    """
+    from pareto_profiler.core.measurement import objectives_of
+    from pareto_profiler.report.summary import Summary
+    from pareto_profiler.seed_formats import DUMP_OBJECTIVES, sampler_dump
+
+    front = Summary.of(recording, objectives_of(DUMP_OBJECTIVES)).front
+    return sampler_dump(recording.header.space, [row.trial for row in front])
 
 
 def _text(recording: Recording, summary: Summary, file_format: ExportFormat) -> str:
     import json
 
-    from pareto_profiler.seed_formats import sampler_dump
-
     if file_format is ExportFormat.SEED:
-        settings = [v.name for v in recording.header.space.variables if v.is_setting]
-        if settings:
-            raise InputError(f"the seed's format knows no settings, this run varies {settings[0]}")
-        return sampler_dump(recording.header.space, [row.trial for row in summary.front])
+        return seed_dump(recording)
     if file_format is ExportFormat.JSON:
         return json.dumps(summary.to_json(), indent=2) + "\n"
     records = _records(recording)
@@ -128,13 +158,12 @@ def _text(recording: Recording, summary: Summary, file_format: ExportFormat) -> 
 
 def _records(recording: Recording) -> list[dict[str, Any]]:
     """One flat record a trial; figures in the units of the column names, empty for failures."""
-    from pareto_profiler.core.front import Front
-    from pareto_profiler.core.measurement import OBJECTIVES, Measurement, objectives_of
+    from pareto_profiler.core.measurement import OBJECTIVES, Measurement
     from pareto_profiler.core.trial import Failure
+    from pareto_profiler.report.summary import Summary
 
     space = recording.header.space
-    front = Front.of(recording.trials, objectives_of(recording.header.objectives))
-    on_front = {t.number for t in front.trials}
+    on_front = {row.trial.number for row in Summary.of(recording).front}
     records = []
     for trial in recording.trials:
         outcome = trial.outcome
@@ -172,10 +201,3 @@ def _parquet(records: list[dict[str, Any]]) -> bytes:
     sink = io.BytesIO()
     parquet.write_table(pa.Table.from_pylist(records), sink)
     return sink.getvalue()
-
-
-def _write(path: Path, data: bytes) -> None:
-    try:
-        path.write_bytes(data)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be written: {error.strerror}") from error

@@ -35,14 +35,16 @@ def settings_to_vary(names: list[str], cores: int, threads: int) -> dict[str, tu
         threads: The default number of threads.
 
     Raises:
-        InputError: A name is unknown.
+        InputError: A name is unknown or comes twice.
 
     Examples:
         >>> settings_to_vary(["threads", "executor"], cores=4, threads=2)
         {'threads': ('2', '1', '4'), 'executor': ('Linear', 'Dataflow', 'Parallel')}
     """
-    varied = {}
+    varied: dict[str, tuple[str, ...]] = {}
     for name in names:
+        if name in varied:
+            raise InputError(f"setting {name!r} is named twice")
         if name not in SETTING_VALUES:
             raise InputError(f"setting {name!r}: expected one of {', '.join(SETTING_VALUES)}")
         varied[name] = SETTING_VALUES[name]

@@ -154,8 +154,9 @@ def reference_point(
     """The corner that hypervolumes are measured against: the same from the warm start on.
 
     In each objective twice the baseline, or 1.1 times the worst uniform assignment where that is
-    larger, so that no uniform choice ever lies outside. Where neither was measured: 1.1 times the
-    worst of the others.
+    larger; a uniform assignment that the baseline or another dominates does not count, so that one
+    useless backend cannot stretch the box. Where neither was measured: 1.1 times the worst of the
+    others.
 
     Args:
         baseline: Its trial, None where it was not measured.
@@ -169,7 +170,9 @@ def reference_point(
     rows = []
     if baseline is not None:
         rows.append(2.0 * objective_values([baseline], objectives)[0])
-    rows += [1.1 * row for row in objective_values(uniforms, objectives)]
+    warm_start = [t for t in (baseline, *uniforms) if t is not None]
+    rivals = [t for t in Front.of(warm_start, objectives).trials if t is not baseline]
+    rows += [1.1 * row for row in objective_values(rivals, objectives)]
     rows = rows or [1.1 * row for row in objective_values(others, objectives)]
     if not rows:
         return (1.0,) * len(objectives)

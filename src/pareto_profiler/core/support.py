@@ -70,6 +70,8 @@ _DTYPES: Final[dict[str, set[str]]] = {
     "gpu_cl": {"float32", "float16"},
     "ggml": {"ggml_q4_0", "ggml_q8_0"},
 }
+# Seen to be refused by onert 1.30: "Mean: unsupported data type".
+_REFUSED: Final = {("cpu", "Reduce", "MEAN", "int8")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,9 +118,27 @@ class Support:
         if kinds is not None and operation.kind not in kinds:
             return f"{backend} has no {operation.name} of kind {operation.kind}"
         dtypes = _DTYPES.get(backend)
-        if dtypes is not None and operation.dtype not in dtypes:
-            return f"{backend} has no {operation.name} for {operation.dtype}"
+        is_refused = (backend, operation.name, operation.kind, operation.dtype) in _REFUSED
+        if is_refused or (dtypes is not None and operation.dtype not in dtypes):
+            kind = f" of kind {operation.kind}" if operation.kind else ""
+            return f"{backend} has no {operation.name}{kind} for {operation.dtype}"
         return ""
+
+    def check(self, backends: Iterable[str], names: Iterable[str]) -> None:
+        """See that every correction names a backend and an operation that are there.
+
+        Raises:
+            InputError: One does not: it would have no effect.
+        """
+        backends, names = tuple(backends), {*names, "*"}
+        for backend, name in sorted(self.allowed | self.forbidden):
+            if backend not in backends:
+                raise InputError(f"{backend}:{name}: the backends are {', '.join(backends)}")
+            if name not in names:
+                raise InputError(
+                    f"{backend}:{name}: the model's operations are "
+                    f"{', '.join(sorted(names - {'', '*'}))}"
+                )
 
 
 def _pair(text: str) -> tuple[str, str]:

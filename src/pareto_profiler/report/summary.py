@@ -83,12 +83,19 @@ class Summary:
     reference: tuple[float, ...]
 
     @classmethod
-    def of(cls, recording: Recording, objectives: tuple[Objective, ...] = ()) -> Summary:
+    def of(
+        cls,
+        recording: Recording,
+        objectives: tuple[Objective, ...] = (),
+        *,
+        reference: tuple[float, ...] = (),
+    ) -> Summary:
         """Compute the summary.
 
         Args:
             recording: What was recorded.
             objectives: Instead of the recorded ones.
+            reference: For the hypervolume, instead of the recording's own: to compare with another.
 
         Raises:
             InputError: An objective's metric was not recorded, or is unknown.
@@ -110,7 +117,7 @@ class Summary:
         uniforms = [by_assignment[a] for a in space.uniforms() if a in by_assignment]
         candidates = ([baseline] if baseline else []) + uniforms
         best = min(candidates, key=lambda t: _value(t, objectives[0]), default=None)
-        reference = reference_point(baseline, uniforms, measured, objectives)
+        reference = reference or reference_point(baseline, uniforms, measured, objectives)
         front = Front.of(measured, objectives)
         rows = {
             t.number: _row(t, recording.header, objectives, baseline, best, placements)

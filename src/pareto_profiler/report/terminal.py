@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
 from pareto_profiler.core.measurement import Objective
 from pareto_profiler.core.space import readable
+from pareto_profiler.core.trial import Failure, Trial
+from pareto_profiler.errors import FailureKind
 from pareto_profiler.report.summary import Row, Summary
 
 if TYPE_CHECKING:
@@ -19,6 +22,7 @@ _MESSAGES: Final = 3
 # How far beyond the front and the uniform choices the scatter looks: one outlier of 100 times the
 # latency would squeeze all that matters into a corner.
 _WINDOW: Final = 2.0
+_TELLING_POINTS: Final = 3
 _SCATTER_SIZE: Final = (76, 18)
 
 
@@ -52,6 +56,8 @@ def scatter(summary: Summary) -> str:
     landmarks = [r for r in (*summary.front, summary.baseline, summary.best_uniform) if r]
     limits = {o.name: _WINDOW * max(r.values[o.name] for r in landmarks) for o in (x, y)}
     near = [r for r in others if all(r.values[name] <= most for name, most in limits.items())]
+    if len({row.id for row in (*landmarks, *near)}) < _TELLING_POINTS:
+        near = others
     plot = plotext.figure
     plot.clear()
     plot.plot_size(*_SCATTER_SIZE)
@@ -74,8 +80,11 @@ def scatter(summary: Summary) -> str:
     plot.label(f"{y.name} ({y.shown_unit})", axis="y")
     text = plot.build().string(colorless=True)
     plot.clear()
-    if len(near) < len(others):
-        legend.append(f"({len(others) - len(near)} far worse ones lie outside)")
+    outside = len(others) - len(near)
+    if outside:
+        legend.append(f"({outside} far worse point{'s' * (outside > 1)} outside)")
+    if len(summary.objectives) > 2:
+        legend.append(f"(a front of {len(summary.objectives)} objectives, seen along two)")
     return f"{text}\n     {'   '.join(legend)}\n"
 
 
@@ -85,12 +94,22 @@ def _title(summary: Summary) -> str:
     where = f"{header.runtime} on {header.target}" if header.runtime else "a result dump"
     plan = header.plan
     how = f", {plan.repeats} runs after {plan.warmups} warm-ups" if plan else ""
+    unknown = sum(_kind(t) is FailureKind.NOT_RECORDED for t in summary.failures)
+    counts = [
+        f"{len(summary.measured)} measured",
+        f"{len(summary.failures) - unknown} failed",
+        f"{unknown} not recorded" if unknown else "",
+        f"{len(summary.misplaced)} misplaced" if summary.misplaced else "",
+    ]
     return (
         f"{header.model_name}: {len(space.variables)} variables by {space.granularity}, "
-        f"backends {', '.join(space.backends)}, {readable(space.size)} assignments; {where}{how}\n"
-        f"{len(summary.measured)} measured, {len(summary.failures)} failed"
-        + (f", {len(summary.misplaced)} misplaced" if summary.misplaced else "")
+        f"backends {', '.join(space.backends)}, {readable(space.size)} feasible assignments; "
+        f"{where}{how}\n{', '.join(filter(None, counts))}"
     )
+
+
+def _kind(trial: Trial) -> FailureKind | None:
+    return trial.outcome.kind if isinstance(trial.outcome, Failure) else None
 
 
 def _legend(summary: Summary) -> str:
@@ -101,21 +120,26 @@ def _front_table(summary: Summary) -> Table:
     from rich import box
     from rich.table import Table
 
+    baseline, best = summary.baseline, summary.best_uniform
+    has_rival = best is not None and (baseline is None or best.id != baseline.id)
     table = Table(title="Front", title_justify="left", box=box.SIMPLE_HEAD, title_style="bold")
-    table.add_column("id", justify="right", no_wrap=True)
+    table.add_column("id", justify="right")
+    decimals = {}
     for o in summary.objectives:
-        table.add_column(f"{o.name}\n{o.shown_unit}", justify="right", no_wrap=True)
-    table.add_column("against\nbaseline", justify="right", no_wrap=True)
-    table.add_column("against best\nuniform", justify="right", no_wrap=True)
-    table.add_column("is", no_wrap=True)
+        decimals[o.name] = _decimals([row.values[o.name] for row in summary.front], o)
+        table.add_column(f"{o.name}\n{o.shown_unit}", justify="right")
+        if baseline:
+            table.add_column("of the\nbaseline", justify="right")
+        if has_rival:
+            table.add_column("of the best\nuniform", justify="right")
+    table.add_column("")
     for row in summary.front:
-        table.add_row(
-            _short_id(row.id),
-            *(_figure(row.values[o.name], o) for o in summary.objectives),
-            _ratios(row.against_baseline, summary.objectives),
-            _ratios(row.against_best_uniform, summary.objectives),
-            _role(row, summary),
-        )
+        cells = []
+        for o in summary.objectives:
+            cells.append(f"{row.values[o.name]:.{decimals[o.name]}f}")
+            cells += [_percent(row.against_baseline, o)] if baseline else []
+            cells += [_percent(row.against_best_uniform, o)] if has_rival else []
+        table.add_row(_short_id(row.id), *cells, _role(row, summary))
     return table
 
 
@@ -123,28 +147,28 @@ def _role(row: Row, summary: Summary) -> str:
     roles = []
     if summary.baseline and row.id == summary.baseline.id:
         roles.append("baseline")
-    if summary.best_uniform and row.id == summary.best_uniform.id:
+    elif summary.best_uniform and row.id == summary.best_uniform.id:
         roles.append("best uniform")
     if row.placement is not None:
-        roles.append("placement verified")
+        roles.append("verified")
     return ", ".join(roles)
 
 
 def _reference_lines(summary: Summary) -> list[str]:
     lines = []
-    for what, row in (("baseline", summary.baseline), ("best uniform", summary.best_uniform)):
+    first = summary.objectives[0].name
+    rivals = (("baseline", summary.baseline), (f"best uniform by {first}", summary.best_uniform))
+    for what, row in rivals:
         if row is None:
             lines.append(f"{what}: not measured")
             continue
-        figures = " · ".join(
-            f"{_figure(row.values[o.name], o)} {o.shown_unit}" for o in summary.objectives
-        )
+        figures = " · ".join(_figure(row.values[o.name], o) for o in summary.objectives)
         lines.append(f"{what}: id {_short_id(row.id)} · {figures} · {_choices(row, summary)}")
     corner = " × ".join(
-        f"{_figure(o.shown(r), o)} {o.shown_unit}"
-        for o, r in zip(summary.objectives, summary.reference, strict=True)
+        _figure(o.shown(r), o) for o, r in zip(summary.objectives, summary.reference, strict=True)
     )
-    lines.append(f"hypervolume: {summary.hypervolume:.4f} of the box up to {corner}")
+    if summary.baseline:
+        lines.append(f"hypervolume: {summary.hypervolume:.4f} of the box up to {corner}")
     return [*lines, *(f"note: {text}" for text in summary.notes), ""]
 
 
@@ -155,14 +179,18 @@ def _choices(row: Row, summary: Summary) -> str:
     return ", ".join([" + ".join(backends), *settings])
 
 
-def _ratios(ratios: object, objectives: Sequence[Objective]) -> str:
-    if not isinstance(ratios, dict) or not ratios:
-        return "–"
-    return " ".join(f"×{ratios[o.name]:.2f}" if o.name in ratios else "–" for o in objectives)
+def _percent(ratios: Mapping[str, float], objective: Objective) -> str:
+    return f"{ratios[objective.name]:.1%}" if objective.name in ratios else "–"
+
+
+def _decimals(values: Sequence[float], objective: Objective) -> int:
+    """Decimals that give the smallest of some times four digits; none for memory."""
+    least = min((v for v in values if v > 0), default=1.0)
+    return min(9, max(0, 3 - math.floor(math.log10(least)))) if objective.unit == "s" else 0
 
 
 def _figure(value: float, objective: Objective) -> str:
-    return f"{value:.4g}" if objective.unit == "s" and value < 1000 else f"{value:.0f}"
+    return f"{value:.{_decimals([value], objective)}f} {objective.shown_unit}"
 
 
 def _short_id(number: int) -> str:
@@ -179,5 +207,10 @@ def _failure_lines(summary: Summary) -> list[str]:
             lines.append(f"    {count} × {shown}")
         if len(messages) > _MESSAGES:
             lines.append(f"    and {len(messages) - _MESSAGES} other messages")
+        if kind == FailureKind.WRONG_OUTPUT:
+            lines.append(
+                "    onert mixes up constants that operations on several backends share; "
+                "see docs/measuring.md"
+            )
     lines += [f"  misplaced: {m}" for p in summary.misplaced for m in p.mismatches[:1]]
     return lines

@@ -272,8 +272,10 @@ class OnertRunner:
         for i, output in enumerate(outputs):
             span, error = float(output["reference_range"]), float(output["max_abs_error"])
             size = max(abs(float(output["min"])), abs(float(output["max"])))
+            # Of a constant output there is no range, only its size.
+            scale = span or size
             allowed = (
-                self._plan.tolerance * span
+                self._plan.tolerance * scale
                 + _ROUNDING * size
                 + (1.0 if output["dtype"] in _QUANTISED else 0.0)
             )
@@ -289,8 +291,7 @@ class OnertRunner:
                     f"(range of the baseline's {span:.3g}, tolerance {self._plan.tolerance:g})"
                 )
             else:
-                # Of a constant output there is no range, only its size.
-                largest = max(largest, error / (span or size or 1.0))
+                largest = max(largest, error / (scale or 1.0))
                 continue
             raise RunError(FailureKind.WRONG_OUTPUT, f"output {i} {what}")
         return largest
