@@ -15,7 +15,7 @@ TARGETS: Final = {
     "aarch64": "aarch64-linux-gnu.2.17",
     "armv7l": "arm-linux-gnueabihf.2.17",
 }
-FLAGS: Final = ("-O2", "-s", "-std=gnu11", "-Wall", "-Wextra", "-Werror")
+FLAGS: Final = ("-O2", "-s", "-std=gnu11", "-D_FILE_OFFSET_BITS=64", "-Wall", "-Wextra", "-Werror")
 
 
 class ProbeBuildHook(BuildHookInterface):  # type: ignore[misc]  # hatchling is untyped

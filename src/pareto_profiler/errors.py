@@ -42,8 +42,6 @@ class FailureKind(StrEnum):
     """Memory ran out, or the memory limit of the plan was reached."""
     WRONG_OUTPUT = "wrong_output"
     """It ran, and its outputs differ from the baseline's beyond the tolerance."""
-    MISPLACED = "misplaced"
-    """The runtime placed an operation elsewhere than the assignment says."""
     NOT_RECORDED = "not_recorded"
     """The table that stands in for a device does not hold it."""
 

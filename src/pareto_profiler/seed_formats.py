@@ -13,10 +13,11 @@ from pareto_profiler.core.configuration import Configuration
 from pareto_profiler.core.graph import Graph, Operation
 from pareto_profiler.core.measurement import Measurement, objectives_of
 from pareto_profiler.core.recording import Header, Recording
-from pareto_profiler.core.space import Assignment, DecisionSpace, Granularity, Variable
+from pareto_profiler.core.space import DecisionSpace, Granularity, Variable, check_tellable
 from pareto_profiler.core.support import FIXED_NAMES, Support
 from pareto_profiler.core.trial import Trial
 from pareto_profiler.errors import InputError, SpaceError
+from pareto_profiler.files import LARGEST_TEXT_BYTES, read_regular
 
 MODES: Final = (Granularity.NAME, Granularity.INDEX)
 DUMP_OBJECTIVES: Final = ("exec_time", "max_rss")
@@ -80,11 +81,11 @@ class Oplist:
             names = tuple(_texts(data["oplist"]))
             if "opmap" not in data:
                 return cls(names)
-            classes = tuple(int(c) for c in data["opmap"])
+            classes = tuple(_whole(c) for c in data["opmap"])
             operation_names = tuple(_texts(data["opname_by_indx"]))
         except (KeyError, TypeError, ValueError) as error:
             raise InputError(f"{path}: no operation list: {_fault(error)}") from error
-        if set(range(max(classes, default=-1) + 1)) - set(classes) or min(classes) < -1:
+        if not _are_classes(classes):
             raise InputError(f"{path}: opmap does not number its classes 0, 1, 2, …")
         if len(operation_names) != len(classes):
             raise InputError(
@@ -113,6 +114,7 @@ class Oplist:
             InputError: The list is of another model.
             SpaceError: As :meth:`DecisionSpace.of`.
         """
+        check_tellable(graph, self.mode)
         groups: dict[str, list[Operation]] = {}
         if self.mode is Granularity.NAME:
             groups = {name: [] for name in self.names}
@@ -179,12 +181,15 @@ def check_dumpable(space: DecisionSpace) -> None:
         )
 
 
-def sampler_dump(space: DecisionSpace, front: Sequence[Trial]) -> str:
+def sampler_dump(
+    space: DecisionSpace, front: Sequence[Trial], *, threads: int | None = None
+) -> str:
     """A front, as ``random_sampler`` dumps it: ms and KiB, with the configuration of each id.
 
     Args:
         space: Of the trials.
         front: Of ``DUMP_OBJECTIVES``: the format has no others.
+        threads: To name in the configurations; the original names none.
 
     Raises:
         InputError: The format cannot express the space.
@@ -193,7 +198,9 @@ def sampler_dump(space: DecisionSpace, front: Sequence[Trial]) -> str:
     points = _points(space, front)
     configs = [
         f"{json.dumps(str(space.id_of(assignment)))}: "
-        f"{json.dumps(Configuration.of(space, assignment, load_every_backend=True).text)}"
+        + json.dumps(
+            Configuration.of(space, assignment, load_every_backend=True, threads=threads).text
+        )
         for assignment in sorted({t.assignment for t in front}, key=space.id_of)
     ]
     solutions = [{"exec_time": ms, "max_rss": kib, "id": number} for number, ms, kib in points]
@@ -233,8 +240,7 @@ def is_dump(path: Path) -> bool:
     """Whether a file looks like a result dump and not like a journal."""
     if not path.is_file():
         return False
-    with path.open("rb") as file:
-        start = file.read(200).lstrip()
+    start = read_regular(path, InputError, limit_bytes=LARGEST_TEXT_BYTES).lstrip()
     return start.startswith(b"{") and not start.startswith(b'{"record"')
 
 
@@ -265,11 +271,13 @@ def read_dump(path: Path, backends: Sequence[str] = ()) -> Recording:
         oplist = data["oplist"]
         solutions = [_solution(solution) for solution in data["solutions"]]
         configs = {int(number): str(text) for number, text in data.get("configs", {}).items()}
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
         raise InputError(f"{path}: no result dump: {_fault(error)}") from error
     if not isinstance(oplist, list) or not oplist:
         raise InputError(f'{path}: expected a list under "oplist"')
-    is_index = all(isinstance(entry, int) for entry in oplist)
+    is_index = all(type(entry) is int for entry in oplist)
+    if is_index and not _are_classes(oplist):
+        raise InputError(f"{path}: oplist does not number its classes 0, 1, 2, …")
     variables = max(oplist) + 1 if is_index else len(oplist)
     if not backends:
         backends = _backends_of(configs.values())
@@ -286,7 +294,7 @@ def read_dump(path: Path, backends: Sequence[str] = ()) -> Recording:
             )
             for i, (number, ms, kib) in enumerate(solutions)
         )
-    except (SpaceError, TypeError, ValueError) as error:
+    except (SpaceError, TypeError, ValueError, ArithmeticError) as error:
         raise InputError(f"{path}: {error}") from error
     return Recording(
         Header(model_name=path.stem, model_digest="", space=space, objectives=DUMP_OBJECTIVES),
@@ -314,9 +322,23 @@ def _dumped_space(
 
 
 def _solution(solution: Mapping[str, Any]) -> tuple[int, float, float]:
+    number = _whole(solution["id"])
     if "time" in solution:
-        return int(solution["id"]), float(solution["time"]), float(solution["memory"])
-    return int(solution["id"]), float(solution["exec_time"]), float(solution["max_rss"])
+        return number, float(solution["time"]), float(solution["memory"])
+    return number, float(solution["exec_time"]), float(solution["max_rss"])
+
+
+def _whole(value: object) -> int:
+    if type(value) is not int:
+        raise TypeError(f"expected a whole number, got {str(value)[:30]}")
+    return value
+
+
+def _are_classes(numbers: Sequence[int]) -> bool:
+    """Whether they number the classes of operations: 0, 1, 2, … each at least once, else -1."""
+    used = set(numbers) - {-1}
+    # Not range(max(…)): a hostile file may name class 10^12.
+    return bool(used) and min(used) == 0 and max(used) == len(used) - 1
 
 
 def _backends_of(configs: Iterable[str]) -> tuple[str, ...]:
@@ -329,31 +351,10 @@ def _backends_of(configs: Iterable[str]) -> tuple[str, ...]:
     return ()
 
 
-def assignment_of_configuration(space: DecisionSpace, text: str) -> Assignment:
-    """The assignment that a configuration string of name mode realises.
-
-    Raises:
-        InputError: It leaves a variable open.
-
-    Examples:
-        >>> space = DecisionSpace.by_names(("cpu", "acl_cl"), ["Pool2D", "Conv2D"])
-        >>> assignment_of_configuration(
-        ...     space, 'BACKENDS="acl_cl;cpu" OP_BACKEND_Conv2D=cpu OP_BACKEND_Pool2D=acl_cl '
-        ... )
-        ('acl_cl', 'cpu')
-    """
-    chosen = dict(re.findall(r"OP_BACKEND_(\w+)=(\S+)", text))
-    try:
-        return tuple(chosen[v.name] for v in space.variables)
-    except KeyError as error:
-        raise InputError(f"{text!r}: no backend for {error.args[0]}") from error
-
-
 def _load(path: Path) -> dict[str, Any]:
+    text = read_regular(path, InputError, limit_bytes=LARGEST_TEXT_BYTES)
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror}") from error
+        data = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise InputError(f"{path}: not JSON: {error}") from error
     if not isinstance(data, dict):

@@ -8,22 +8,35 @@ Format history (``schema`` in the header line):
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import json
+import math
 import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from pareto_profiler.core.configuration import SETTING_VALUES
 from pareto_profiler.core.measurement import Measurement
 from pareto_profiler.core.plan import Plan
 from pareto_profiler.core.recording import Header, Recording
 from pareto_profiler.core.space import DecisionSpace
 from pareto_profiler.core.trial import Failure, Placement, Trial
 from pareto_profiler.errors import FailureKind, SpaceError, StoreError, StoreWriteError
+from pareto_profiler.files import LARGEST_TEXT_BYTES, is_folder, read_regular
 
 SCHEMA: Final = 1
 JOURNAL: Final = "journal.jsonl"
+_HEADER_START: Final = b'{"record":"header"'
+_DAMAGES: Final = (
+    AttributeError,
+    KeyError,
+    TypeError,
+    ValueError,
+    ArithmeticError,
+    SpaceError,
+)
 
 
 class Store:
@@ -65,11 +78,10 @@ class Store:
                 f"{self.path}: another process is searching here; wait for it, or choose another "
                 f"place"
             ) from error
-        self._file.seek(0)
-        data = self._file.read()
-        whole = data[: data.rfind(b"\n") + 1]
-        if len(whole) < len(data):
-            self._file.truncate(len(whole))
+        except OSError as error:
+            raise StoreWriteError(f"{self.path}: cannot be locked: {error.strerror}") from error
+        data = read_regular(self.path, StoreError, limit_bytes=LARGEST_TEXT_BYTES)
+        whole, tail = _split_tail(data)
         if whole:
             recording = _parse(whole, self.path)
             differences = recording.header.differences(header)
@@ -78,10 +90,14 @@ class Store:
                     f"{self.path}: belongs to another search ({'; '.join(differences)}); "
                     f"choose another place for this one"
                 )
-        else:
+            self._mend(len(data) - len(tail), is_ended=data.endswith(b"\n") or bool(tail))
+        elif _HEADER_START.startswith(tail[: len(_HEADER_START)]):
+            os.ftruncate(self._file.fileno(), 0)
             self._write(_header_record(header))
             self._sync_folder()
             recording = Recording(header, ())
+        else:
+            raise StoreError(f"{self.path}: no journal: expected a header line")
         self.header = recording.header
         self._trials = list(recording.trials)
         self._placements = list(recording.placements)
@@ -120,19 +136,28 @@ class Store:
         self._file.close()
 
     def _write(self, record: Mapping[str, Any]) -> None:
-        line = json.dumps(record, separators=(",", ":")).encode() + b"\n"
-        size = os.fstat(self._file.fileno()).st_size
+        line = json.dumps(record, separators=(",", ":"), allow_nan=False).encode() + b"\n"
+        status = os.fstat(self._file.fileno())
+        if status.st_nlink == 0:
+            raise StoreWriteError(f"{self.path}: was removed while the search was running")
         try:
             written = 0
             while written < len(line):
                 written += os.write(self._file.fileno(), line[written:])
             os.fsync(self._file.fileno())
         except OSError as error:
-            os.ftruncate(self._file.fileno(), size)
+            with contextlib.suppress(OSError):  # else the next run cuts the torn tail
+                os.ftruncate(self._file.fileno(), status.st_size)
             raise StoreWriteError(
                 f"{self.path}: cannot be written: {error.strerror}; "
                 f"the {len(getattr(self, '_trials', ()))} trials before are intact"
             ) from error
+
+    def _mend(self, whole_bytes: int, *, is_ended: bool) -> None:
+        """Remove a torn tail; end a last line that is whole but for its newline."""
+        os.ftruncate(self._file.fileno(), whole_bytes)
+        if not is_ended:
+            os.write(self._file.fileno(), b"\n")
 
     def _sync_folder(self) -> None:
         folder = os.open(self.path.parent, os.O_RDONLY)
@@ -144,11 +169,12 @@ class Store:
 
 def is_journal(path: Path) -> bool:
     """Whether a file, or the one in the folder of a run, begins as a journal does."""
-    path = path / JOURNAL if path.is_dir() else path
+    path = path / JOURNAL if is_folder(path) else path
     try:
-        with path.open("rb") as file:
-            return path.is_file() and file.read(9) == b'{"record"'
-    except OSError:
+        return read_regular(path, StoreError, limit_bytes=LARGEST_TEXT_BYTES).startswith(
+            _HEADER_START
+        )
+    except StoreError:
         return False
 
 
@@ -161,15 +187,22 @@ def read(path: Path) -> Recording:
     Raises:
         StoreError: There is none, it is damaged (with the line), or of another schema.
     """
-    path = path / JOURNAL if path.is_dir() else path
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise StoreError(f"{path}: cannot be read: {error.strerror}") from error
-    whole = data[: data.rfind(b"\n") + 1]
+    path = path / JOURNAL if is_folder(path) else path
+    whole, _ = _split_tail(read_regular(path, StoreError, limit_bytes=LARGEST_TEXT_BYTES))
     if not whole:
         raise StoreError(f"{path}: no journal: expected a header line")
     return _parse(whole, path)
+
+
+def _split_tail(data: bytes) -> tuple[bytes, bytes]:
+    """The whole lines, each ended, and a last line that was cut short."""
+    end = data.rfind(b"\n") + 1
+    tail = data[end:]
+    try:
+        is_whole = isinstance(json.loads(tail), dict)
+    except (ValueError, RecursionError):
+        is_whole = False
+    return (data + b"\n", b"") if is_whole else (data[:end], tail)
 
 
 def _parse(data: bytes, path: Path) -> Recording:
@@ -190,7 +223,7 @@ def _parse(data: bytes, path: Path) -> Recording:
                     placements.append(_placement_of(record, header.space))
                 case other:
                     raise ValueError(f"record {other!r}")
-        except (KeyError, TypeError, ValueError, AttributeError, SpaceError) as error:
+        except _DAMAGES as error:
             raise StoreError(
                 f"{path}:{number}: damaged record: {type(error).__name__}: {error}"
             ) from error
@@ -235,6 +268,9 @@ def _header_of(record: Mapping[str, Any], path: Path) -> Header:
         )
     try:
         space = DecisionSpace.from_json(record["space"])
+        unknown = {v.name for v in space.variables if v.is_setting} - set(SETTING_VALUES)
+        if unknown:
+            raise ValueError(f"settings unknown to this version: {', '.join(sorted(unknown))}")
         if space.fingerprint != record["space_fingerprint"]:
             raise ValueError("the space does not have the recorded fingerprint")
         return Header(
@@ -251,7 +287,7 @@ def _header_of(record: Mapping[str, Any], path: Path) -> Header:
             tool_version=str(record["tool_version"]),
             created_at=str(record["created_at"]),
         )
-    except (KeyError, TypeError, ValueError, SpaceError) as error:
+    except _DAMAGES as error:
         raise StoreError(f"{path}:1: damaged header: {type(error).__name__}: {error}") from error
 
 
@@ -287,13 +323,16 @@ def _trial_of(record: Mapping[str, Any], space: DecisionSpace) -> Trial:
             output_error=None if error is None else float(error),
             notes=tuple(map(str, record["notes"])),
         )
+    duration_s = float(record["duration_s"])
+    if not 0 <= duration_s < math.inf:
+        raise ValueError(f"a trial that took {duration_s} s")
     return Trial(
         number=int(record["number"]),
         assignment=space.decode(record["assignment"]),
         outcome=outcome,
         source=str(record["source"]),
         started_at=str(record["started_at"]),
-        duration_s=float(record["duration_s"]),
+        duration_s=duration_s,
     )
 
 

@@ -8,6 +8,8 @@ import sys
 from collections import Counter
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from pareto_profiler.core.measurement import Measurement
 from pareto_profiler.core.space import DecisionSpace, Granularity, Variable
@@ -85,6 +87,18 @@ def test_asking_is_a_query(name: str, space: DecisionSpace):
     assert sampler.ask(2) == sampler.ask(6)[:2] == sampler.ask(3)[:2]
     assert len(set(sampler.ask(6))) == 6
     assert sampler.ask(0) == []
+
+
+@SamplerName
+@given(asks=st.lists(st.integers(0, 30), max_size=12), space=st.sampled_from([*SPACES.values()]))
+def test_asks_in_between_change_nothing(name: str, asks: list[int], space):
+    curious, quiet = (SAMPLERS[name](space(), 11) for _ in range(2))
+    for number, count in enumerate(asks):
+        curious.ask(count)
+        wanted = quiet.ask()
+        assert curious.ask() == wanted
+        for sampler in (curious, quiet) if wanted else ():
+            sampler.tell(finished(number, wanted[0]))
 
 
 @SamplerName

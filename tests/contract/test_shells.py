@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import threading
 import time
 from collections.abc import Callable
@@ -125,10 +124,3 @@ def test_an_interrupt_ends_the_command_too(tmp_path: Path):
     thread.join()
     time.sleep(1.2)
     assert not mark.exists()
-
-
-def test_the_shell_needs_no_shell():
-    # The tests above go through sh on purpose; this one shows that the port itself does not.
-    done = LocalShell().run(["/bin/echo", "$0"], environment={}, time_limit_s=5)
-    assert done.stdout == b"$0\n"
-    assert subprocess.run(["/bin/echo", "$0"], capture_output=True, check=True).stdout == b"$0\n"

@@ -123,7 +123,7 @@ def test_any_outcome_survives_the_journal(tmp_path: Path, outcomes: list):
 def test_a_torn_tail_is_cut_and_written_over(filled: Path):
     whole = filled.read_bytes()
     last = whole[:-1].rfind(b"\n") + 1
-    for cut in (last + 1, last + 40, len(whole) - 1):
+    for cut in (last + 1, last + 40, len(whole) - 2):
         filled.write_bytes(whole[:cut])
         assert len(read(filled).trials) == 2
         store = Store(filled, HEADER)
@@ -131,6 +131,51 @@ def test_a_torn_tail_is_cut_and_written_over(filled: Path):
         store.append(trial(2))
         store.close()
         assert filled.read_bytes() == whole
+
+
+def test_a_last_line_that_lacks_only_its_newline_is_kept(filled: Path):
+    whole = filled.read_bytes()
+    filled.write_bytes(whole[:-1])
+    assert len(read(filled).trials) == 3
+    assert opened(filled) == [0, 1, 2]
+    assert filled.read_bytes() == whole
+
+
+@pytest.mark.parametrize("content", [b"my notes", b"my notes\nand more\n", b"{}\n", b"[1]"])
+def test_a_file_that_is_no_journal_is_left_alone(path: Path, content: bytes):
+    path.parent.mkdir()
+    path.write_bytes(content)
+    with pytest.raises(StoreError, match=r"journal|object"):
+        Store(path, HEADER)
+    assert path.read_bytes() == content
+
+
+def test_a_torn_tail_of_another_search_is_left_alone(filled: Path):
+    torn = filled.read_bytes()[:-5]
+    filled.write_bytes(torn)
+    with pytest.raises(StoreError, match="another search"):
+        Store(filled, replace(HEADER, target="odroid"))
+    assert filled.read_bytes() == torn
+
+
+def test_a_journal_that_was_removed_meanwhile_is_told(path: Path):
+    store = Store(path, HEADER)
+    path.unlink()
+    with pytest.raises(StoreWriteError, match="was removed while the search was running"):
+        store.append(trial(0))
+    store.close()
+
+
+@pytest.mark.parametrize("content", ["fifo", "/dev/zero"])
+def test_what_never_ends_is_not_read(path: Path, content: str):
+    path.parent.mkdir()
+    if content == "fifo":
+        os.mkfifo(path)
+    else:
+        path.symlink_to(content)
+    for use in (lambda: read(path), lambda: Store(path, HEADER)):
+        with pytest.raises(StoreError, match=r"not a regular file|cannot be"):
+            use()
 
 
 def test_a_torn_header_is_begun_anew(path: Path):
@@ -155,6 +200,10 @@ def test_a_torn_header_is_begun_anew(path: Path):
         b'"duration_s":0,"failure":["crashed",""]}\n',
         b"\0\0\0\0\n",
         b"\xff\xfe\n",
+        b'{"record":"trial","number":Infinity,"assignment":[0,0,0],"source":"",'
+        b'"started_at":"","duration_s":0,"failure":["crashed",""]}\n',
+        b'{"record":"trial","number":1,"assignment":[0,0,0],"source":"","started_at":"",'
+        b'"duration_s":NaN,"failure":["crashed",""]}\n',
         b"[" * 100_000 + b"\n",
     ],
 )

@@ -61,6 +61,8 @@ def test_an_npy_file_serves_a_model_of_one_input(tmp_path: Path, mobilenet):
         ({"0": LEFT}, "1 arrays, the model has 2 inputs"),
         ({"0": LEFT, "1": RIGHT.astype(np.int64)}, "is int64, input 'right' is int32"),
         ({"0": LEFT, "1": RIGHT[:2]}, r"has shape \(2,\), input 'right' has \(4,\)"),
+        ({"0": LEFT.T, "1": RIGHT}, r"has shape \(3, 2\), input 'left' has \(2, 3\)"),
+        ({"0": LEFT.ravel(), "1": RIGHT}, r"has shape \(6,\)"),
         ({"0": LEFT, "up": RIGHT}, "expected 0, 1, … or the inputs' names left, right"),
     ],
 )
@@ -127,6 +129,22 @@ def test_random_indices_stay_inside_the_table_they_look_up_in():
     spec = ModelSpec(tensors, [OperationSpec(GATHER, (0, 1), (2,))], (1,), (2,))
     (indices,) = random_inputs(read_graph(build(spec), "x"), 0)
     assert (indices.min(), indices.max()) == (0, 4)
+
+
+def test_sizes_that_the_model_leaves_free_are_taken_from_the_data(tmp_path: Path):
+    graph = _one(0, (-1, 4))
+    assert random_inputs(graph, 0)[0].shape == (1, 4)
+    path = tmp_path / "x.npy"
+    np.save(path, np.zeros((3, 4), np.float32))
+    assert load_inputs(graph, path)[0].shape == (3, 4)
+    np.save(path, np.zeros((3, 5), np.float32))
+    with pytest.raises(InputError, match=r"has shape \(3, 5\), input 't' has \(-1, 4\)"):
+        load_inputs(graph, path)
+
+
+def test_an_input_too_large_to_make_is_refused():
+    with pytest.raises(InputError, match="too large"):
+        random_inputs(_one(0, (100_000, 1_000_000)), 0)
 
 
 def test_a_type_without_random_values_asks_for_a_file():

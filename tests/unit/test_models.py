@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import struct
 import time
@@ -69,7 +70,7 @@ def test_the_graph_agrees_with_the_tflite_package(file: Path):
         assert tensor.dtype == types[other.Type()].lower()
         assert tensor.name == other.Name().decode()
         assert tensor.constant_bytes == theirs.Buffers(other.Buffer()).DataLength()
-        if tensor.is_constant:
+        if tensor.constant_bytes:
             assert tensor.size_bytes == tensor.constant_bytes
     names = _numbers(tflite.BuiltinOperator)
     for operation in graph.operations:
@@ -374,8 +375,39 @@ def test_broken_packages_are_named(tmp_path: Path, manifest: object, found: str)
 
 
 def test_a_folder_without_manifest_is_no_package(tmp_path: Path):
-    with pytest.raises(ModelError, match="no nnpackage"):
+    with pytest.raises(ModelError, match=r"MANIFEST: cannot be read: No such file"):
         load(tmp_path)
+
+
+def test_names_cannot_move_the_cursor():
+    spec = chain(1)
+    spec.tensors = [TensorSpec((1, 4), name="a\x1b[2Jb"), TensorSpec((1, 4))]
+    assert read_graph(build(spec), "x").tensors[0].name == "a\ufffd[2Jb"
+
+
+@pytest.mark.parametrize("kind", ["fifo", "/dev/zero", "sparse", "long"])
+def test_files_that_never_end_are_not_read(tmp_path: Path, kind: str):
+    path = tmp_path / "x.tflite"
+    match kind:
+        case "fifo":
+            os.mkfifo(path)
+        case "sparse":
+            with path.open("wb") as file:
+                file.truncate(100 << 30)
+        case "long":
+            path = tmp_path / ("x" * 5000)
+        case _:
+            path.symlink_to(kind)
+    with pytest.raises(ModelError, match=r"not a regular file|at most|name too long"):
+        load(path)
+
+
+@pytest.mark.parametrize("name", ["a\x00.tflite", "\ud800.tflite", "loop.tflite"])
+def test_senseless_names_in_a_manifest_are_named(tmp_path: Path, name: str):
+    package = _package(tmp_path / "pkg", {"models": [name]})
+    (package / "loop.tflite").symlink_to("loop.tflite")
+    with pytest.raises(ModelError):
+        load(package)
 
 
 def test_an_absent_file_is_named(tmp_path: Path):

@@ -265,9 +265,14 @@ def test_an_operation_that_ran_elsewhere_is_a_mismatch():
 
 
 def test_an_operation_that_is_not_reported_is_a_mismatch():
-    placement = runner(Scripted(answer(OPENED, LOADED, PREPARED))).placement(OTHER)
+    first = LOG.splitlines()[0]
+    placement = runner(Scripted(answer(OPENED, LOADED, PREPARED, stderr=first))).placement(OTHER)
     assert placement is not None
-    assert placement.mismatches[0] == "operation 0: ruy was asked for, nothing was reported"
+    assert placement.mismatches == ("operation 1: cpu was asked for, nothing was reported",)
+
+
+def test_a_runtime_without_a_log_cannot_tell():
+    assert runner(Scripted(answer(OPENED, LOADED, PREPARED))).placement(OTHER) is None
 
 
 def test_more_backends_than_onert_takes_are_refused():

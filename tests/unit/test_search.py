@@ -169,6 +169,21 @@ def test_each_assignment_on_the_front_is_verified_once():
     assert list(verify(runner, journal, found, OBJECTIVES)) == []
 
 
+def test_a_target_that_cannot_tell_leaves_the_front_as_it_is():
+    class Silent(Recorder):
+        def placement(self, assignment: Assignment) -> Placement | None:
+            self.verified.append(assignment)
+            if len(self.verified) % 2:
+                raise RunError(FailureKind.TIMED_OUT, "a hiccup")
+            return None
+
+    runner, journal = Silent(table()), Memory()
+    go(runner, journal)
+    assert list(verify(runner, journal, (), OBJECTIVES)) == []
+    assert sorted(runner.verified) == sorted(SPACE)
+    assert journal.placements == []
+
+
 def test_what_takes_the_place_of_a_misplaced_assignment_is_verified_in_turn():
     space_values = {("cpu",) * 4: (1.0, 1.0), ("ruy",) * 4: (2.0, 2.0)}
     trials = [

@@ -19,7 +19,6 @@ from pareto_profiler.models.reader import read_graph
 from pareto_profiler.report.summary import Summary
 from pareto_profiler.seed_formats import (
     Oplist,
-    assignment_of_configuration,
     brute_force_dump,
     is_dump,
     read_dump,
@@ -64,7 +63,6 @@ def test_the_documents_front_is_a_front_with_its_configuration_strings():
     for number, text in document["configs"].items():
         assignment = space.assignment_of(int(number))
         assert Configuration.of(space, assignment, load_every_backend=True).text == text
-        assert assignment_of_configuration(space, text) == assignment
 
 
 def test_dumps_are_written_as_the_document_shows_them():
@@ -117,6 +115,13 @@ def test_three_backends_are_recognised_by_an_id_that_needs_them(tmp_path: Path):
         ('{"oplist": ["A"], "solutions": [{"id": 9, "time": 1, "memory": 1}]}', "id 9"),
         ('{"oplist": ["A"], "solutions": [{"id": 0, "time": -1, "memory": 1}]}', "finite"),
         ('{"oplist": ["A", 3], "solutions": []}', "list of names"),
+        ('{"oplist": [1000000000000], "solutions": []}', "number its classes"),
+        ('{"oplist": ["A"], "solutions": [{"id": 1e999, "time": 1, "memory": 1}]}', "whole"),
+        ('{"oplist": ["A"], "solutions": [{"id": 1.9, "time": 1, "memory": 1}]}', "whole"),
+        (
+            '{"oplist": ["A"], "solutions": [{"id": 0, "memory": 1, "time": 1' + "0" * 400 + "}]}",
+            "no result dump",
+        ),
     ],
 )
 def test_a_broken_dump_is_named(tmp_path: Path, text: str, found: str):
@@ -183,6 +188,9 @@ def test_oplist_order_rules_the_digits(mobilenet: Model, tmp_path: Path):
         ({"oplist": ["A"], "opmap": [0], "opname_by_indx": ["A"]}, "another model"),
         ({"oplist": ["A"], "opmap": [0, 2], "opname_by_indx": ["A", "A"]}, "number its classes"),
         ({"oplist": ["A"], "opmap": [0], "opname_by_indx": []}, "1 entries"),
+        ({"oplist": ["A"], "opmap": [], "opname_by_indx": []}, "number its classes"),
+        ({"oplist": ["A"], "opmap": [10**12], "opname_by_indx": ["A"]}, "number its classes"),
+        ({"oplist": ["A"], "opmap": [0.5], "opname_by_indx": ["A"]}, "whole number"),
         ({"oplist": "A"}, "no operation list"),
     ],
 )
@@ -202,6 +210,20 @@ def test_operations_that_the_runtime_places_have_no_class():
     graph = read_graph(build(spec), "if.tflite")
     assert Oplist.of(graph, Granularity.INDEX).classes == (0, 0, -1)
     assert Oplist.of(graph, Granularity.NAME).names == ("ElementwiseActivation",)
+
+
+def test_index_mode_cannot_be_told_for_several_subgraphs():
+    spec = chain(2)
+    spec.subgraphs = 2
+    graph = read_graph(build(spec), "two")
+    with pytest.raises(SpaceError, match="2 subgraphs"):
+        Oplist.of(graph, Granularity.INDEX).space(graph, ("cpu",))
+
+
+def test_what_the_format_cannot_say_is_not_dumped(mobilenet: Model):
+    by_operation = DecisionSpace.of(mobilenet.graph, ("cpu",), Granularity.OPERATION)
+    with pytest.raises(InputError, match="modes name and index, not operation"):
+        sampler_dump(by_operation, [])
 
 
 def test_oplist_knows_the_seeds_two_modes_only(mobilenet: Model):

@@ -1,14 +1,37 @@
-"""The commands: the only place that prints, exits and draws progress."""
+"""The commands: the only place that prints, exits and draws progress.
+
+Here are the entry points of the console scripts. They import the commands themselves when they are
+called, so that Ctrl-C during that moment ends them like at any other.
+"""
 
 from __future__ import annotations
 
 import sys
+from importlib import import_module
 
 
 def main() -> None:
-    """Run the command ``pareto-profiler``."""
+    """Run ``pareto-profiler``."""
+    _run("main", "app")
+
+
+def gen_oplist() -> None:
+    """Run ``gen_oplist``."""
+    _run("seed_commands", "gen_oplist_app")
+
+
+def brute_force_profiler() -> None:
+    """Run ``brute_force_profiler``."""
+    _run("seed_commands", "brute_force_profiler_app")
+
+
+def random_sampler() -> None:
+    """Run ``random_sampler``."""
+    _run("seed_commands", "random_sampler_app")
+
+
+def _run(module: str, app: str) -> None:
     try:
-        from pareto_profiler.cli.main import app
-    except KeyboardInterrupt:  # importing takes a moment, too
+        getattr(import_module(f"{__name__}.{module}"), app)()
+    except KeyboardInterrupt:
         sys.exit(130)
-    app()

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
+import shutil
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -17,6 +20,7 @@ from pareto_profiler.core.recording import Header
 from pareto_profiler.core.space import DecisionSpace, Granularity
 from pareto_profiler.core.support import Support
 from pareto_profiler.errors import InputError, ModelError, TargetError
+from pareto_profiler.files import is_folder
 from pareto_profiler.models import Model, load
 from pareto_profiler.probe import binary
 from pareto_profiler.seed_formats import Oplist
@@ -27,7 +31,9 @@ if TYPE_CHECKING:
     from pareto_profiler.shells.local import LocalShell
 
 _DEFAULT_PLAN: Final = Plan()
-_WORK: Final = "work"
+_WORK_PREFIX: Final = ".work-"
+_LONGEST_S: Final = 3_600_000.0
+_LARGEST_KIB: Final = 2**30
 _UNIT_SECONDS: Final = {"s": 1.0, "m": 60.0, "h": 3600.0}
 
 
@@ -70,7 +76,9 @@ class Job:
     library: Path
 
     def runner(self, run_folder: Path) -> OnertRunner:
-        """A runner with its files in a folder of the run.
+        """A runner with its files in a new folder inside the run's.
+
+        The caller holds the run's journal: what an earlier, killed search left is removed.
 
         Raises:
             TargetError: The files cannot be put there.
@@ -79,8 +87,15 @@ class Job:
         from pareto_profiler.shells.local import LocalShell
 
         assert self.header.plan is not None
+        for left in run_folder.glob(f"{_WORK_PREFIX}*"):
+            if not left.is_symlink():
+                shutil.rmtree(left, ignore_errors=True)
+        try:
+            work = Path(tempfile.mkdtemp(prefix=_WORK_PREFIX, dir=run_folder))
+        except OSError as error:
+            raise TargetError(f"{run_folder}: no folder can be made: {error.strerror}") from error
         return OnertRunner(
-            _local_target(LocalShell(), self.library, run_folder),
+            _local_target(LocalShell(), self.library, work),
             self.header.space,
             self.header.plan,
             graph=self.model.graph,
@@ -103,8 +118,8 @@ def prepare(choices: Choices) -> Job:
     objectives = objectives_of(split(choices.objectives))
     model = load_measurable(choices.model)
     library = choices.onert_library or wheel_library()
-    if not library.is_file():
-        raise InputError(f"{library}: no such library")
+    if is_folder(library) or not os.access(library, os.R_OK):
+        raise InputError(f"{library}: no library that can be read")
     shell = LocalShell()
     machine = describe(shell)
     version = _local_target(shell, library, Path()).version()
@@ -191,9 +206,12 @@ def seconds_of(text: str) -> float:
         5400.0
     """
     parts = re.findall(r"(\d+(?:\.\d+)?)([smh]?)", text)
-    if not parts or "".join(map("".join, parts)) != text:
-        raise InputError(f"duration {text!r}: expected something like 90s, 10m or 1h30m")
-    return sum(float(number) * _UNIT_SECONDS[unit or "s"] for number, unit in parts)
+    seconds = sum(float(number) * _UNIT_SECONDS[unit or "s"] for number, unit in parts)
+    if "".join(map("".join, parts)) != text or not 0 < seconds <= _LONGEST_S:
+        raise InputError(
+            f"duration {text!r}: expected something like 90s, 10m or 1h30m, at most 1000h"
+        )
+    return seconds
 
 
 def kib_of(text: str) -> int:
@@ -212,7 +230,10 @@ def kib_of(text: str) -> int:
     if not found:
         raise InputError(f"size {text!r}: expected something like 300MB, 1.5GiB or 200000KiB")
     power = "KMG".index(found.group(2).upper()) + 1
-    return int(float(found.group(1)) * (1024 if found.group(3) else 1000) ** power / 1024)
+    kib = float(found.group(1)) * (1024 if found.group(3) else 1000) ** power / 1024
+    if not 1 <= kib <= _LARGEST_KIB:
+        raise InputError(f"size {text!r}: expected 1 KiB to 1 TiB")
+    return int(kib)
 
 
 def default_folder(header: Header) -> Path:
@@ -233,14 +254,14 @@ def _identity(header: Header) -> str:
     return hashlib.sha256(f"{text} {header.target} {header.runtime}".encode()).hexdigest()[:8]
 
 
-def _local_target(shell: LocalShell, library: Path, run_folder: Path) -> OnertTarget:
+def _local_target(shell: LocalShell, library: Path, work: Path) -> OnertTarget:
     from pareto_profiler.runners.onert import OnertTarget
 
     return OnertTarget(
         shell,
         probe=PurePosixPath(binary()),
         library=PurePosixPath(library.resolve()),
-        work=PurePosixPath(run_folder.resolve() / _WORK),
+        work=PurePosixPath(work.resolve()),
     )
 
 

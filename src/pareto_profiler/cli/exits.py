@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import signal
 import sys
@@ -10,7 +11,7 @@ from contextlib import contextmanager
 from functools import wraps
 from pathlib import Path
 from types import FrameType
-from typing import Final, NoReturn, ParamSpec, TypeVar
+from typing import Final, NoReturn, ParamSpec, TextIO, TypeVar
 
 from pareto_profiler.errors import ParetoProfilerError, StoreWriteError, TargetError
 
@@ -19,6 +20,7 @@ CANNOT_KEEP: Final = 1
 BAD_INPUT: Final = 2
 TARGET_UNUSABLE: Final = 3
 INTERRUPTED: Final = 130
+_MOST_DIGITS: Final = 100_000
 _ENDING_SIGNALS: Final = (signal.SIGTERM, signal.SIGHUP)
 
 _P = ParamSpec("_P")
@@ -30,19 +32,27 @@ def reporting_errors(command: Callable[_P, _R]) -> Callable[_P, _R]:
 
     @wraps(command)
     def wrapped(*args: _P.args, **kwargs: _P.kwargs) -> _R:
-        # Ids of large spaces have more digits than Python converts by default.
-        sys.set_int_max_str_digits(0)
+        # Ids of large spaces have more digits than Python converts by default; not without any
+        # limit, since converting takes quadratic time.
+        sys.set_int_max_str_digits(_MOST_DIGITS)
+        _open_streams()
         try:
             with _ended_like_interrupted():
-                return command(*args, **kwargs)
+                result = command(*args, **kwargs)
+            sys.stdout.flush()
         except ParetoProfilerError as error:
             _leave(status_of(error), f"error: {error}")
         except BrokenPipeError:
             # The reader of our output went away, such as `head`: nothing is wrong.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            _silence(sys.stdout)
             sys.exit(DONE)
+        except OSError as error:
+            _silence(sys.stdout)
+            _leave(CANNOT_KEEP, f"error: output cannot be written: {error.strerror or error}")
         except KeyboardInterrupt:
             _leave(INTERRUPTED, "interrupted")
+        else:
+            return result
 
     return wrapped
 
@@ -56,8 +66,26 @@ def status_of(error: ParetoProfilerError) -> int:
 
 def _leave(status: int, text: str) -> NoReturn:
     line = " ".join(text.split())
-    print(f"{Path(sys.argv[0]).name}: {line}", file=sys.stderr)
+    try:
+        print(f"{Path(sys.argv[0]).name}: {line}", file=sys.stderr, flush=True)
+    except OSError:
+        _silence(sys.stderr)
     sys.exit(status)
+
+
+def _silence(stream: TextIO) -> None:
+    """Send what is still buffered nowhere: Python would try once more to write it, and complain."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+def _open_streams() -> None:
+    """Make the standard streams usable, whatever the caller closed and however it encodes text."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))  # noqa: SIM115
+        elif mode == "w" and isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shlex
 import sys
 from pathlib import Path
@@ -85,16 +86,25 @@ ObjectivesOption = Annotated[
     ),
 ]
 RepeatsOption = Annotated[
-    int, typer.Option(min=1, help="Timed runs per assignment.", rich_help_panel="Measuring")
+    int,
+    typer.Option(
+        min=1, max=100_000, help="Timed runs per assignment.", rich_help_panel="Measuring"
+    ),
 ]
 WarmupsOption = Annotated[
     int,
-    typer.Option(min=0, help="Runs before them, after the first one.", rich_help_panel="Measuring"),
+    typer.Option(
+        min=0,
+        max=100_000,
+        help="Runs before them, after the first one.",
+        rich_help_panel="Measuring",
+    ),
 ]
 ThreadsOption = Annotated[
     int,
     typer.Option(
         min=1,
+        max=1024,
         help="Threads each backend may use, where --vary does not vary them.",
         rich_help_panel="Measuring",
     ),
@@ -309,7 +319,8 @@ def replay(
 
     recording = open_recording(table, backends)
     whole = Summary.of(recording, objectives_of(split(objectives)) if objectives else ())
-    header = replace(recording.header, sampler=sampler, seed=seed)
+    # Another target: a replayed run must never be continued on a real one.
+    header = replace(recording.header, sampler=sampler, seed=seed, target="table")
     if budget is None and len(recording.trials) < header.space.size:
         budget = len(recording.trials)
         note(
@@ -360,17 +371,16 @@ def plan_of(
     """The plan that the options ask for.
 
     Raises:
-        InputError: A duration or size cannot be read, or the time limit is nothing.
+        InputError: A duration, a size or the tolerance makes no sense.
     """
     from pareto_profiler.cli.assembly import kib_of, seconds_of
 
-    limit_s = seconds_of(time_limit)
-    if limit_s <= 0:
-        raise InputError(f"time limit {time_limit!r}: expected more than nothing")
+    if not math.isfinite(tolerance):
+        raise InputError(f"tolerance {tolerance}: expected a fraction of an output's range")
     return Plan(
         repeats=repeats,
         warmups=warmups,
-        time_limit_s=limit_s,
+        time_limit_s=seconds_of(time_limit),
         threads=threads,
         tolerance=tolerance,
         memory_limit_kib=kib_of(memory_limit),
@@ -449,12 +459,12 @@ def run_job(job: Job, sampler: Sampler, store: Store, folder: Path, budget: Budg
         # Asked of the file: the interrupt may have come between keeping and counting a trial.
         note(
             f"interrupted; {len(read(store.path).trials)} trials are kept in {folder}. "
-            f"To go on: {shlex.join(['pareto-profiler', *sys.argv[1:]])}"
+            f"To go on: {shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])}"
         )
         raise
     finally:
+        progress.close()
         runner.close()
-    progress.close()
 
 
 def make_sampler(name: str, space: DecisionSpace, seed: int) -> Sampler:

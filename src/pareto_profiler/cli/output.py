@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -60,13 +60,21 @@ def check_writable(path: Path) -> None:
     """See before a search that its result can be written to a file.
 
     Raises:
-        InputError: The folder is not there or not writable, or it is no file.
+        InputError: It cannot.
     """
-    folder = path.parent
-    if path.is_dir() or not folder.is_dir() or not os.access(folder, os.W_OK):
-        raise InputError(f"{path}: cannot be written: no file in a writable folder")
+    try:
+        was_there = path.exists()
+        path.open("ab").close()
+        if not was_there:
+            path.unlink()
+    except OSError as error:
+        raise InputError(f"{path}: cannot be written: {error.strerror}") from error
 
 
 def note(text: str) -> None:
-    """Tell the user something that is not the result: on stderr."""
-    print(text, file=sys.stderr, flush=True)
+    """Tell the user something that is not the result: on stderr.
+
+    That nobody reads it any more, or that it cannot be written, is no reason to stop measuring.
+    """
+    with contextlib.suppress(OSError):
+        print(text, file=sys.stderr, flush=True)

@@ -6,6 +6,7 @@ import sys
 import time
 from typing import TYPE_CHECKING, Final, Protocol
 
+from pareto_profiler.cli.output import note
 from pareto_profiler.core.front import Front, reference_point
 from pareto_profiler.core.measurement import Measurement, Objective
 from pareto_profiler.core.space import DecisionSpace
@@ -51,6 +52,7 @@ class Progress:
         for trial in before:
             self._count(trial)
         self._made_before, self._began = self.made, time.monotonic()
+        self._is_closed = False
         self._view: _View = _Bar() if sys.stderr.isatty() else _Lines()
 
     @property
@@ -64,8 +66,10 @@ class Progress:
         self._view.show(self.made, self._total, self._text())
 
     def close(self) -> None:
-        """Leave the last state on the screen."""
-        self._view.close(self._text())
+        """Leave the last state on the screen; a second call does nothing."""
+        if not self._is_closed:
+            self._is_closed = True
+            self._view.close(self._text() if self.made else "")
 
     def _count(self, trial: Trial) -> None:
         self._spent_s += trial.duration_s
@@ -130,11 +134,11 @@ class _Lines:
         now = time.monotonic()
         if now - self._shown_at >= _LINE_EVERY_S:
             self._shown_at, self._shown = now, text
-            print(text, file=sys.stderr, flush=True)
+            note(text)
 
     def close(self, text: str) -> None:
-        if text != self._shown:
-            print(text, file=sys.stderr, flush=True)
+        if text not in {"", self._shown}:
+            note(text)
 
 
 class _Bar:

@@ -194,26 +194,17 @@ def _counts(recording: Recording) -> str:
     return f"{len(recording.trials) - failed} assignments measured, {failed} failed"
 
 
-def gen_oplist_main() -> None:
-    """Entry of the console script."""
-    _run(gen_oplist)
-
-
-def brute_force_profiler_main() -> None:
-    """Entry of the console script."""
-    _run(brute_force_profiler)
-
-
-def random_sampler_main() -> None:
-    """Entry of the console script."""
-    _run(random_sampler)
-
-
-def _run(command: Callable[..., None]) -> None:
+def _app(command: Callable[..., None]) -> typer.Typer:
     app = typer.Typer(
         pretty_exceptions_enable=False,
         add_completion=False,
+        rich_markup_mode="markdown",
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     app.command()(command)
-    app()
+    return app
+
+
+gen_oplist_app = _app(gen_oplist)
+brute_force_profiler_app = _app(brute_force_profiler)
+random_sampler_app = _app(random_sampler)

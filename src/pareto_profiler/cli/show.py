@@ -138,7 +138,10 @@ def seed_dump(recording: Recording) -> str:
     from pareto_profiler.seed_formats import DUMP_OBJECTIVES, sampler_dump
 
     front = Summary.of(recording, objectives_of(DUMP_OBJECTIVES)).front
-    return sampler_dump(recording.header.space, [row.trial for row in front])
+    plan = recording.header.plan
+    # The seed's own commands measure as the original does and name no threads, as the original.
+    threads = plan.threads if plan and not plan.load_every_backend else None
+    return sampler_dump(recording.header.space, [row.trial for row in front], threads=threads)
 
 
 def _text(recording: Recording, summary: Summary, file_format: ExportFormat) -> str:

@@ -114,7 +114,7 @@ class Front:
         return cls(front.objectives, tuple(measured[i] for i in order))
 
     def including(self, trial: Trial) -> Front:
-        """The front after one more trial. O(size of the front)."""
+        """The front after one more trial. O(k log k) for a front of k."""
         if not isinstance(trial.outcome, Measurement):
             return self
         return Front.of((*self.trials, trial), self.objectives)

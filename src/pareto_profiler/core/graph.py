@@ -20,11 +20,6 @@ class Tensor:
     size_bytes: int
     constant_bytes: int
 
-    @property
-    def is_constant(self) -> bool:
-        """Whether the file holds its value."""
-        return self.constant_bytes > 0
-
 
 @dataclass(frozen=True, slots=True)
 class Operation:

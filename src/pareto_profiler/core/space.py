@@ -116,11 +116,7 @@ class DecisionSpace:
             SpaceError: Some operations have no feasible backend, the model has several subgraphs
                 and the granularity is not ``name``, or nothing is left to decide.
         """
-        if graph.subgraph_count > 1 and granularity is not Granularity.NAME:
-            raise SpaceError(
-                f"the model has {graph.subgraph_count} subgraphs and onert applies one index map "
-                f"to each of them: granularity {granularity} cannot be told, use name"
-            )
+        check_tellable(graph, granularity)
         groups: dict[str, list[Operation]] = {}
         for operation in graph.operations:
             if operation.name and operation.name not in FIXED_NAMES:
@@ -331,6 +327,19 @@ class DecisionSpace:
         """SHA-256 over everything that gives ids their meaning, in hex."""
         text = json.dumps(self.to_json(), sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()
+
+
+def check_tellable(graph: Graph, granularity: Granularity) -> None:
+    """See that assignments of this granularity can be told to onert.
+
+    Raises:
+        SpaceError: The model has several subgraphs, and it is not ``name``.
+    """
+    if graph.subgraph_count > 1 and granularity is not Granularity.NAME:
+        raise SpaceError(
+            f"the model has {graph.subgraph_count} subgraphs and onert applies one index map "
+            f"to each of them: granularity {granularity} cannot be told, use name"
+        )
 
 
 def _group_name(operation: Operation, granularity: Granularity) -> str:

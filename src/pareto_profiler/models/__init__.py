@@ -9,6 +9,12 @@ from typing import Final
 
 from pareto_profiler.core.graph import Graph
 from pareto_profiler.errors import ModelError
+from pareto_profiler.files import (
+    LARGEST_MODEL_BYTES,
+    LARGEST_TEXT_BYTES,
+    is_folder,
+    read_regular,
+)
 from pareto_profiler.models.reader import read_graph
 
 __all__ = ["Model", "load"]
@@ -35,7 +41,7 @@ class Model:
     @property
     def name(self) -> str:
         """Name for folders and titles: the file or package name without its suffix."""
-        return self.path.stem if self.path.is_file() else self.path.resolve().name
+        return self.path.resolve().name if is_folder(self.path) else self.path.stem
 
 
 def load(path: Path) -> Model:
@@ -44,22 +50,16 @@ def load(path: Path) -> Model:
     Raises:
         ModelError: It is missing, unreadable, of another format or damaged.
     """
-    file, input_file = (path, None) if not path.is_dir() else _open_package(path)
-    try:
-        data = file.read_bytes()
-    except OSError as error:
-        raise ModelError(f"{file}: cannot be read: {error.strerror}") from error
+    file, input_file = _open_package(path) if is_folder(path) else (path, None)
+    data = read_regular(file, ModelError, limit_bytes=LARGEST_MODEL_BYTES)
     return Model(path, file, input_file, read_graph(data, str(file)))
 
 
 def _open_package(folder: Path) -> tuple[Path, Path | None]:
     manifest = folder / "metadata" / "MANIFEST"
+    text = read_regular(manifest, ModelError, limit_bytes=LARGEST_TEXT_BYTES)
     try:
-        content = json.loads(manifest.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ModelError(
-            f"{folder}: no nnpackage: {manifest} cannot be read: {error.strerror}"
-        ) from error
+        content = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise ModelError(f"{manifest}: not JSON: {error}") from error
     names = content.get("models") if isinstance(content, dict) else None
@@ -70,7 +70,11 @@ def _open_package(folder: Path) -> tuple[Path, Path | None]:
             f"{manifest}: {len(names)} models; onert takes no operation map for several"
         )
     file = folder / names[0]
-    if not file.resolve().is_relative_to(folder.resolve()):
+    try:
+        is_inside = file.resolve().is_relative_to(folder.resolve())
+    except (OSError, ValueError, RuntimeError) as error:
+        raise ModelError(f"{manifest}: {names[0]!r} is no file name: {error}") from error
+    if not is_inside:
         raise ModelError(f"{manifest}: {names[0]!r} lies outside the package")
     if file.suffix not in _SUFFIXES:
         raise ModelError(f"{manifest}: {names[0]!r} is neither a .tflite nor a .circle file")

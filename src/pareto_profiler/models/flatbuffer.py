@@ -127,10 +127,11 @@ class Table:
         return self._vector(slot, 1, f"{what} of {self.what}")[1]
 
     def text(self, slot: int, what: str) -> str:
-        """A string, undecodable bytes replaced."""
+        """A string; what cannot be decoded or would move a terminal's cursor is replaced."""
         start, count = self._vector(slot, 1, f"{what} of {self.what}")
         self._buffer.charge(count, f"{what} of {self.what}")
-        return self._buffer.data[start : start + count].decode("utf-8", "replace")
+        text = self._buffer.data[start : start + count].decode("utf-8", "replace")
+        return "".join(c if c.isprintable() else "\ufffd" for c in text)
 
     def tables(self, slot: int, what: str) -> list[Table]:
         """A vector of tables; ``what`` names one of them."""
@@ -140,7 +141,3 @@ class Table:
             Table(self._buffer, self._follow(start + 4 * i, f"{what} {i}"), f"{what} {i}")
             for i in range(count)
         ]
-
-    def has(self, slot: int) -> bool:
-        """Whether the field is present."""
-        return self._field(slot) != 0

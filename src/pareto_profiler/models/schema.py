@@ -143,8 +143,6 @@ class Tensor:
     TYPE: Final = 1
     BUFFER: Final = 2
     NAME: Final = 3
-    SPARSITY: Final = 6
-    SHAPE_SIGNATURE: Final = 7
 
 
 class Operator:

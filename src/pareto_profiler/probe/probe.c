@@ -23,6 +23,7 @@
 #include <unistd.h>
 
 #define PROTOCOL 1
+_Static_assert(sizeof(rlim_t) == 8, "limits beyond 4 GiB: build with -D_FILE_OFFSET_BITS=64");
 #define MAX_TENSORS 64
 #define MAX_MAPS 4096
 #define MAX_OUTPUT_BYTES ((size_t)1 << 30)
@@ -54,6 +55,7 @@ static struct {
   int (*output_size)(nnfw_session *, uint32_t *);
   int (*input_tensorinfo)(nnfw_session *, uint32_t, tensorinfo *);
   int (*output_tensorinfo)(nnfw_session *, uint32_t, tensorinfo *);
+  int (*set_input_tensorinfo)(nnfw_session *, uint32_t, const tensorinfo *);
   int (*set_input)(nnfw_session *, uint32_t, int, const void *, size_t);
   int (*set_output)(nnfw_session *, uint32_t, int, void *, size_t);
   int (*query_info_u32)(nnfw_session *, int, uint32_t *);
@@ -61,7 +63,7 @@ static struct {
 
 typedef struct {
   const char *library, *model, *backends, *write_outputs, *reference;
-  const char *maps[MAX_MAPS], *inputs[MAX_TENSORS];
+  const char *maps[MAX_MAPS], *inputs[MAX_TENSORS], *shapes[MAX_TENSORS];
   int map_count, input_count;
   long warmups, runs, time_limit_s, prepare_only, version_only;
   long long memory_limit_bytes;
@@ -82,7 +84,8 @@ static void refuse_request(const char *format, ...) {
   vfprintf(stderr, format, arguments);
   fputc('\n', stderr);
   va_end(arguments);
-  exit(2);
+  fflush(stderr);
+  _exit(2); /* not exit(): see fail() */
 }
 
 static void fail(const char *stage, int status) {
@@ -153,6 +156,9 @@ static request parse(int argc, char **argv) {
     } else if (!strcmp(option, "--input")) {
       if (asked.input_count == MAX_TENSORS) refuse_request("--input: more than %d", MAX_TENSORS);
       asked.inputs[asked.input_count++] = value;
+    } else if (!strcmp(option, "--shape")) {
+      if (!asked.input_count) refuse_request("--shape: expected behind its --input");
+      asked.shapes[asked.input_count - 1] = value;
     } else refuse_request("unknown option '%s'", option);
   }
   if (!asked.library || (!asked.model && !asked.version_only)) refuse_request("--library and --model are required");
@@ -191,6 +197,7 @@ static void open_runtime(const char *path) {
   BIND(output_size, NULL);
   BIND(input_tensorinfo, NULL);
   BIND(output_tensorinfo, NULL);
+  BIND(set_input_tensorinfo, NULL);
   BIND(set_input, NULL);
   BIND(set_output, NULL);
   BIND(query_info_u32, NULL);
@@ -205,7 +212,7 @@ static size_t tensor_bytes(const char *stage, const tensorinfo *info) {
   size_t bytes = type_bytes[info->dtype];
   for (int d = 0; d < info->rank; d++) {
     if (info->dims[d] <= 0) return 0; /* known only after a run */
-    if (__builtin_mul_overflow(bytes, (size_t)info->dims[d], &bytes)) return 0;
+    if (__builtin_mul_overflow(bytes, (size_t)info->dims[d], &bytes)) fail(stage, STATUS_OUT_OF_MEMORY);
   }
   return bytes;
 }
@@ -222,6 +229,27 @@ static void *read_file(const char *path, size_t *bytes) {
   fclose(file);
   *bytes = (size_t)size;
   return data;
+}
+
+/* A model may leave sizes of its inputs free: they become those of the given data. */
+static void fix_free_sizes(nnfw_session *session, const request *asked) {
+  uint32_t count;
+  check("inputs", nnfw.input_size(session, &count));
+  for (uint32_t i = 0; i < count && (int)i < asked->input_count; i++) {
+    tensorinfo info;
+    const char *text = asked->shapes[i];
+    check("inputs", nnfw.input_tensorinfo(session, i, &info));
+    int is_free = 0;
+    for (int d = 0; d < info.rank && d < 6; d++) is_free |= info.dims[d] < 0;
+    if (!is_free || !text) continue;
+    for (info.rank = 0; *text && info.rank < 6; info.rank++) {
+      char *end;
+      info.dims[info.rank] = (int32_t)strtol(text, &end, 10);
+      if (end == text) refuse_request("--shape: expected integers, got '%s'", asked->shapes[i]);
+      text = *end ? end + 1 : end;
+    }
+    check("inputs", nnfw.set_input_tensorinfo(session, i, &info));
+  }
 }
 
 static int set_inputs(nnfw_session *session, const request *asked) {
@@ -265,14 +293,20 @@ static int set_outputs(nnfw_session *session, buffer *outputs) {
 }
 
 /* The shape of a dynamic output is known only by running: grow its buffer until it fits. */
-static void first_run(nnfw_session *session, buffer *outputs, int output_count) {
-  int status;
-  while ((status = nnfw.run(session)) == STATUS_INSUFFICIENT_OUTPUT)
+static int64_t first_run(nnfw_session *session, buffer *outputs, int output_count) {
+  for (;;) {
+    int64_t start = clock_ns(CLOCK_MONOTONIC);
+    int status = nnfw.run(session);
+    int64_t end = clock_ns(CLOCK_MONOTONIC);
+    if (status != STATUS_INSUFFICIENT_OUTPUT) {
+      check("first_run", status);
+      return end - start;
+    }
     for (int i = 0; i < output_count; i++) {
       if (outputs[i].bytes >= MAX_OUTPUT_BYTES) fail("first_run", status);
       set_output(session, (uint32_t)i, &outputs[i], outputs[i].bytes * 2);
     }
-  check("first_run", status);
+  }
 }
 
 static void time_runs(nnfw_session *session, const char *stage, long count, int64_t *wall, int64_t *cpu) {
@@ -381,11 +415,13 @@ static const char *addresses(void) {
 
 static void begin(const request *asked) {
   /* When the host is killed, its measurement must not go on and disturb the next one. */
+  pid_t host = getppid();
   prctl(PR_SET_PDEATHSIG, SIGKILL);
+  if (getppid() != host) _exit(2);
   if (asked->time_limit_s) alarm((unsigned)asked->time_limit_s);
   if (asked->memory_limit_bytes) {
     struct rlimit limit = {(rlim_t)asked->memory_limit_bytes, (rlim_t)asked->memory_limit_bytes};
-    setrlimit(RLIMIT_DATA, &limit);
+    if (setrlimit(RLIMIT_DATA, &limit)) refuse_request("--memory-limit: %s", strerror(errno));
   }
   int out = dup(STDOUT_FILENO);
   answer = out < 0 ? NULL : fdopen(out, "w");
@@ -421,6 +457,7 @@ int main(int argc, char **argv) {
   request asked = parse(argc, argv);
   begin(&asked);
   nnfw_session *session = load(&asked);
+  fix_free_sizes(session, &asked);
 
   int64_t start = clock_ns(CLOCK_MONOTONIC);
   check("prepare", nnfw.prepare(session));
@@ -435,9 +472,8 @@ int main(int argc, char **argv) {
   set_inputs(session, &asked);
   int output_count = set_outputs(session, outputs);
 
-  start = clock_ns(CLOCK_MONOTONIC);
-  first_run(session, outputs, output_count);
-  fprintf(answer, "{\"event\": \"first_run\", \"first_run_ns\": %lld}\n", (long long)(clock_ns(CLOCK_MONOTONIC) - start));
+  int64_t first_run_ns = first_run(session, outputs, output_count);
+  fprintf(answer, "{\"event\": \"first_run\", \"first_run_ns\": %lld}\n", (long long)first_run_ns);
   fflush(answer);
 
   time_runs(session, "warmup", asked.warmups, wall, cpu);

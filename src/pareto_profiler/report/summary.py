@@ -23,7 +23,7 @@ class Row:
         trial: What it was computed from.
         values: Objective → figure in its shown unit.
         against_baseline: Objective → figure over the baseline's; empty where that is not known.
-        against_best_uniform: The same against the fastest uniform assignment.
+        against_best_uniform: The same against the best uniform assignment.
         configuration: What realises it, for a shell.
         placement: Read back from the runtime; None where it was not.
     """
@@ -61,8 +61,8 @@ class Summary:
         front: By increasing first objective.
         measured: All measured assignments, in the order of the trials.
         baseline: None where it was not measured.
-        best_uniform: The fastest assignment that puts all it can on one backend, the baseline
-            included; None where none was measured.
+        best_uniform: Of the assignments that put all they can on one backend, the baseline
+            included, the best in the first objective; None where none was measured.
         failures: Trials without figures, in order.
         misplaced: Assignments that ran elsewhere than asked; they are not on the front.
         notes: What the baseline's measurement noted.

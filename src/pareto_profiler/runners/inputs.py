@@ -17,6 +17,7 @@ from pareto_profiler.errors import InputError
 Array = NDArray[np.generic]
 
 _NUMPY_TYPES: Final = set("float32 float16 int32 uint8 int64 bool int16 int8".split())
+_LARGEST_BYTES: Final = 4 << 30
 _LOOKUPS: Final = {"Gather": (0, 1), "EmbeddingLookup": (1, 0)}  # table input, index input
 
 
@@ -64,9 +65,11 @@ def random_inputs(graph: Graph, seed: int) -> list[Array]:
     arrays: list[Array] = []
     for t in graph.inputs:
         tensor = graph.tensors[t]
-        shape = tuple(abs(size) for size in tensor.shape)
+        shape = tuple(abs(size) for size in tensor.shape)  # a free size (-1) is taken as 1
         if tensor.dtype not in _NUMPY_TYPES:
             raise InputError(f"input {tensor.name!r} is of type {tensor.dtype}: give --input FILE")
+        if tensor.size_bytes > _LARGEST_BYTES:
+            raise InputError(f"input {tensor.name!r} of {tensor.size_bytes:,} bytes is too large")
         dtype = np.dtype(tensor.dtype)
         if dtype.kind == "f":
             arrays.append(generator.random(shape).astype(dtype))
@@ -133,9 +136,18 @@ def _in_order(
 
 
 def _fitting(array: Array, tensor: Tensor, what: str) -> Array:
-    shape = tuple(abs(size) for size in tensor.shape)
     if str(array.dtype) != tensor.dtype:
         raise InputError(f"{what} is {array.dtype}, input {tensor.name!r} is {tensor.dtype}")
-    if array.size != int(np.prod(shape, dtype=np.int64)):
-        raise InputError(f"{what} has shape {array.shape}, input {tensor.name!r} has {shape}")
-    return array
+    if not _is_same_shape(array.shape, tensor.shape):
+        raise InputError(
+            f"{what} has shape {array.shape}, input {tensor.name!r} has {tensor.shape}"
+        )
+    free = [abs(size) if size >= 0 else -1 for size in tensor.shape]
+    return array.reshape(free if free.count(-1) <= 1 else array.shape)
+
+
+def _is_same_shape(given: tuple[int, ...], wanted: tuple[int, ...]) -> bool:
+    """Whether they are the same but for sizes of 1; a free size (-1) takes any."""
+    if len(given) == len(wanted):
+        return all(w in (g, -1) for g, w in zip(given, wanted, strict=True))
+    return [g for g in given if g != 1] == [w for w in wanted if w != 1]

@@ -6,6 +6,7 @@ import importlib.util
 import json
 import re
 import signal
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -147,11 +148,17 @@ class OnertRunner:
         self._plan = plan
         # onert applies an index map to every subgraph; names are told through the environment.
         self._by_name = graph.subgraph_count > 1
-        self._model = target.work / f"model{model_file.suffix}"
+        # onert goes by the suffix, whatever the file was called.
+        self._model = target.work / f"model.{graph.format}"
         self._reference = target.work / "reference"
         self._has_reference = False
-        target.shell.push(model_file, self._model)
-        self._inputs = self._push_inputs(inputs)
+        self._inputs: list[str] = []
+        try:
+            target.shell.push(model_file, self._model)
+            self._push_inputs(inputs)
+        except BaseException:
+            self.close()
+            raise
 
     def run(self, assignment: Assignment) -> Measurement:
         is_baseline = assignment == self._space.default
@@ -190,6 +197,8 @@ class OnertRunner:
         found: dict[int, set[str]] = {}
         for index, backend in _PLACEMENT.findall(done.stderr.decode("utf-8", "replace")):
             found.setdefault(int(index), set()).add(backend)
+        if not found:  # built without a log, or of another wording
+            return None
         wanted = self._space.backend_by_operation(assignment)
         return Placement(
             assignment=assignment,
@@ -205,18 +214,18 @@ class OnertRunner:
     def close(self) -> None:
         self._target.shell.remove(self._target.work)
 
-    def _push_inputs(self, inputs: Sequence[Array]) -> list[str]:
-        import tempfile
-
-        paths = []
-        with tempfile.TemporaryDirectory(prefix="pareto-profiler-") as folder:
-            for i, array in enumerate(inputs):
-                local = Path(folder) / f"input.{i}"
-                local.write_bytes(np.ascontiguousarray(array).tobytes())
-                remote = self._target.work / local.name
-                self._target.shell.push(local, remote)
-                paths += ["--input", str(remote)]
-        return paths
+    def _push_inputs(self, inputs: Sequence[Array]) -> None:
+        for i, array in enumerate(inputs):
+            remote = self._target.work / f"input.{i}"
+            try:
+                with tempfile.NamedTemporaryFile(prefix="pareto-profiler-") as local:
+                    local.write(np.ascontiguousarray(array).tobytes())
+                    local.flush()
+                    self._target.shell.push(Path(local.name), remote)
+            except OSError as error:
+                raise TargetError(f"input {i} cannot be written: {error.strerror}") from error
+            shape = ",".join(map(str, array.shape))
+            self._inputs += ["--input", str(remote), "--shape", shape]
 
     def _make_reference(self) -> None:
         """One inference of the baseline, for its outputs: after a resume they are gone."""
@@ -299,12 +308,15 @@ class OnertRunner:
 
 def _notes(events: Mapping[str, Event]) -> tuple[str, ...]:
     """What makes the figures or the checks weaker than they look."""
-    notes = [
-        f"output {i} of the baseline is the same everywhere: comparing outputs finds gross errors "
-        f"only; measure with a telling --input"
-        for i, output in enumerate(events["measured"]["outputs"])
-        if output["bytes"] and output["min"] == output["max"]
-    ]
+    notes = []
+    for i, output in enumerate(events["measured"]["outputs"]):
+        if output["nonfinite"]:
+            notes.append(f"output {i} of the baseline has {output['nonfinite']} NaN or infinities")
+        elif output["bytes"] and output["min"] == output["max"]:
+            notes.append(
+                f"output {i} of the baseline is the same everywhere: comparing outputs finds "
+                f"gross errors only; measure with a telling --input"
+            )
     if events["opened"]["addresses"] != "fixed":
         notes.append(
             "address randomisation cannot be switched off here: peak memory scatters by some "

@@ -10,7 +10,9 @@ from pareto_profiler.core.trial import Trial
 
 
 class ExhaustiveSampler:
-    """Walks through the space by id. O(1) an ask, amortised; memory grows with the tells.
+    """Walks through the space by id.
+
+    An ask takes time linear in what was asked for ahead of being told; memory grows with the tells.
 
     Args:
         space: Where to walk.

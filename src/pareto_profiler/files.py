@@ -1,0 +1,53 @@
+"""Reading a file that somebody named: a regular one of a sensible size, else a plain error."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+from typing import Final
+
+from pareto_profiler.errors import ParetoProfilerError
+
+LARGEST_MODEL_BYTES: Final = 8 << 30
+LARGEST_TEXT_BYTES: Final = 1 << 30
+
+
+def is_folder(path: Path) -> bool:
+    """Whether a folder is there and can be seen."""
+    try:
+        return path.is_dir()
+    except (OSError, ValueError):
+        return False
+
+
+def read_regular(path: Path, error: type[ParetoProfilerError], *, limit_bytes: int) -> bytes:
+    """The bytes of a regular file.
+
+    A pipe, a device or a file beyond the limit is refused without being read: none of them ends.
+
+    Args:
+        path: What the user named.
+        error: What to raise.
+        limit_bytes: The largest size that makes sense.
+
+    Raises:
+        ParetoProfilerError: Of the given kind, with the path and the reason.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except (OSError, ValueError) as cause:
+        reason = cause.strerror if isinstance(cause, OSError) else cause
+        raise error(f"{path}: cannot be read: {reason}") from cause
+    with open(descriptor, "rb") as file:  # noqa: PTH123 - a descriptor, not a path
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            raise error(f"{path}: cannot be read: not a regular file")
+        if status.st_size > limit_bytes:
+            raise error(f"{path}: {status.st_size:,} bytes, at most {limit_bytes:,} are read")
+        try:
+            return file.read()
+        except OSError as cause:
+            raise error(f"{path}: cannot be read: {cause.strerror}") from cause
+        except MemoryError as cause:
+            raise error(f"{path}: {status.st_size:,} bytes do not fit into memory") from cause

@@ -1,0 +1,39 @@
+"""The bundled models are what their page says they are."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import MODELS
+
+from pareto_profiler.models import load
+
+ROWS = re.findall(
+    r"^\| `([\w.]+)` \|.*\| ([\d×]+) \| (\d+) \| `(\w{64})` \|$",
+    (MODELS / "README.md").read_text(encoding="utf-8"),
+    re.MULTILINE,
+)
+
+
+def test_every_model_has_its_provenance():
+    assert {name for name, *_ in ROWS} == {file.name for file in MODELS.glob("*.tflite")}
+
+
+@pytest.mark.parametrize(("name", "shape", "operations", "digest"), ROWS)
+def test_the_page_tells_the_truth(
+    name: str, shape: str, operations: str, digest: str, tmp_path: Path
+):
+    file = MODELS / name
+    graph = load(file).graph
+    assert hashlib.sha256(file.read_bytes()).hexdigest() == digest == graph.digest
+    assert len(graph.operations) == int(operations)
+    assert "×".join(map(str, graph.tensors[graph.inputs[0]].shape)) == shape
+    drawn = tmp_path / name
+    script = MODELS / "draw_weights.py"
+    subprocess.run([sys.executable, script, file, drawn], check=True)
+    assert drawn.read_bytes() == file.read_bytes()
