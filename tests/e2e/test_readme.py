@@ -26,6 +26,13 @@ def _run(command: list[str], cwd: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
+def _check_front(text: str) -> None:
+    """Two points or more, unless they are ties: memory is told apart to a page of 4 KiB only."""
+    table = text.split("Front")[1].split("baseline: id")[0]
+    points = table.count("verified")
+    assert points >= 2 or (points == 1 and "baseline, verified" not in table), text
+
+
 def test_the_commands_of_the_readme(tmp_path: Path):
     (tmp_path / "examples").symlink_to(ROOT / "examples")
     lines = [
@@ -48,8 +55,7 @@ def test_the_commands_of_the_readme(tmp_path: Path):
         if line == demo:
             assert "best uniform by exec_time: id" in done.stdout
             assert "results: pareto-runs/" in done.stderr
-            table = done.stdout.split("Front")[1].split("baseline: id")[0]
-            assert table.count("verified") >= 2, done.stdout
+            _check_front(done.stdout)
     for code in _blocks("python"):
         done = _run([sys.executable, "-c", code], tmp_path)
         assert done.returncode == 0, done.stderr

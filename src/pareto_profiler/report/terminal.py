@@ -209,7 +209,7 @@ def _failure_lines(summary: Summary) -> list[str]:
             lines.append(f"    and {len(messages) - _MESSAGES} other messages")
         if kind == FailureKind.WRONG_OUTPUT:
             lines.append(
-                "    onert mixes up constants that operations on several backends share; "
+                "    some mixes of backends and planners compute wrong results in onert itself; "
                 "see docs/measuring.md"
             )
     lines += [f"  misplaced: {m}" for p in summary.misplaced for m in p.mismatches[:1]]
