@@ -39,7 +39,7 @@ class Budget:
 
 
 class Journal(Protocol):
-    """Where trials are kept: the store, or a list in memory."""
+    """Where trials are kept: the store, or memory."""
 
     @property
     def trials(self) -> Sequence[Trial]:
@@ -49,6 +49,25 @@ class Journal(Protocol):
     def append(self, entry: Trial | Placement, /) -> None:
         """Keep one more."""
         ...
+
+
+class MemoryJournal:
+    """A journal that is not kept, for offline mode and for tests.
+
+    Args:
+        trials: What is there already.
+    """
+
+    def __init__(self, trials: Sequence[Trial] = ()) -> None:
+        self.trials = list(trials)
+        self.placements: list[Placement] = []
+
+    def append(self, entry: Trial | Placement) -> None:
+        """Keep one more."""
+        if isinstance(entry, Trial):
+            self.trials.append(entry)
+        else:
+            self.placements.append(entry)
 
 
 def search(

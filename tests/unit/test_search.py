@@ -12,24 +12,10 @@ from pareto_profiler.core.trial import Failure, Placement, Trial
 from pareto_profiler.errors import FailureKind, RunError, TargetError
 from pareto_profiler.runners.table import TableRunner
 from pareto_profiler.samplers import SAMPLERS
-from pareto_profiler.search import Budget, search, verify
+from pareto_profiler.search import Budget, MemoryJournal, search, verify
 
 SPACE = DecisionSpace.by_names(("cpu", "ruy"), ["a", "b", "c", "d"])
 OBJECTIVES = objectives_of(["exec_time", "max_rss"])
-
-
-class Memory:
-    """A journal in memory."""
-
-    def __init__(self, trials: Sequence[Trial] = ()) -> None:
-        self.trials = list(trials)
-        self.placements: list[Placement] = []
-
-    def append(self, entry: Trial | Placement) -> None:
-        if isinstance(entry, Trial):
-            self.trials.append(entry)
-        else:
-            self.placements.append(entry)
 
 
 def measured(assignment: Assignment) -> Measurement:
@@ -76,7 +62,7 @@ def go(runner, journal, budget=UNLIMITED, name="random", seed=0) -> list[Trial]:
 
 
 def test_the_baseline_and_the_uniform_assignments_come_first():
-    trials = go(table(), Memory(), Budget(trials=5))
+    trials = go(table(), MemoryJournal(), Budget(trials=5))
     assert [t.assignment for t in trials[:2]] == [("cpu",) * 4, ("ruy",) * 4]
     assert [t.source for t in trials] == ["baseline", "uniform", "random", "random", "random"]
     assert [t.number for t in trials] == [0, 1, 2, 3, 4]
@@ -85,14 +71,14 @@ def test_the_baseline_and_the_uniform_assignments_come_first():
 
 def test_without_a_budget_it_ends_with_the_space():
     runner = Recorder(table())
-    trials = go(runner, Memory())
+    trials = go(runner, MemoryJournal())
     assert sorted(t.assignment for t in trials) == sorted(SPACE)
     assert len(runner.asked) == len(set(runner.asked)) == 16
 
 
 def test_failures_are_trials_and_the_search_goes_on():
     failing = [a for a in SPACE if a[0] == "ruy"]
-    trials = go(table(failing), Memory())
+    trials = go(table(failing), MemoryJournal())
     failed = [t for t in trials if isinstance(t.outcome, Failure)]
     assert sorted(t.assignment for t in failed) == sorted(failing)
     assert {t.outcome.message for t in failed if isinstance(t.outcome, Failure)} == {"NYI"}
@@ -102,8 +88,8 @@ def test_failures_are_trials_and_the_search_goes_on():
 @pytest.mark.parametrize("name", sorted(SAMPLERS))
 @pytest.mark.parametrize("stop", [1, 2, 3, 9])
 def test_a_stopped_search_goes_on_to_the_same_trials(name: str, stop: int):
-    whole = go(table(), Memory(), Budget(trials=12), name)
-    journal = Memory(whole[:stop])
+    whole = go(table(), MemoryJournal(), Budget(trials=12), name)
+    journal = MemoryJournal(whole[:stop])
     runner = Recorder(table())
     rest = go(runner, journal, Budget(trials=12), name)
     assert [t.assignment for t in journal.trials] == [t.assignment for t in whole]
@@ -112,19 +98,19 @@ def test_a_stopped_search_goes_on_to_the_same_trials(name: str, stop: int):
 
 def test_a_spent_budget_measures_nothing():
     runner = Recorder(table())
-    journal = Memory(go(table(), Memory(), Budget(trials=4)))
+    journal = MemoryJournal(go(table(), MemoryJournal(), Budget(trials=4)))
     assert go(runner, journal, Budget(trials=4)) == []
     assert runner.asked == []
 
 
 def test_time_counts_over_all_runs_of_a_search():
     past = [Trial(0, ("cpu",) * 4, measured(("cpu",) * 4), "baseline", "", 100.0)]
-    assert go(table(), Memory(past), Budget(seconds=99.0)) == []
-    assert go(table(), Memory(past), Budget(seconds=101.0)) != []
+    assert go(table(), MemoryJournal(past), Budget(seconds=99.0)) == []
+    assert go(table(), MemoryJournal(past), Budget(seconds=101.0)) != []
 
 
 def test_a_failing_baseline_is_the_targets_fault_and_no_trial():
-    journal = Memory()
+    journal = MemoryJournal()
     with pytest.raises(TargetError, match="baseline itself fails: rejected: NYI"):
         go(table([("cpu",) * 4]), journal)
     assert journal.trials == []
@@ -133,7 +119,7 @@ def test_a_failing_baseline_is_the_targets_fault_and_no_trial():
 def test_several_failures_in_a_row_have_the_baseline_looked_at():
     failing = [a for a in SPACE if a != ("cpu",) * 4]
     runner = Recorder(table(failing))
-    trials = go(runner, Memory())
+    trials = go(runner, MemoryJournal())
     assert len(trials) == 16
     # After 5 and after 10 failures in a row; the check itself is no trial.
     assert runner.asked.count(("cpu",) * 4) == 3
@@ -147,7 +133,7 @@ def test_a_target_that_died_ends_the_search_with_everything_kept():
                 raise RunError(FailureKind.CRASHED, "gone")
             return super().run(assignment)
 
-    journal = Memory()
+    journal = MemoryJournal()
     with pytest.raises(TargetError, match="baseline itself fails"):
         go(Dying(table()), journal)
     assert len(journal.trials) == 4 + 5
@@ -155,13 +141,13 @@ def test_a_target_that_died_ends_the_search_with_everything_kept():
 
 def test_what_a_table_does_not_hold_does_not_end_a_replay():
     partial = TableRunner(SPACE, [Trial(0, SPACE.assignment_of(3), measured(("cpu",) * 4))])
-    trials = go(partial, Memory())
+    trials = go(partial, MemoryJournal())
     kinds = [t.outcome.kind for t in trials if isinstance(t.outcome, Failure)]
     assert (len(trials), len(kinds), set(kinds)) == (16, 15, {FailureKind.NOT_RECORDED})
 
 
 def test_each_assignment_on_the_front_is_verified_once():
-    runner, journal = Recorder(table()), Memory()
+    runner, journal = Recorder(table()), MemoryJournal()
     go(runner, journal)
     found = list(verify(runner, journal, (), OBJECTIVES))
     assert sorted(p.assignment for p in found) == sorted(SPACE)
@@ -177,7 +163,7 @@ def test_a_target_that_cannot_tell_leaves_the_front_as_it_is():
                 raise RunError(FailureKind.TIMED_OUT, "a hiccup")
             return None
 
-    runner, journal = Silent(table()), Memory()
+    runner, journal = Silent(table()), MemoryJournal()
     go(runner, journal)
     assert list(verify(runner, journal, (), OBJECTIVES)) == []
     assert sorted(runner.verified) == sorted(SPACE)
@@ -190,7 +176,7 @@ def test_what_takes_the_place_of_a_misplaced_assignment_is_verified_in_turn():
         Trial(i, a, Measurement({"exec_time": (x,), "max_rss": (y,)}))
         for i, (a, (x, y)) in enumerate(space_values.items())
     ]
-    runner, journal = Recorder(table()), Memory(trials)
+    runner, journal = Recorder(table()), MemoryJournal(trials)
     runner.misplaced = {("cpu",) * 4}
     found = list(verify(runner, journal, (), OBJECTIVES))
     assert [p.assignment for p in found] == [("cpu",) * 4, ("ruy",) * 4]

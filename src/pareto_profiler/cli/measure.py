@@ -14,7 +14,6 @@ from pareto_profiler.cli.exits import reporting_errors
 from pareto_profiler.cli.show import BackendsOfDumpOption
 from pareto_profiler.core.plan import Plan
 from pareto_profiler.core.space import Granularity, readable
-from pareto_profiler.core.trial import Placement, Trial
 from pareto_profiler.errors import InputError
 
 if TYPE_CHECKING:
@@ -313,14 +312,20 @@ def replay(
     from pareto_profiler.core.recording import Recording
     from pareto_profiler.report.summary import Summary
     from pareto_profiler.runners.table import TableRunner
-    from pareto_profiler.search import Budget, verify
+    from pareto_profiler.search import Budget, MemoryJournal, verify
     from pareto_profiler.search import search as run_search
     from pareto_profiler.store import JOURNAL, Store
 
     recording = open_recording(table, backends)
     whole = Summary.of(recording, objectives_of(split(objectives)) if objectives else ())
     # Another target: a replayed run must never be continued on a real one.
-    header = replace(recording.header, sampler=sampler, seed=seed, target="table")
+    header = replace(
+        recording.header,
+        objectives=tuple(o.name for o in whole.objectives),
+        sampler=sampler,
+        seed=seed,
+        target="table",
+    )
     if budget is None and len(recording.trials) < header.space.size:
         budget = len(recording.trials)
         note(
@@ -348,21 +353,6 @@ def replay(
             f"{share:.1%} of its hypervolume"
         )
     print_summary(summary, as_json=as_json)
-
-
-class MemoryJournal:
-    """A journal that is not kept."""
-
-    def __init__(self) -> None:
-        self.trials: list[Trial] = []
-        self.placements: list[Placement] = []
-
-    def append(self, entry: Trial | Placement) -> None:
-        """Keep an entry until the command ends."""
-        if isinstance(entry, Trial):
-            self.trials.append(entry)
-        else:
-            self.placements.append(entry)
 
 
 def plan_of(
