@@ -508,6 +508,9 @@ def test_inspect(mobilenet_file: Path, tmp_path: Path):
     assert found["spaces"]["name"] == {"variables": 6, "size": "4", "ids": "64"}
     assert found["spaces"]["operation"]["ids"] == str(2**65)
     assert len(found["operations"]) == 65
+    assert found["operations"][0]["inputs"][0]["bytes"] == 4 * 96 * 96 * 3
+    assert len(found["edges"]) == 74
+    assert set(found["edges"][0]) == {"producer", "consumer", "tensor", "size_bytes"}
     rows = {row["name"]: row["supported"] for row in found["operation_names"]}
     assert rows["Conv2D"] == {"cpu": 35, "ruy": 35}
     assert rows["Softmax"] == {"cpu": 1, "ruy": 0}

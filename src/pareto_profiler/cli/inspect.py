@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -65,7 +66,7 @@ def _findings(
         "subgraphs": graph.subgraph_count,
         "inputs": [_tensor(graph, t) for t in graph.inputs],
         "outputs": [_tensor(graph, t) for t in graph.outputs],
-        "edges": len(graph.edges),
+        "edges": [asdict(edge) for edge in graph.edges] if every_operation else [],
         "weight_bytes": sum(o.weight_bytes for o in graph.operations),
         "operation_names": _by_name(graph, backends, support),
         "spaces": {str(g): _space(graph, backends, g, support) for g in Granularity},
@@ -80,7 +81,12 @@ def _findings(
 
 def _tensor(graph: Graph, index: int) -> dict[str, Any]:
     tensor = graph.tensors[index]
-    return {"name": tensor.name, "shape": list(tensor.shape), "dtype": tensor.dtype}
+    return {
+        "name": tensor.name,
+        "shape": list(tensor.shape),
+        "dtype": tensor.dtype,
+        "bytes": tensor.size_bytes,
+    }
 
 
 def _operation(operation: Operation, graph: Graph) -> dict[str, Any]:
@@ -143,7 +149,7 @@ def _print(found: dict[str, Any], model: Model, *, operations: bool) -> None:
     graph = model.graph
     out.print(
         f"{model.path}: {graph.format}, {len(graph.operations)} operations, "
-        f"{found['edges']} edges, {found['weight_bytes']:,} bytes of weights, "
+        f"{len(graph.edges)} edges, {found['weight_bytes']:,} bytes of weights, "
         f"{graph.subgraph_count} subgraph{'s' * (graph.subgraph_count > 1)}",
         markup=False,
     )
