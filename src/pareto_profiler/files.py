@@ -21,6 +21,17 @@ def is_folder(path: Path) -> bool:
         return False
 
 
+def first_bytes(path: Path, count: int) -> bytes:
+    """The beginning of a regular file; empty where there is none that can be read."""
+    try:
+        if not path.is_file():
+            return b""
+        with path.open("rb") as file:
+            return file.read(count)
+    except (OSError, ValueError):
+        return b""
+
+
 def read_regular(path: Path, error: type[ParetoProfilerError], *, limit_bytes: int) -> bytes:
     """The bytes of a regular file.
 
@@ -39,12 +50,13 @@ def read_regular(path: Path, error: type[ParetoProfilerError], *, limit_bytes: i
     except (OSError, ValueError) as cause:
         reason = cause.strerror if isinstance(cause, OSError) else cause
         raise error(f"{path}: cannot be read: {reason}") from cause
-    with open(descriptor, "rb") as file:  # noqa: PTH123 - a descriptor, not a path
-        status = os.fstat(descriptor)
+    status = os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode) or status.st_size > limit_bytes:
+        os.close(descriptor)
         if not stat.S_ISREG(status.st_mode):
             raise error(f"{path}: cannot be read: not a regular file")
-        if status.st_size > limit_bytes:
-            raise error(f"{path}: {status.st_size:,} bytes, at most {limit_bytes:,} are read")
+        raise error(f"{path}: {status.st_size:,} bytes, at most {limit_bytes:,} are read")
+    with open(descriptor, "rb") as file:  # noqa: PTH123 - a descriptor, not a path
         try:
             return file.read()
         except OSError as cause:

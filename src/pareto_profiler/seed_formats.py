@@ -17,7 +17,7 @@ from pareto_profiler.core.space import DecisionSpace, Granularity, Variable, che
 from pareto_profiler.core.support import FIXED_NAMES, Support
 from pareto_profiler.core.trial import Trial
 from pareto_profiler.errors import InputError, SpaceError
-from pareto_profiler.files import LARGEST_TEXT_BYTES, read_regular
+from pareto_profiler.files import LARGEST_TEXT_BYTES, first_bytes, read_regular
 
 MODES: Final = (Granularity.NAME, Granularity.INDEX)
 DUMP_OBJECTIVES: Final = ("exec_time", "max_rss")
@@ -204,15 +204,17 @@ def sampler_dump(
         for assignment in sorted({t.assignment for t in front}, key=space.id_of)
     ]
     solutions = [{"exec_time": ms, "max_rss": kib, "id": number} for number, ms, kib in points]
-    if space.granularity is Granularity.INDEX:
-        classes = {o: c for c, v in enumerate(space.variables) for o in v.operations}
-        oplist: Sequence[object] = [classes.get(i, -1) for i in range(max(classes) + 1)]
-    else:
-        oplist = oplist_of(space)
+    is_index = space.granularity is Granularity.INDEX
+    oplist: Sequence[object] = _classes_of(space) if is_index else oplist_of(space)
     return (
         f'{{"configs": {{\n{_joined(configs)}}},\n"oplist": {json.dumps(oplist)},\n'
         f'"solutions": [\n{_lines(solutions)}], "mode": "{space.granularity}"}}\n'
     )
+
+
+def _classes_of(space: DecisionSpace) -> list[int]:
+    classes = {o: c for c, v in enumerate(space.variables) for o in v.operations}
+    return [classes.get(i, -1) for i in range(max(classes, default=-1) + 1)]
 
 
 def _points(space: DecisionSpace, trials: Iterable[Trial]) -> list[tuple[int, float, int]]:
@@ -238,10 +240,18 @@ def _joined(lines: Sequence[str]) -> str:
 
 def is_dump(path: Path) -> bool:
     """Whether a file looks like a result dump and not like a journal."""
-    if not path.is_file():
-        return False
-    start = read_regular(path, InputError, limit_bytes=LARGEST_TEXT_BYTES).lstrip()
+    start = first_bytes(path, 200).lstrip()
     return start.startswith(b"{") and not start.startswith(b'{"record"')
+
+
+def is_of(path: Path, space: DecisionSpace) -> bool:
+    """Whether a dump's operation list is that of a space.
+
+    Raises:
+        InputError: It cannot be read.
+    """
+    oplist = _load(path).get("oplist")
+    return oplist in (oplist_of(space), _classes_of(space))
 
 
 def named_backends(path: Path) -> tuple[str, ...]:

@@ -24,10 +24,12 @@ from pareto_profiler.core.recording import Header, Recording
 from pareto_profiler.core.space import DecisionSpace
 from pareto_profiler.core.trial import Failure, Placement, Trial
 from pareto_profiler.errors import FailureKind, SpaceError, StoreError, StoreWriteError
-from pareto_profiler.files import LARGEST_TEXT_BYTES, is_folder, read_regular
+from pareto_profiler.files import first_bytes, is_folder, read_regular
 
 SCHEMA: Final = 1
 JOURNAL: Final = "journal.jsonl"
+# What was written must be readable again: the limit is for a device file in a journal's place.
+_LARGEST_BYTES: Final = 1 << 40
 _HEADER_START: Final = b'{"record":"header"'
 _DAMAGES: Final = (
     AttributeError,
@@ -80,7 +82,7 @@ class Store:
             ) from error
         except OSError as error:
             raise StoreWriteError(f"{self.path}: cannot be locked: {error.strerror}") from error
-        data = read_regular(self.path, StoreError, limit_bytes=LARGEST_TEXT_BYTES)
+        data = read_regular(self.path, StoreError, limit_bytes=_LARGEST_BYTES)
         whole, tail = _split_tail(data)
         if whole:
             recording = _parse(whole, self.path)
@@ -91,7 +93,7 @@ class Store:
                     f"choose another place for this one"
                 )
             self._mend(len(data) - len(tail), is_ended=data.endswith(b"\n") or bool(tail))
-        elif _HEADER_START.startswith(tail[: len(_HEADER_START)]):
+        elif _is_torn_header(tail):
             os.ftruncate(self._file.fileno(), 0)
             self._write(_header_record(header))
             self._sync_folder()
@@ -170,12 +172,7 @@ class Store:
 def is_journal(path: Path) -> bool:
     """Whether a file, or the one in the folder of a run, begins as a journal does."""
     path = path / JOURNAL if is_folder(path) else path
-    try:
-        return read_regular(path, StoreError, limit_bytes=LARGEST_TEXT_BYTES).startswith(
-            _HEADER_START
-        )
-    except StoreError:
-        return False
+    return first_bytes(path, len(_HEADER_START)) == _HEADER_START
 
 
 def read(path: Path) -> Recording:
@@ -188,10 +185,19 @@ def read(path: Path) -> Recording:
         StoreError: There is none, it is damaged (with the line), or of another schema.
     """
     path = path / JOURNAL if is_folder(path) else path
-    whole, _ = _split_tail(read_regular(path, StoreError, limit_bytes=LARGEST_TEXT_BYTES))
+    whole, _ = _split_tail(read_regular(path, StoreError, limit_bytes=_LARGEST_BYTES))
     if not whole:
         raise StoreError(f"{path}: no journal: expected a header line")
     return _parse(whole, path)
+
+
+def _is_torn_header(tail: bytes) -> bool:
+    """Whether that is all that was written of a journal before a kill: part of one header."""
+    return (
+        _HEADER_START.startswith(tail[: len(_HEADER_START)])
+        and tail.count(b'{"record"') <= 1
+        and not {b"\r"[0], 0} & set(tail)
+    )
 
 
 def _split_tail(data: bytes) -> tuple[bytes, bytes]:

@@ -141,6 +141,14 @@ def test_a_last_line_that_lacks_only_its_newline_is_kept(filled: Path):
     assert filled.read_bytes() == whole
 
 
+def test_a_journal_with_other_line_ends_is_left_alone(filled: Path):
+    changed = filled.read_bytes().replace(b"\n", b"\r")
+    filled.write_bytes(changed)
+    with pytest.raises(StoreError, match="no journal"):
+        Store(filled, HEADER)
+    assert filled.read_bytes() == changed
+
+
 @pytest.mark.parametrize("content", [b"my notes", b"my notes\nand more\n", b"{}\n", b"[1]"])
 def test_a_file_that_is_no_journal_is_left_alone(path: Path, content: bytes):
     path.parent.mkdir()

@@ -52,12 +52,12 @@ def test_what_a_killed_search_left_is_removed_by_the_next(dense_file: Path, tmp_
         stderr=subprocess.DEVNULL,
     )
     end = time.monotonic() + 30
-    while not list((tmp_path / "run").glob(".work-*/model.tflite")):
+    while not list((tmp_path / "run").glob(".pareto-profiler-work-*/model.tflite")):
         assert time.monotonic() < end
         time.sleep(0.01)
     process.send_signal(signal.SIGKILL)
     process.wait()
-    assert list((tmp_path / "run").glob(".work-*"))
+    assert list((tmp_path / "run").glob(".pareto-profiler-work-*"))
     pp("search", dense_file, "--output", "run", "--repeats", 100_000, "--budget", 2, cwd=tmp_path)
     assert [p.name for p in (tmp_path / "run").iterdir()] == ["journal.jsonl"]
 
@@ -82,6 +82,91 @@ def test_a_partial_table_is_replayed_for_as_many_trials(tmp_path: Path):
     (tmp_path / "dump.json").write_text(json.dumps(dump))
     done = pp("replay", "dump.json", cwd=tmp_path)
     assert "the table holds 1 of about 10^18 assignments; replaying 1 trials" in done.stderr
+
+
+def test_a_small_table_is_replayed_to_its_end(dense_file: Path, tmp_path: Path):
+    run("brute_force_profiler", dense_file, "local", "local", "--dumpfile=d.json", cwd=tmp_path)
+    assert "found 100.0% of its hypervolume" in pp("replay", "d.json", cwd=tmp_path).stderr
+
+
+def test_the_run_of_another_model_does_not_name_a_dumps_backends(dense_file: Path, tmp_path: Path):
+    run("brute_force_profiler", dense_file, "local", "local", "--dumpfile=d.json", cwd=tmp_path)
+    other = {"oplist": ["Conv2D", "Softmax"], "solutions": [{"memory": 9, "id": 3, "time": 2.0}]}
+    (tmp_path / "d.json").write_text(json.dumps(other))
+    done = pp("show", "d.json", cwd=tmp_path)
+    assert "taken as cpu, acl_cl" in done.stderr
+    (tmp_path / "d.json.run" / "journal.jsonl").write_text('{"record":"header","schema":9}\n')
+    assert pp_json("show", "d.json", cwd=tmp_path)["measured"] == 1
+
+
+@pytest.mark.parametrize("target", ["run/journal.jsonl", "link"])
+def test_nothing_overwrites_a_journal(dense_file: Path, tmp_path: Path, target: str):
+    options = ("search", dense_file, "--output", "run", *QUICK)
+    pp(*options, cwd=tmp_path)
+    (tmp_path / "link").symlink_to("run/journal.jsonl")
+    before = (tmp_path / "run" / "journal.jsonl").read_bytes()
+    export = ("export", "run", "--format", "csv", "--to", target)
+    for arguments in (export, (*options, "--dumpfile", target)):
+        assert "is the journal of a run" in pp_error(*arguments, cwd=tmp_path)
+    assert (tmp_path / "run" / "journal.jsonl").read_bytes() == before
+
+
+def test_a_dump_does_not_depend_on_the_screen(dense_file: Path, tmp_path: Path):
+    line = f"pareto-profiler search {dense_file} --repeats 2 --dumpfile"
+    assert shell(f"{line} a.json > /dev/full", tmp_path).returncode == 1
+    shell(f"{line} b.json | true", tmp_path)
+    assert (tmp_path / "a.json").read_text() == (tmp_path / "b.json").read_text() != ""
+
+
+def test_a_full_disk_does_not_cost_the_file_that_was_there(dense_file: Path, tmp_path: Path):
+    pp("search", dense_file, "--output", "run", *QUICK, cwd=tmp_path)
+    done = pp("export", "run", "--format", "csv", "--to", "/dev/full", cwd=tmp_path, status=1)
+    assert "No space left on device" in done.stderr
+
+
+def test_a_dump_goes_where_a_link_points(dense_file: Path, tmp_path: Path):
+    (tmp_path / "link.json").symlink_to("target.json")
+    pp("search", dense_file, "--dumpfile", "link.json", *QUICK, cwd=tmp_path)
+    assert (tmp_path / "link.json").is_symlink()
+    assert "configs" in (tmp_path / "target.json").read_text()
+    assert sorted(p.name for p in tmp_path.glob(".*")) == []
+
+
+def test_nohup_is_respected(dense_file: Path, tmp_path: Path):
+    line = f"pareto-profiler search {dense_file} --granularity operation --repeats 20000"
+    script = f"trap '' HUP; {line} & pid=$!; sleep 1; kill -HUP $pid; wait $pid; echo ended $?"
+    assert "ended 0" in shell(script, tmp_path).stdout
+
+
+@pytest.mark.parametrize("arguments", ["--version", "--help", "search --help"])
+def test_help_that_cannot_be_written_is_told(tmp_path: Path, arguments: str):
+    done = shell(f"pareto-profiler {arguments} > /dev/full", tmp_path)
+    assert (done.returncode, "Traceback" in done.stderr) == (1, False), done.stderr
+
+
+@pytest.mark.parametrize("what", ["show run", "show run --json", "inspect {model}"])
+def test_a_reader_that_leaves_at_once_is_no_error(dense_file: Path, tmp_path: Path, what: str):
+    pp("search", dense_file, "--output", "run", *QUICK, cwd=tmp_path)
+    line = f"pareto-profiler {what.format(model=dense_file)}"
+    done = shell(f"({line}; echo status $? >&2) | true", tmp_path)
+    assert done.stderr in {"status 0\n", ""}
+
+
+def test_the_hint_after_other_objectives_names_them(dense_file: Path, tmp_path: Path):
+    options = ("search", dense_file, "--output", "run", *QUICK)
+    pp(*options, cwd=tmp_path)
+    done = pp(*options, "--objectives", "cpu_time,model_rss", cwd=tmp_path)
+    assert "show run --objectives cpu_time,model_rss" in done.stderr
+
+
+def test_folders_in_the_place_of_files_are_named(dense_file: Path, tmp_path: Path):
+    (tmp_path / "run" / "journal.jsonl").mkdir(parents=True)
+    for arguments in (
+        ("search", dense_file, "--oplist", tmp_path),
+        ("show", "run"),
+        ("search", dense_file, "--output", "run"),
+    ):
+        pp_error(*arguments, cwd=tmp_path)
 
 
 def test_replay_takes_other_objectives(dense_file: Path, tmp_path: Path):

@@ -125,7 +125,7 @@ def test_random_inputs_follow_the_seed():
 
 
 def test_random_indices_stay_inside_the_table_they_look_up_in():
-    tensors = [TensorSpec((5, 8)), TensorSpec((200,), dtype=2), TensorSpec((200, 8))]
+    tensors = [TensorSpec((8, 5)), TensorSpec((200,), dtype=2), TensorSpec((200, 8))]
     spec = ModelSpec(tensors, [OperationSpec(GATHER, (0, 1), (2,))], (1,), (2,))
     (indices,) = random_inputs(read_graph(build(spec), "x"), 0)
     assert (indices.min(), indices.max()) == (0, 4)

@@ -35,3 +35,6 @@ def _run(module: str, app: str) -> None:
         getattr(import_module(f"{__name__}.{module}"), app)()
     except KeyboardInterrupt:
         sys.exit(130)
+    except OSError as error:  # of Typer's own output, such as --help
+        sys.stdout = None  # nothing left to flush
+        sys.exit(f"{module}: output cannot be written: {error.strerror}")

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from pareto_profiler.shells.local import LocalShell
 
 _DEFAULT_PLAN: Final = Plan()
-_WORK_PREFIX: Final = ".work-"
+_WORK_PREFIX: Final = ".pareto-profiler-work-"
 _LONGEST_S: Final = 3_600_000.0
 _LARGEST_KIB: Final = 2**30
 _UNIT_SECONDS: Final = {"s": 1.0, "m": 60.0, "h": 3600.0}

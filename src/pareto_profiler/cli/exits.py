@@ -57,6 +57,12 @@ def reporting_errors(command: Callable[_P, _R]) -> Callable[_P, _R]:
     return wrapped
 
 
+def program() -> str:
+    """How the user called this command."""
+    name = Path(sys.argv[0]).name
+    return "python -m pareto_profiler" if name == "__main__.py" else name
+
+
 def status_of(error: ParetoProfilerError) -> int:
     """The exit status that an error ends the command with."""
     if isinstance(error, TargetError):
@@ -67,7 +73,7 @@ def status_of(error: ParetoProfilerError) -> int:
 def _leave(status: int, text: str) -> NoReturn:
     line = " ".join(text.split())
     try:
-        print(f"{Path(sys.argv[0]).name}: {line}", file=sys.stderr, flush=True)
+        print(f"{program()}: {line}", file=sys.stderr, flush=True)
     except OSError:
         _silence(sys.stderr)
     sys.exit(status)
@@ -95,7 +101,11 @@ def _ended_like_interrupted() -> Iterator[None]:
     def interrupt(_signal: int, _frame: FrameType | None) -> NoReturn:
         raise KeyboardInterrupt
 
-    before = {number: signal.signal(number, interrupt) for number in _ENDING_SIGNALS}
+    before = {
+        number: signal.signal(number, interrupt)
+        for number in _ENDING_SIGNALS
+        if signal.getsignal(number) is not signal.SIG_IGN  # as nohup wants it
+    }
     try:
         yield
     finally:

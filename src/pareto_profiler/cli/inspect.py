@@ -160,7 +160,7 @@ def _print(found: dict[str, Any], model: Model, *, operations: bool) -> None:
 
     names = found["operation_names"]
     backends = list(names[0]["supported"])
-    table = Table(box=box.SIMPLE_HEAD)
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for column in ("operation", "count", "kinds", *backends):
         is_text = column in {"operation", "kinds"}
         table.add_column(column, justify="left" if is_text else "right", no_wrap=column != "kinds")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pareto_profiler.cli.exits import reporting_errors
+from pareto_profiler.cli.exits import program, reporting_errors
 from pareto_profiler.cli.show import BackendsOfDumpOption
 from pareto_profiler.core.plan import Plan
 from pareto_profiler.core.space import Granularity, readable
@@ -286,7 +286,11 @@ def replay(
     sampler: Annotated[str, typer.Option(help="random or exhaustive.")] = "random",
     budget: Annotated[
         int | None,
-        typer.Option(min=1, help="Most trials.", show_default="as many as the table has"),
+        typer.Option(
+            min=1,
+            help="Most trials.",
+            show_default="the whole space, of a huge one as many as the table has",
+        ),
     ] = None,
     objectives: Annotated[
         str, typer.Option(help="Instead of the recorded ones.", show_default=False)
@@ -326,7 +330,7 @@ def replay(
         seed=seed,
         target="table",
     )
-    if budget is None and len(recording.trials) < header.space.size:
+    if budget is None and header.space.size > _LARGEST_TABLE:
         budget = len(recording.trials)
         note(
             f"the table holds {budget} of {readable(header.space.size)} assignments; "
@@ -413,11 +417,15 @@ def _measure(
         recording = store.recording
     finally:
         store.close()
-    # Of what was asked for now: the header has the objectives that the search began with.
-    print_summary(Summary.of(recording, objectives_of(job.header.objectives)), as_json=as_json)
     if dumpfile is not None:
         write_file(dumpfile, seed_dump(recording))
-    note(f"results: {folder} (again: pareto-profiler show {shlex.quote(str(folder))})")
+    # Of what was asked for now: the header has the objectives that the search began with.
+    objectives = job.header.objectives
+    print_summary(Summary.of(recording, objectives_of(objectives)), as_json=as_json)
+    again = ["pareto-profiler", "show", str(folder)]
+    if objectives != recording.header.objectives:
+        again += ["--objectives", ",".join(objectives)]
+    note(f"results: {folder} (again: {shlex.join(again)})")
 
 
 def run_job(job: Job, sampler: Sampler, store: Store, folder: Path, budget: Budget) -> None:
@@ -449,12 +457,12 @@ def run_job(job: Job, sampler: Sampler, store: Store, folder: Path, budget: Budg
         # Asked of the file: the interrupt may have come between keeping and counting a trial.
         note(
             f"interrupted; {len(read(store.path).trials)} trials are kept in {folder}. "
-            f"To go on: {shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])}"
+            f"To go on: {program()} {shlex.join(sys.argv[1:])}"
         )
         raise
     finally:
-        progress.close()
         runner.close()
+        progress.close()
 
 
 def make_sampler(name: str, space: DecisionSpace, seed: int) -> Sampler:

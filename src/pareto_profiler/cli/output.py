@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
-from pareto_profiler.errors import InputError
+from pareto_profiler.errors import InputError, StoreWriteError
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from pareto_profiler.report.summary import Summary
+
+
+_FULL: Final = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG}
 
 
 def print_json(data: Any) -> None:
@@ -41,34 +45,58 @@ def console() -> Console:
     """
     from rich.console import Console
 
-    return Console(soft_wrap=True, width=10_000, highlight=False)
+    class Pipe(Console):
+        def on_broken_pipe(self) -> None:
+            raise BrokenPipeError  # ours to handle, as with any other output
+
+    return Pipe(soft_wrap=True, width=10_000, highlight=False)
 
 
 def write_file(path: Path, data: str | bytes) -> None:
     """Write a result.
 
     Raises:
-        InputError: It cannot be written there.
+        InputError: It cannot be written there, or would overwrite a journal.
+        StoreWriteError: The disk is full; what was there before is intact.
     """
+    _check_no_journal(path)
+    content = data.encode() if isinstance(data, str) else data
+    # Beside the target first, so that a full disk does not cost what was there before; a device
+    # such as /dev/stdout cannot be replaced.
+    is_device = path.exists() and not path.is_file()
+    draft = path if is_device else path.resolve().with_name(f".{path.name}.draft")
     try:
-        path.write_bytes(data.encode() if isinstance(data, str) else data)
+        draft.write_bytes(content)
+        if not is_device:
+            draft.replace(path.resolve())
     except OSError as error:
-        raise InputError(f"{path}: cannot be written: {error.strerror}") from error
+        if not is_device:
+            draft.unlink(missing_ok=True)
+        kind = StoreWriteError if error.errno in _FULL else InputError
+        raise kind(f"{path}: cannot be written: {error.strerror}") from error
 
 
 def check_writable(path: Path) -> None:
     """See before a search that its result can be written to a file.
 
     Raises:
-        InputError: It cannot.
+        InputError: It cannot, or it would overwrite a journal.
     """
+    _check_no_journal(path)
     try:
         was_there = path.exists()
         path.open("ab").close()
         if not was_there:
-            path.unlink()
+            path.resolve().unlink()
     except OSError as error:
         raise InputError(f"{path}: cannot be written: {error.strerror}") from error
+
+
+def _check_no_journal(path: Path) -> None:
+    from pareto_profiler.store import is_journal
+
+    if path.is_file() and is_journal(path):
+        raise InputError(f"{path}: is the journal of a run, which nothing may overwrite")
 
 
 def note(text: str) -> None:

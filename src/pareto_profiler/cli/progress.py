@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import shutil
 import sys
 import time
 from typing import TYPE_CHECKING, Final, Protocol
@@ -152,15 +154,21 @@ class _Bar:
         self._bar = RichProgress(
             BarColumn(bar_width=24),
             TextColumn("{task.description}"),
-            console=Console(stderr=True),
+            # Room for the ^C that a terminal echoes.
+            console=Console(stderr=True, width=shutil.get_terminal_size().columns - 3),
             auto_refresh=False,
         )
         self._task = self._bar.add_task("", total=None)
         self._bar.start()
 
     def show(self, made: int, total: int, text: str) -> None:
-        self._bar.update(self._task, completed=made, total=total, description=text, refresh=True)
+        # The terminal may be gone: no reason to stop measuring.
+        with contextlib.suppress(OSError):
+            self._bar.update(
+                self._task, completed=made, total=total, description=text, refresh=True
+            )
 
     def close(self, text: str) -> None:
-        self._bar.update(self._task, description=text, refresh=True)
-        self._bar.stop()
+        with contextlib.suppress(OSError):
+            self._bar.update(self._task, description=text, refresh=True)
+            self._bar.stop()

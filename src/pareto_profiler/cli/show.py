@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import sys
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from pareto_profiler.cli.exits import reporting_errors
-from pareto_profiler.errors import InputError
+from pareto_profiler.errors import InputError, StoreError
 
 if TYPE_CHECKING:
     from pareto_profiler.core.recording import Recording
@@ -106,14 +107,16 @@ def open_recording(run: Path, backends: str = "") -> Recording:
     """
     from pareto_profiler.cli.assembly import split
     from pareto_profiler.cli.output import note
-    from pareto_profiler.seed_formats import is_dump, named_backends, read_dump
+    from pareto_profiler.seed_formats import is_dump, is_of, named_backends, read_dump
     from pareto_profiler.store import is_journal, read
 
     if is_dump(run):
         beside = run.with_name(f"{run.name}.run")
         names = split(backends) or named_backends(run)
         if not names and is_journal(beside):
-            names = read(beside).header.space.backends
+            with contextlib.suppress(StoreError):
+                space = read(beside).header.space
+                names = space.backends if is_of(run, space) else ()
         recording = read_dump(run, names)
         if not names:
             taken = ", ".join(recording.header.space.backends)

@@ -147,7 +147,7 @@ static request parse(int argc, char **argv) {
     else if (!strcmp(option, "--reference")) asked.reference = value;
     else if (!strcmp(option, "--warmups")) asked.warmups = positive(option, value, 1000000);
     else if (!strcmp(option, "--runs")) asked.runs = positive(option, value, 1000000);
-    else if (!strcmp(option, "--time-limit")) asked.time_limit_s = positive(option, value, 1000000);
+    else if (!strcmp(option, "--time-limit")) asked.time_limit_s = positive(option, value, 4000000);
     else if (!strcmp(option, "--memory-limit"))
       asked.memory_limit_bytes = 1024LL * positive(option, value, 2000000000);
     else if (!strcmp(option, "--map")) {

@@ -122,7 +122,13 @@ def _front_table(summary: Summary) -> Table:
 
     baseline, best = summary.baseline, summary.best_uniform
     has_rival = best is not None and (baseline is None or best.id != baseline.id)
-    table = Table(title="Front", title_justify="left", box=box.SIMPLE_HEAD, title_style="bold")
+    table = Table(
+        title="Front",
+        title_justify="left",
+        title_style="bold",
+        box=box.SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
+    )
     table.add_column("id", justify="right")
     decimals = {}
     for o in summary.objectives:

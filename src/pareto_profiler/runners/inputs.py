@@ -99,7 +99,8 @@ def _index_limits(graph: Graph) -> dict[int, int]:
         if index < len(operation.inputs) and operation.inputs[table] >= 0:
             shape = graph.tensors[operation.inputs[table]].shape
             t = operation.inputs[index]
-            limits[t] = max(1, min([limits.get(t, 100), *shape[:1]]))
+            # Whatever axis it looks up along, which the graph does not tell.
+            limits[t] = max(1, min([limits.get(t, 100), *shape]))
     return limits
 
 

@@ -34,6 +34,7 @@ _BACKENDS_LIMIT: Final = 31
 _MESSAGE_LIMIT: Final = 2000
 # Float kernels of different backends sum in different orders.
 _ROUNDING: Final = 1e-5
+_ONE_ELEMENT_BYTES: Final = 8
 _QUANTISED: Final = {"int8", "uint8", "int16"}
 # Fits every onert since 2021: "backend for  @12: cpu".
 _PLACEMENT: Final = re.compile(r"backend for\s+@(\d+): (\S+)")
@@ -312,7 +313,7 @@ def _notes(events: Mapping[str, Event]) -> tuple[str, ...]:
     for i, output in enumerate(events["measured"]["outputs"]):
         if output["nonfinite"]:
             notes.append(f"output {i} of the baseline has {output['nonfinite']} NaN or infinities")
-        elif output["bytes"] and output["min"] == output["max"]:
+        elif output["bytes"] > _ONE_ELEMENT_BYTES and output["min"] == output["max"]:
             notes.append(
                 f"output {i} of the baseline is the same everywhere: comparing outputs finds "
                 f"gross errors only; measure with a telling --input"
