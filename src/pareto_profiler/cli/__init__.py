@@ -32,9 +32,14 @@ def random_sampler() -> None:
 
 def _run(module: str, app: str) -> None:
     try:
-        getattr(import_module(f"{__name__}.{module}"), app)()
+        try:
+            getattr(import_module(f"{__name__}.{module}"), app)()
+        finally:
+            sys.stdout.flush()
     except KeyboardInterrupt:
         sys.exit(130)
     except OSError as error:  # of Typer's own output, such as --help
-        sys.stdout = None  # nothing left to flush
-        sys.exit(f"{module}: output cannot be written: {error.strerror}")
+        from pareto_profiler.cli.exits import CANNOT_KEEP, leave, silence
+
+        silence(sys.stdout)
+        leave(CANNOT_KEEP, f"error: output cannot be written: {error.strerror}")

@@ -41,16 +41,16 @@ def reporting_errors(command: Callable[_P, _R]) -> Callable[_P, _R]:
                 result = command(*args, **kwargs)
             sys.stdout.flush()
         except ParetoProfilerError as error:
-            _leave(status_of(error), f"error: {error}")
+            leave(status_of(error), f"error: {error}")
         except BrokenPipeError:
             # The reader of our output went away, such as `head`: nothing is wrong.
-            _silence(sys.stdout)
+            silence(sys.stdout)
             sys.exit(DONE)
         except OSError as error:
-            _silence(sys.stdout)
-            _leave(CANNOT_KEEP, f"error: output cannot be written: {error.strerror or error}")
+            silence(sys.stdout)
+            leave(CANNOT_KEEP, f"error: output cannot be written: {error.strerror or error}")
         except KeyboardInterrupt:
-            _leave(INTERRUPTED, "interrupted")
+            leave(INTERRUPTED, "interrupted")
         else:
             return result
 
@@ -70,16 +70,17 @@ def status_of(error: ParetoProfilerError) -> int:
     return CANNOT_KEEP if isinstance(error, StoreWriteError) else BAD_INPUT
 
 
-def _leave(status: int, text: str) -> NoReturn:
+def leave(status: int, text: str) -> NoReturn:
+    """End the command with one line on stderr."""
     line = " ".join(text.split())
     try:
         print(f"{program()}: {line}", file=sys.stderr, flush=True)
     except OSError:
-        _silence(sys.stderr)
+        silence(sys.stderr)
     sys.exit(status)
 
 
-def _silence(stream: TextIO) -> None:
+def silence(stream: TextIO) -> None:
     """Send what is still buffered nowhere: Python would try once more to write it, and complain."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from pareto_profiler.cli.exits import silence
 from pareto_profiler.errors import InputError, StoreWriteError
 
 if TYPE_CHECKING:
@@ -104,5 +104,7 @@ def note(text: str) -> None:
 
     That nobody reads it any more, or that it cannot be written, is no reason to stop measuring.
     """
-    with contextlib.suppress(OSError):
+    try:
         print(text, file=sys.stderr, flush=True)
+    except OSError:
+        silence(sys.stderr)
