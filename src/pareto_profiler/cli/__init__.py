@@ -35,7 +35,8 @@ def _run(module: str, app: str) -> None:
         try:
             getattr(import_module(f"{__name__}.{module}"), app)()
         finally:
-            sys.stdout.flush()
+            if sys.stdout is not None:  # the caller may have closed it
+                sys.stdout.flush()
     except KeyboardInterrupt:
         sys.exit(130)
     except OSError as error:  # of Typer's own output, such as --help
