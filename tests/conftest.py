@@ -16,6 +16,14 @@ settings.load_profile("default")
 ROOT = Path(__file__).parent.parent
 MODELS = ROOT / "examples" / "models"
 DATA = Path(__file__).parent / "data"
+MOBILENET_NAMES = [
+    "Conv2D",
+    "DepthwiseConv2D",
+    "BinaryArithmetic",
+    "Reduce",
+    "FullyConnected",
+    "Softmax",
+]
 
 
 @pytest.fixture(scope="session")

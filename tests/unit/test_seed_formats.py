@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from build_model import IF, OperationSpec, TensorSpec, build, chain
-from conftest import DATA
+from conftest import DATA, MOBILENET_NAMES
 
 from pareto_profiler.core.configuration import Configuration
 from pareto_profiler.core.front import Front
@@ -172,17 +172,7 @@ def test_oplist_order_rules_the_digits(mobilenet: Model, tmp_path: Path):
     [
         ({"oplist": ["Conv2D"]}, "has no DepthwiseConv2D"),
         (
-            {
-                "oplist": [
-                    "Conv2D",
-                    "DepthwiseConv2D",
-                    "BinaryArithmetic",
-                    "Reduce",
-                    "FullyConnected",
-                    "Softmax",
-                    "Pad",
-                ]
-            },
+            {"oplist": [*MOBILENET_NAMES, "Pad"]},
             "has Pad, which the model has not",
         ),
         ({"oplist": ["A"], "opmap": [0], "opname_by_indx": ["A"]}, "another model"),

@@ -48,7 +48,8 @@ def reporting_errors(command: Callable[_P, _R]) -> Callable[_P, _R]:
             sys.exit(DONE)
         except OSError as error:
             silence(sys.stdout)
-            leave(CANNOT_KEEP, f"error: output cannot be written: {error.strerror or error}")
+            what = error.filename or "output cannot be written"
+            leave(CANNOT_KEEP, f"error: {what}: {error.strerror or error}")
         except KeyboardInterrupt:
             leave(INTERRUPTED, "interrupted")
         else:

@@ -48,7 +48,7 @@ class Progress:
         self._objectives = objectives
         self._baseline: Trial | None = None
         self._uniforms: list[Trial] = []
-        self._front = Front(objectives)
+        self._front = Front.of(before, objectives)
         self._measured = self._failed = 0
         self._spent_s = 0.0
         for trial in before:
@@ -65,6 +65,7 @@ class Progress:
     def add(self, trial: Trial) -> None:
         """One more trial."""
         self._count(trial)
+        self._front = self._front.including(trial)
         self._view.show(self.made, self._total, self._text())
 
     def close(self) -> None:
@@ -83,7 +84,6 @@ class Progress:
             self._baseline = trial
         elif trial.assignment in self._uniform_assignments:
             self._uniforms.append(trial)
-        self._front = self._front.including(trial)
 
     def _text(self) -> str:
         return (
