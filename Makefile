@@ -15,7 +15,7 @@ $(STAMP): $(LOCK) requirements/uv.lock.txt pyproject.toml hatch_build.py src/par
 	touch $@
 
 demo: $(STAMP)
-	$(BIN)/pareto-profiler search $(DEMO_MODEL) --vary threads,memory_planner --repeats 20
+	$(BIN)/pareto-profiler search $(DEMO_MODEL) --vary threads,memory_planner --repeats 20 --objectives exec_time,max_rss,cpu_time
 
 test: $(STAMP)
 	$(BIN)/python -m pytest -n 2
