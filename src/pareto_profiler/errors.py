@@ -9,6 +9,7 @@
     ├─ StoreError          a journal is damaged, locked, of another search or of another schema
     │  └─ StoreWriteError  a journal cannot be written (disk full, no permission)
     ├─ TargetError         the device or its runtime is unusable: the search stops
+    │  └─ ConnectionLostError  the device went away under a command, and is there again
     └─ RunError            this assignment failed on a healthy target: a failure, the search goes on
 """
 
@@ -17,6 +18,7 @@ from __future__ import annotations
 from enum import StrEnum
 
 __all__ = [
+    "ConnectionLostError",
     "FailureKind",
     "InputError",
     "ModelError",
@@ -72,6 +74,10 @@ class StoreWriteError(StoreError):
 
 class TargetError(ParetoProfilerError):
     """The target cannot measure anything, whatever the assignment."""
+
+
+class ConnectionLostError(TargetError):
+    """The device went away while a command ran, and is there again: what the command did is lost."""
 
 
 class RunError(ParetoProfilerError):

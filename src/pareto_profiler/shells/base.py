@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Protocol
+from typing import Final, Protocol
+
+PASSED_ON: Final = ("PATH", "HOME", "LANG", "LD_LIBRARY_PATH", "TMPDIR")
+"""Variables of the target's own that a command gets."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +43,8 @@ class Shell(Protocol):
             time_limit_s: Seconds.
 
         Raises:
+            ConnectionLostError: The connection broke while the command ran; it is made again and
+                nothing of the command is left, but how far it came is unknown.
             TargetError: The target cannot be reached, or the program is not there.
         """
         ...
@@ -62,4 +67,8 @@ class Shell(Protocol):
 
     def remove(self, folder: PurePosixPath) -> None:
         """Remove a folder and all in it; nothing happens where there is none."""
+        ...
+
+    def close(self) -> None:
+        """End the connection, if there is one; the next call makes a new one."""
         ...

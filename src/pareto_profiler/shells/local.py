@@ -9,12 +9,9 @@ import signal
 import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
-from typing import Final
 
 from pareto_profiler.errors import TargetError
-from pareto_profiler.shells.base import Completed
-
-_PASSED_ON: Final = ("PATH", "HOME", "LANG", "LD_LIBRARY_PATH", "TMPDIR")
+from pareto_profiler.shells.base import PASSED_ON, Completed
 
 
 class LocalShell:
@@ -23,7 +20,7 @@ class LocalShell:
     def run(
         self, command: Sequence[str], *, environment: Mapping[str, str], time_limit_s: float
     ) -> Completed:
-        own = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
+        own = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
         try:
             process = subprocess.Popen(
                 list(command),
@@ -57,6 +54,9 @@ class LocalShell:
 
     def remove(self, folder: PurePosixPath) -> None:
         shutil.rmtree(Path(folder), ignore_errors=True)
+
+    def close(self) -> None:
+        """Nothing was opened."""
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

@@ -1,0 +1,68 @@
+"""AdbShell: an Android device, or anything that runs adbd, over the Android Debug Bridge."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from typing import Final
+
+from pareto_profiler.errors import TargetError
+from pareto_profiler.shells.stream import StreamShell
+
+_ANSWER_LIMIT_S: Final = 30.0
+
+
+class AdbShell(StreamShell):
+    """Runs commands through ``adb shell``.
+
+    Args:
+        serial: As ``adb devices`` lists it, or ``address:port``, which is connected to; empty for
+            the only device there is.
+        patience_s: As :class:`RemoteShell`.
+
+    Raises:
+        TargetError: There is no adb here.
+    """
+
+    def __init__(self, serial: str = "", patience_s: float = 120.0) -> None:
+        super().__init__(serial or "the adb device", patience_s)
+        if serial.startswith("-"):
+            raise TargetError(f"adb serial {serial!r}: expected one that `adb devices` lists")
+        if shutil.which("adb") is None:
+            raise TargetError("no adb here: install Android's platform tools (Debian: adb)")
+        self._serial = serial
+
+    def _client(self, command: str) -> list[str]:
+        return [*self._adb(), "shell", "-T", command]
+
+    def _connect(self) -> None:
+        if re.fullmatch(r"\S+:\d+", self._serial):
+            # A dead connection is kept in the list as "offline" and would be taken for a live one.
+            if self._was_reached:
+                _adb(["adb", "disconnect", self._serial])
+            _adb(["adb", "connect", self._serial])
+        said = _adb([*self._adb(), "features"])
+        if "shell_v2" not in said.stdout.split():
+            words = " ".join((said.stderr + said.stdout).split())
+            if said.returncode:
+                raise TargetError(f"{self.name} cannot be reached: {words}")
+            raise TargetError(f"{self.name}: its adbd is older than Android 7 (no shell_v2)")
+
+    def _adb(self) -> list[str]:
+        return ["adb", *(["-s", self._serial] if self._serial else [])]
+
+
+def _adb(command: list[str]) -> subprocess.CompletedProcess[str]:
+    try:
+        return subprocess.run(
+            command,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            timeout=_ANSWER_LIMIT_S,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise TargetError(f"{' '.join(command[:4])}: no answer") from error

@@ -1,0 +1,106 @@
+"""SshShell: a device over the system's OpenSSH, on one connection for all commands."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from pareto_profiler.errors import TargetError
+from pareto_profiler.shells.stream import StreamShell
+
+_CONNECT_LIMIT_S: Final = 60.0
+# No prompts: a key or an agent answers, and host keys are checked as the user's ssh checks them.
+# The connection notices a silent end within 20 s, and ends itself when nobody used it for long.
+_OPTIONS: Final = {
+    "BatchMode": "yes",
+    "ConnectTimeout": "10",
+    "ServerAliveInterval": "5",
+    "ServerAliveCountMax": "3",
+    "ControlPersist": "600",
+    "ForwardX11": "no",
+    "RequestTTY": "no",
+    "EscapeChar": "none",
+    "LogLevel": "ERROR",
+}
+
+
+class SshShell(StreamShell):
+    """Runs commands through ``ssh``: its configuration, jump hosts, keys and agents apply.
+
+    Args:
+        host: As on ssh's command line: a name of ``~/.ssh/config``, or ``user@address``.
+        options: Further arguments of ssh, such as ``["-p", "2222"]``.
+        patience_s: As :class:`RemoteShell`.
+
+    Raises:
+        TargetError: There is no ssh here, or the host is no host.
+    """
+
+    def __init__(self, host: str, options: Sequence[str] = (), patience_s: float = 120.0) -> None:
+        super().__init__(host, patience_s)
+        if not host or host.startswith("-"):
+            raise TargetError(f"ssh host {host!r}: expected a name or user@address")
+        if shutil.which("ssh") is None:
+            raise TargetError("no ssh here: install OpenSSH's client")
+        self._options = list(options)
+        self._folder: tempfile.TemporaryDirectory[str] | None = None
+
+    def close(self) -> None:
+        super().close()
+        if self._folder is None:
+            return
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            subprocess.run(
+                [*self._ssh("no"), "-O", "exit", self.name],
+                capture_output=True,
+                check=False,
+                timeout=_CONNECT_LIMIT_S,
+            )
+        self._folder.cleanup()
+        self._folder = None
+
+    def _client(self, command: str) -> list[str]:
+        return [*self._ssh("no"), "--", self.name, command]
+
+    def _is_connected(self) -> bool:
+        return self._socket.exists()
+
+    def _connect(self) -> None:
+        if self._folder is None:
+            # Short, as sockets' names are limited to 108 characters.
+            self._folder = tempfile.TemporaryDirectory(prefix="pp-ssh-")
+        self._socket.unlink(missing_ok=True)
+        # To a file: the connection stays in the background and would hold a pipe open.
+        with tempfile.TemporaryFile() as words:
+            try:
+                done = subprocess.run(
+                    [*self._ssh("yes"), "-N", "-f", "--", self.name],
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.DEVNULL,
+                    stderr=words,
+                    timeout=_CONNECT_LIMIT_S,
+                    check=False,
+                    start_new_session=True,
+                )
+            except subprocess.TimeoutExpired as error:
+                raise TargetError(f"{self.name} cannot be reached: no answer") from error
+            words.seek(0)
+            said = words.read().decode("utf-8", "replace")
+        if done.returncode:
+            raise TargetError(
+                f"{self.name} cannot be reached: {' '.join(said.split()) or 'ssh failed'}"
+            )
+
+    @property
+    def _socket(self) -> Path:
+        assert self._folder is not None
+        return Path(self._folder.name) / "s"
+
+    def _ssh(self, master: str) -> list[str]:
+        given = {"ControlMaster": master, "ControlPath": str(self._socket)} | _OPTIONS
+        return ["ssh", *(f"-o{name}={value}" for name, value in given.items()), *self._options]
