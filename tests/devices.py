@@ -60,11 +60,11 @@ class Sshd:
             f"AuthorizedKeysFile {folder / 'user_key.pub'}\nStrictModes no\nUsePAM no\n"
             f"PasswordAuthentication no\nPidFile none\nMaxStartups 100\nPrintMotd no\n"
         )
-        self.process = subprocess.Popen(
-            [shutil.which("sshd", path="/usr/sbin:/usr/bin"), "-D", "-e"]
-            + ["-f", str(folder / "sshd_config")],
-            stderr=(folder / "log").open("wb"),
-        )
+        sshd = shutil.which("sshd", path=f"{os.environ['PATH']}:/usr/sbin")
+        with (folder / "log").open("wb") as log:
+            self.process = subprocess.Popen(
+                [sshd, "-D", "-e", "-f", str(folder / "sshd_config")], stderr=log
+            )
         wait_for_port(self.port)
 
     def config(self, port: int | None = None, *, known: bool = True) -> list[str]:

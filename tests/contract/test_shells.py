@@ -387,6 +387,7 @@ def test_sdb_is_asked_for_root_unless_told_not_to(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setenv("PATH", f"{STAND_INS}:{os.environ['PATH']}")
+    monkeypatch.delenv("SDB_STAND_IN_SSH", raising=False)
     for root in (True, False):
         log = tmp_path / f"log-{root}"
         monkeypatch.setenv("SDB_STAND_IN_LOG", str(log))

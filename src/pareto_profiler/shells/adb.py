@@ -8,6 +8,7 @@ import subprocess
 from typing import Final
 
 from pareto_profiler.errors import TargetError
+from pareto_profiler.shells.remote import call_client
 from pareto_profiler.shells.stream import StreamShell
 
 _ANSWER_LIMIT_S: Final = 30.0
@@ -42,27 +43,20 @@ class AdbShell(StreamShell):
             if self._was_reached:
                 _adb(["adb", "disconnect", self._serial])
             _adb(["adb", "connect", self._serial])
-        said = _adb([*self._adb(), "features"])
-        if "shell_v2" not in said.stdout.split():
-            words = " ".join((said.stderr + said.stdout).split())
-            if said.returncode:
-                raise TargetError(f"{self.name} cannot be reached: {words}")
+        status, said = _adb([*self._adb(), "features"])
+        if status:
+            raise TargetError(f"{self.name} cannot be reached: {said}")
+        if "shell_v2" not in said.split():
             raise TargetError(f"{self.name}: its adbd is older than Android 7 (no shell_v2)")
 
     def _adb(self) -> list[str]:
         return ["adb", *(["-s", self._serial] if self._serial else [])]
 
 
-def _adb(command: list[str]) -> subprocess.CompletedProcess[str]:
+def _adb(command: list[str]) -> tuple[int, str]:
+    """How adb ended, and what it said."""
     try:
-        return subprocess.run(
-            command,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            encoding="utf-8",
-            errors="replace",
-            timeout=_ANSWER_LIMIT_S,
-            check=False,
-        )
+        done = call_client(command, _ANSWER_LIMIT_S, stderr=subprocess.STDOUT)
     except subprocess.TimeoutExpired as error:
         raise TargetError(f"{' '.join(command[:4])}: no answer") from error
+    return done.returncode, " ".join(done.stdout.decode("utf-8", "replace").split())

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import logging
 import shlex
+import subprocess
 import time
 import uuid
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import PurePosixPath
-from typing import Final
+from typing import IO, Final
 
 from pareto_profiler.errors import ConnectionLostError, TargetError
 from pareto_profiler.shells.base import PASSED_ON, Completed
@@ -147,6 +148,35 @@ def started(command: Sequence[str], environment: Mapping[str, str], token: str) 
     passed = " ".join(f'${{{name}+"{name}=${name}"}}' for name in PASSED_ON)
     given = [f"{_TOKEN_VARIABLE}={token}", *(f"{n}={v}" for n, v in environment.items())]
     return f"env -i {passed} {shlex.join([*given, *command])}"
+
+
+def call_client(
+    command: Sequence[str],
+    limit_s: float,
+    *,
+    stdin: IO[bytes] | int = subprocess.DEVNULL,
+    stdout: IO[bytes] | int = subprocess.PIPE,
+    stderr: IO[bytes] | int = subprocess.PIPE,
+) -> subprocess.CompletedProcess[bytes]:
+    """Run a client program here; whatever happens, it does not outlive the call.
+
+    Raises:
+        TimeoutExpired: The limit passed.
+    """
+    with subprocess.Popen(
+        command,
+        stdin=stdin,
+        stdout=stdout,
+        stderr=stderr,
+        # Ctrl-C in a terminal is for this process, which then ends the client itself.
+        start_new_session=True,
+    ) as client:
+        try:
+            out, err = client.communicate(timeout=limit_s)
+        finally:
+            client.kill()
+            client.wait()  # after Ctrl-C the context manager does not
+    return subprocess.CompletedProcess(command, client.returncode, out or b"", err or b"")
 
 
 def signal_or_status(status: int) -> int:

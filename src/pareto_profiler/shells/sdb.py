@@ -24,6 +24,7 @@ from pareto_profiler.shells.remote import (
     ABSENT,
     TRANSFER_LIMIT_S,
     RemoteShell,
+    call_client,
     has_size,
     new_token,
     signal_or_status,
@@ -189,15 +190,7 @@ echo {token}-end $r $t
     def _sdb_alone(self, *arguments: str, limit_s: float = _ANSWER_LIMIT_S) -> str:
         """What sdb says, on either stream; nothing where it hangs."""
         try:
-            done = subprocess.run(
-                ["sdb", *arguments],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                timeout=limit_s,
-                check=False,
-                start_new_session=True,
-            )
+            done = call_client(["sdb", *arguments], limit_s, stderr=subprocess.STDOUT)
         except subprocess.TimeoutExpired:
             return ""
         return done.stdout.decode("utf-8", "replace").strip()

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from pareto_profiler.errors import TargetError
+from pareto_profiler.shells.remote import call_client
 from pareto_profiler.shells.stream import StreamShell
 
 _CONNECT_LIMIT_S: Final = 60.0
@@ -55,12 +56,7 @@ class SshShell(StreamShell):
         if self._folder is None:
             return
         with contextlib.suppress(subprocess.TimeoutExpired):
-            subprocess.run(
-                [*self._ssh("no"), "-O", "exit", self.name],
-                capture_output=True,
-                check=False,
-                timeout=_CONNECT_LIMIT_S,
-            )
+            call_client([*self._ssh("no"), "-O", "exit", "--", self.name], _CONNECT_LIMIT_S)
         self._folder.cleanup()
         self._folder = None
 
@@ -78,14 +74,11 @@ class SshShell(StreamShell):
         # To a file: the connection stays in the background and would hold a pipe open.
         with tempfile.TemporaryFile() as words:
             try:
-                done = subprocess.run(
+                done = call_client(
                     [*self._ssh("yes"), "-N", "-f", "--", self.name],
-                    stdin=subprocess.DEVNULL,
+                    _CONNECT_LIMIT_S,
                     stdout=subprocess.DEVNULL,
                     stderr=words,
-                    timeout=_CONNECT_LIMIT_S,
-                    check=False,
-                    start_new_session=True,
                 )
             except subprocess.TimeoutExpired as error:
                 raise TargetError(f"{self.name} cannot be reached: no answer") from error

@@ -25,6 +25,7 @@ from pareto_profiler.shells.remote import (
     MOST_TRIES,
     TRANSFER_LIMIT_S,
     RemoteShell,
+    call_client,
     has_size,
     new_token,
     signal_or_status,
@@ -122,14 +123,11 @@ class StreamShell(RemoteShell):
             if stdout is not None:
                 stdout.truncate()
             try:
-                done = subprocess.run(
+                done = call_client(
                     self._client(f"exec sh -c {shlex.quote(script)}"),
+                    TRANSFER_LIMIT_S,
                     stdin=stdin or subprocess.DEVNULL,
                     stdout=stdout or subprocess.DEVNULL,
-                    stderr=subprocess.PIPE,
-                    timeout=TRANSFER_LIMIT_S,
-                    check=False,
-                    start_new_session=True,
                 )
             except subprocess.TimeoutExpired as error:
                 raise TargetError(f"{self.name} does not answer: {lines[:80]}") from error
