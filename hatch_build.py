@@ -9,11 +9,13 @@ from typing import Any, Final
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
-# glibc 2.17 is older than any device in use; names are what `uname -m` says there.
+# glibc 2.17 is older than any device in use; names are what `uname -m` says there. Tizen's ARMv7
+# passes floating-point arguments in integer registers.
 TARGETS: Final = {
     "x86_64": "x86_64-linux-gnu.2.17",
     "aarch64": "aarch64-linux-gnu.2.17",
     "armv7l": "arm-linux-gnueabihf.2.17",
+    "armv7l-softfp": "arm-linux-gnueabi.2.17",
 }
 FLAGS: Final = ("-O2", "-s", "-std=gnu11", "-D_FILE_OFFSET_BITS=64", "-Wall", "-Wextra", "-Werror")
 

@@ -383,9 +383,7 @@ def test_one_connection_serves_all_commands(sshd: Sshd):
     shell.close()
 
 
-def test_sdb_is_asked_for_root_unless_told_not_to(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
+def test_sdb_is_asked_for_root_unless_told_not_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("PATH", f"{STAND_INS}:{os.environ['PATH']}")
     monkeypatch.delenv("SDB_STAND_IN_SSH", raising=False)
     for root in (True, False):

@@ -37,3 +37,9 @@ def test_the_page_tells_the_truth(
     script = MODELS / "draw_weights.py"
     subprocess.run([sys.executable, script, file, drawn], check=True)
     assert drawn.read_bytes() == file.read_bytes()
+
+
+def test_the_logits_are_cut_out_of_the_model_beside_them(tmp_path: Path):
+    whole, cut = MODELS / "mobilenet_v2_035_96.tflite", tmp_path / "cut.tflite"
+    subprocess.run([sys.executable, MODELS / "cut_softmax.py", whole, cut], check=True)
+    assert cut.read_bytes() == (MODELS / "mobilenet_v2_035_96_logits.tflite").read_bytes()

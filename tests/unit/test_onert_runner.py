@@ -13,11 +13,13 @@ from build_model import build, chain
 from pareto_profiler.core.plan import Plan
 from pareto_profiler.core.space import DecisionSpace, Granularity
 from pareto_profiler.core.support import Support
-from pareto_profiler.errors import FailureKind, InputError, RunError, TargetError
+from pareto_profiler.errors import FailureKind, RunError, TargetError
 from pareto_profiler.models.reader import read_graph
 from pareto_profiler.runners.machine import describe
-from pareto_profiler.runners.onert import OnertRunner, OnertTarget, library_backends
+from pareto_profiler.runners.installation import offered_backends
+from pareto_profiler.runners.onert import OnertRunner, OnertTarget
 from pareto_profiler.shells.base import Completed
+from pareto_profiler.shells.local import LocalShell
 
 GRAPH = read_graph(build(chain(2)), "chain")
 SPACE = DecisionSpace.of(
@@ -25,10 +27,11 @@ SPACE = DecisionSpace.of(
 )
 OTHER = ("ruy", "cpu")
 
-OPENED = {"event": "opened", "protocol": 1, "runtime_version": "1.30.0", "addresses": "fixed"}
+OPENED = {"event": "opened", "protocol": 2, "runtime_version": "1.30.0", "addresses": "fixed"}
 OPENED["hwm_before_load_kib"] = 5000  # type: ignore[assignment]
 LOADED = {"event": "loaded", "load_ns": 1_000_000}
 PREPARED = {"event": "prepared", "prepare_ns": 2_000_000, "hwm_after_prepare_kib": 6000}
+PREPARED["loaded_backends"] = ["cpu", "ruy"]  # type: ignore[assignment]
 FIRST_RUN = {"event": "first_run", "first_run_ns": 3_000_000}
 OUTPUT = {
     "dtype": "float32",
@@ -53,6 +56,8 @@ def measured(**changes: object) -> dict:
         "warmup_cpu_ns": [5000],
         "run_wall_ns": [6000, 8000],
         "run_cpu_ns": [7000, 9000],
+        "run_delay_ns": [100, 0],
+        "run_involuntary_switches": [1, 0],
         "outputs": [OUTPUT | changes],
     }
 
@@ -66,7 +71,7 @@ GOOD = answer(OPENED, LOADED, PREPARED, FIRST_RUN, measured())
 
 
 class Scripted:
-    """A shell that answers what it was given, and writes down what it was asked."""
+    """A shell that plays the probe: answers what it was given, writes down what it was asked."""
 
     def __init__(self, *answers: Completed) -> None:
         self.answers = list(answers)
@@ -75,8 +80,10 @@ class Scripted:
     def run(
         self, command: Sequence[str], *, environment: Mapping[str, str], time_limit_s: float
     ) -> Completed:
-        self.asked.append((list(command), dict(environment)))
         del time_limit_s
+        if command[0] not in {"/probe", "sh"}:
+            return Completed(0, b"a boot id", b"")
+        self.asked.append((list(command), dict(environment)))
         return self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
 
     def push(self, local: Path, remote: PurePosixPath) -> None:
@@ -88,10 +95,17 @@ class Scripted:
     def remove(self, folder: PurePosixPath) -> None:
         pass
 
+    def close(self) -> None:
+        pass
+
 
 def target(shell: Scripted) -> OnertTarget:
     return OnertTarget(
-        shell, PurePosixPath("/probe"), PurePosixPath("/libonert.so"), PurePosixPath("/w")
+        shell,
+        PurePosixPath("/probe"),
+        PurePosixPath("/libonert.so"),
+        PurePosixPath("/w"),
+        reads_environment=True,
     )
 
 
@@ -277,21 +291,41 @@ def test_a_runtime_without_a_log_cannot_tell():
 
 def test_more_backends_than_onert_takes_are_refused():
     names = ("cpu", "a_backend_of_twenty_", "another_of_twelve")
-    space = DecisionSpace.of(GRAPH, names, Granularity.NAME)
-    with pytest.raises(InputError, match="31 characters"):
-        OnertRunner(
-            target(Scripted(GOOD)),
-            space,
-            Plan(),
-            graph=GRAPH,
-            model_file=Path("chain.tflite"),
-            inputs=[],
-        )
+    support = Support.of(allow=[f"{name}:*" for name in names[1:]])
+    space = DecisionSpace.of(GRAPH, names, Granularity.OPERATION, support=support)
+    made = OnertRunner(
+        target(Scripted(GOOD)),
+        space,
+        Plan(),
+        graph=GRAPH,
+        model_file=Path("chain.tflite"),
+        inputs=[],
+    )
+    with pytest.raises(RunError, match="31 characters") as caught:
+        made.run(names[1:])
+    assert caught.value.kind is FailureKind.REJECTED
+
+
+def test_a_backend_that_was_silently_replaced_makes_a_failure():
+    replaced = answer(
+        OPENED, LOADED, PREPARED | {"loaded_backends": ["cpu"]}, FIRST_RUN, measured()
+    )
+    with pytest.raises(RunError, match="backend ruy did not load") as caught:
+        runner(Scripted(GOOD, replaced)).run(OTHER)
+    assert caught.value.kind is FailureKind.REJECTED
+
+
+def test_counters_that_the_kernel_does_not_keep_are_left_out():
+    answered = measured() | {"run_delay_ns": [-1, -1]}
+    made = runner(Scripted(answer(OPENED, LOADED, PREPARED, FIRST_RUN, answered)))
+    samples = made.run(SPACE.default).samples
+    assert "run_delay" not in samples
+    assert samples["involuntary_switches"] == (1.0, 0.0)
 
 
 def test_the_version_is_asked_for():
     assert target(Scripted(answer(OPENED))).version() == "1.30.0"
-    with pytest.raises(TargetError, match="speaks protocol 9, expected 1"):
+    with pytest.raises(TargetError, match="speaks protocol 9, expected 2"):
         target(Scripted(answer(OPENED | {"protocol": 9}))).version()
     with pytest.raises(TargetError, match="no usable onert: no such file"):
         target(Scripted(answer(status=1, stderr="no such file"))).version()
@@ -302,8 +336,10 @@ def test_backends_beside_a_library_are_seen(tmp_path: Path):
     folder.mkdir(parents=True)
     for name in ("ruy", "acl_cl", "cpu", "train", "builtin"):
         (folder / f"libbackend_{name}.so").touch()
-    assert library_backends(tmp_path / "libonert.so") == ("cpu", "acl_cl", "ruy")
-    assert library_backends(tmp_path / "elsewhere" / "libonert.so") == ()
+    shell = LocalShell()
+    library = PurePosixPath(tmp_path / "libonert.so")
+    assert offered_backends(shell, library) == ("cpu", "acl_cl", "ruy")
+    assert offered_backends(shell, PurePosixPath(tmp_path / "elsewhere" / "x.so")) == ()
 
 
 def test_a_machine_is_described_by_its_answers():

@@ -6,13 +6,14 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from pareto_profiler import __version__
+from pareto_profiler.cli.output import show_warnings
 from pareto_profiler.core.configuration import settings_to_vary
 from pareto_profiler.core.measurement import objectives_of
 from pareto_profiler.core.plan import Plan
@@ -20,7 +21,6 @@ from pareto_profiler.core.recording import Header
 from pareto_profiler.core.space import DecisionSpace, Granularity
 from pareto_profiler.core.support import Support
 from pareto_profiler.errors import InputError, ModelError, TargetError
-from pareto_profiler.files import is_folder
 from pareto_profiler.models import Model, load
 from pareto_profiler.probe import binary
 from pareto_profiler.seed_formats import Oplist
@@ -28,9 +28,9 @@ from pareto_profiler.seed_formats import Oplist
 if TYPE_CHECKING:
     from pareto_profiler.runners.inputs import Array
     from pareto_profiler.runners.onert import OnertRunner, OnertTarget
-    from pareto_profiler.shells.local import LocalShell
+    from pareto_profiler.shells.base import Shell
+    from pareto_profiler.targets import Target
 
-_DEFAULT_PLAN: Final = Plan()
 _WORK_PREFIX: Final = ".pareto-profiler-work-"
 _LONGEST_S: Final = 3_600_000.0
 _LARGEST_KIB: Final = 2**30
@@ -41,7 +41,8 @@ _UNIT_SECONDS: Final = {"s": 1.0, "m": 60.0, "h": 3600.0}
 class Choices:
     """What the user asked for, whichever command it was.
 
-    Attributes are the options of ``search``; see its help.
+    Attributes are the options of ``search``, see its help; ``plan`` has what differs from the
+    target's own plan, ``tool`` is the target's ``onert_run`` or the folder it is in.
     """
 
     model: Path
@@ -52,41 +53,48 @@ class Choices:
     allow: Sequence[str] = ()
     forbid: Sequence[str] = ()
     objectives: str = "exec_time,max_rss"
-    plan: Plan = _DEFAULT_PLAN
+    plan: Mapping[str, Any] = field(default_factory=dict)
     input_file: Path | None = None
-    onert_library: Path | None = None
+    onert_library: str = ""
+    target: str = "local"
+    targets_file: Path | None = None
+    address: str = ""
+    runner: str = ""
+    tool: str = ""
     sampler: str = "random"
     seed: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A search that is ready to begin on this machine.
+    """A search that is ready to begin.
 
     Attributes:
         model: What was read.
         header: The circumstances, plan and space included.
         inputs: Input tensors.
-        library: The onert that measures.
+        target: Where it is measured.
+        shell: How that is reached; to be closed by the caller.
+        start: Makes the runner for a folder of the target.
     """
 
     model: Model
     header: Header
     inputs: Sequence[Array]
-    library: Path
+    target: Target
+    shell: Shell
+    start: Callable[[PurePosixPath, DecisionSpace], OnertRunner]
 
     def runner(self, run_folder: Path) -> OnertRunner:
-        """A runner with its files in a new folder inside the run's.
+        """A runner with its files on the target: here in a new folder inside the run's.
 
         The caller holds the run's journal: what an earlier, killed search left is removed.
 
         Raises:
             TargetError: The files cannot be put there.
         """
-        from pareto_profiler.runners.onert import OnertRunner
-        from pareto_profiler.shells.local import LocalShell
-
-        assert self.header.plan is not None
+        if self.target.shell != "local":
+            return self.start(_remote_folder(self.target, run_folder), self.header.space)
         for left in run_folder.glob(f"{_WORK_PREFIX}*"):
             if not left.is_symlink():
                 shutil.rmtree(left, ignore_errors=True)
@@ -94,52 +102,65 @@ class Job:
             work = Path(tempfile.mkdtemp(prefix=_WORK_PREFIX, dir=run_folder))
         except OSError as error:
             raise TargetError(f"{run_folder}: no folder can be made: {error.strerror}") from error
-        return OnertRunner(
-            _local_target(LocalShell(), self.library, work),
-            self.header.space,
-            self.header.plan,
-            graph=self.model.graph,
-            model_file=self.model.file,
-            inputs=self.inputs,
-        )
+        return self.start(PurePosixPath(work.resolve()), self.header.space)
 
 
 def prepare(choices: Choices) -> Job:
-    """Read the model, ask the machine, and work out the space.
+    """Read the model, ask the target, and work out the space.
 
     Raises:
         InputError, ModelError, SpaceError, TargetError: As what they say.
     """
+    from pareto_profiler.targets import find
+
+    objectives_of(split(choices.objectives))
+    model = load_measurable(choices.model)
+    target = find(choices.target, choices.targets_file, choices.address)
+    if choices.runner:
+        target = replace(target, runner=choices.runner)
+    shell = target.open_shell()
+    try:
+        return _prepare(choices, model, target, shell)
+    except BaseException:
+        shell.close()
+        raise
+
+
+def _prepare(choices: Choices, model: Model, target: Target, shell: Shell) -> Job:
     from pareto_profiler.runners import inputs
     from pareto_profiler.runners.machine import describe
-    from pareto_profiler.runners.onert import library_backends, wheel_library
-    from pareto_profiler.shells.local import LocalShell
+    from pareto_profiler.runners.onert import OnertRunner
 
-    objectives = objectives_of(split(choices.objectives))
-    model = load_measurable(choices.model)
-    library = choices.onert_library or wheel_library()
-    if is_folder(library) or not os.access(library, os.R_OK):
-        raise InputError(f"{library}: no library that can be read")
-    shell = LocalShell()
+    show_warnings()
     machine = describe(shell)
-    version = _local_target(shell, library, Path()).version()
-    offered = library_backends(library)
-    backends = split(choices.backends) or offered
-    _check_backends(backends, offered, library)
-    space = space_of(choices, model, backends, machine.cores)
+    onert = onert_of(target, shell, choices.onert_library)
     source = choices.input_file or model.input_file
     arrays = (
         inputs.load_inputs(model.graph, source)
         if source
         else inputs.random_inputs(model.graph, choices.seed)
     )
+    plan = replace(Plan(**{**target.plan, **choices.plan}), input_digest=inputs.digest_of(arrays))
+
+    def start(folder: PurePosixPath, space: DecisionSpace) -> OnertRunner:
+        return OnertRunner(
+            replace(onert, work=folder),
+            space,
+            plan,
+            graph=model.graph,
+            model_file=model.file,
+            inputs=arrays,
+        )
+
+    version = onert.version()
+    backends = _backends(choices, model, target, onert, start)
     header = Header(
         model_name=model.name,
         model_digest=model.graph.digest,
-        space=space,
-        objectives=tuple(o.name for o in objectives),
-        plan=replace(choices.plan, input_digest=inputs.digest_of(arrays)),
-        target="local",
+        space=space_of(choices, model, backends, machine.cores, plan.threads),
+        objectives=tuple(o.name for o in objectives_of(split(choices.objectives))),
+        plan=plan,
+        target=target.name,
         runtime=f"onert {version}",
         machine=machine.to_json(),
         sampler=choices.sampler,
@@ -147,10 +168,109 @@ def prepare(choices: Choices) -> Job:
         tool_version=__version__,
         created_at=datetime.now(UTC).isoformat(timespec="seconds"),
     )
-    return Job(model, header, arrays, library)
+    return Job(model, header, arrays, target, shell, start)
 
 
-def space_of(choices: Choices, model: Model, backends: Sequence[str], cores: int) -> DecisionSpace:
+def onert_of(target: Target, shell: Shell, library: str = "") -> OnertTarget:
+    """The onert of a target, and the probe for it.
+
+    Args:
+        target: Which.
+        shell: How it is reached.
+        library: Instead of the target's own.
+
+    Raises:
+        InputError: There is no such library here.
+        TargetError: There is none on the target, or no probe for it.
+    """
+    from pareto_profiler.runners.installation import find_library, install
+    from pareto_profiler.runners.onert import OnertTarget, wheel_library
+
+    named = library or target.library
+    work = PurePosixPath(target.work)
+    if target.shell != "local":
+        return install(shell, work=work, folder=work / "check", library=named)
+    if not named:
+        return OnertTarget(
+            shell,
+            probe=PurePosixPath(binary()),
+            library=PurePosixPath(wheel_library().resolve()),
+            work=work,
+            reads_environment=True,
+        )
+    if not os.access(named, os.R_OK):
+        raise InputError(f"{named}: no library that can be read")
+    path = find_library(shell, str(Path(named).resolve()))
+    return OnertTarget(
+        shell,
+        probe=PurePosixPath(binary()),
+        library=path,
+        work=work,
+        library_path=str(path.parent),
+    )
+
+
+def _backends(
+    choices: Choices,
+    model: Model,
+    target: Target,
+    onert: OnertTarget,
+    start: Callable[[PurePosixPath, DecisionSpace], OnertRunner],
+) -> tuple[str, ...]:
+    """Those that were asked for, or those that the target has and can load."""
+    from pareto_profiler.runners.installation import offered_backends
+
+    offered = offered_backends(onert.shell, onert.library)
+    asked = () if choices.backends.isdecimal() else split(choices.backends) or target.backends
+    missing = [b for b in asked if offered and b not in offered]
+    if missing:
+        raise TargetError(
+            f"{onert.library} has no backend {missing[0]}, it has {', '.join(offered)}"
+        )
+    if asked:
+        return asked
+    loading = offered if target.shell == "local" else _loading(model, target, onert, start, offered)
+    if not choices.backends:
+        return loading
+    if not 1 <= int(choices.backends) <= len(loading):
+        raise InputError(f"backends {choices.backends}: {target.name} has {', '.join(loading)}")
+    return loading[: int(choices.backends)]
+
+
+def _loading(
+    model: Model,
+    target: Target,
+    onert: OnertTarget,
+    start: Callable[[PurePosixPath, DecisionSpace], OnertRunner],
+    offered: tuple[str, ...],
+) -> tuple[str, ...]:
+    """Those of the offered backends that can be loaded; the others are named in a note."""
+    from pareto_profiler.cli.output import note
+
+    if not offered:
+        raise TargetError(f"no backends lie beside {onert.library}: name them with --backends")
+    runner = start(onert.work, DecisionSpace.of(model.graph, offered, Granularity.NAME))
+    try:
+        loading = tuple(b for b in offered if b == offered[0] or runner.loads(b))
+    finally:
+        runner.close()
+    if absent := [b for b in offered if b not in loading]:
+        note(f"{', '.join(absent)}: on {target.name}, but not to be loaded there; left out")
+    return loading
+
+
+def _remote_folder(target: Target, run_folder: Path) -> PurePosixPath:
+    """The same for the same search, so that a search that goes on finds what it left."""
+    import hashlib
+    import socket
+
+    text = f"{socket.gethostname()}:{run_folder.resolve()}"
+    return PurePosixPath(target.work) / f"run-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
+
+
+def space_of(
+    choices: Choices, model: Model, backends: Sequence[str], cores: int, threads: int
+) -> DecisionSpace:
     """The decision space that the options ask for.
 
     Raises:
@@ -158,7 +278,7 @@ def space_of(choices: Choices, model: Model, backends: Sequence[str], cores: int
     """
     support = Support.of(choices.allow, choices.forbid)
     support.check(backends, {o.name for o in model.graph.operations})
-    settings = settings_to_vary(list(split(choices.vary)), cores, choices.plan.threads)
+    settings = settings_to_vary(list(split(choices.vary)), cores, threads)
     if choices.oplist is not None:
         oplist = Oplist.read(choices.oplist)
         try:
@@ -252,20 +372,3 @@ def _identity(header: Header) -> str:
     plan = header.plan.to_json() if header.plan else {}
     text = f"{header.model_digest} {header.space.fingerprint} {sorted(plan.items())}"
     return hashlib.sha256(f"{text} {header.target} {header.runtime}".encode()).hexdigest()[:8]
-
-
-def _local_target(shell: LocalShell, library: Path, work: Path) -> OnertTarget:
-    from pareto_profiler.runners.onert import OnertTarget
-
-    return OnertTarget(
-        shell,
-        probe=PurePosixPath(binary()),
-        library=PurePosixPath(library.resolve()),
-        work=PurePosixPath(work.resolve()),
-    )
-
-
-def _check_backends(backends: Sequence[str], offered: Sequence[str], library: Path) -> None:
-    missing = [b for b in backends if offered and b not in offered]
-    if missing:
-        raise TargetError(f"{library} has no backend {missing[0]}, it has {', '.join(offered)}")

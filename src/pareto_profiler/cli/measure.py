@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
+import re
 import shlex
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -19,6 +20,7 @@ from pareto_profiler.errors import InputError
 if TYPE_CHECKING:
     from pareto_profiler.cli.assembly import Choices, Job
     from pareto_profiler.core.ports import Sampler
+    from pareto_profiler.core.recording import Recording
     from pareto_profiler.core.space import DecisionSpace
     from pareto_profiler.search import Budget
     from pareto_profiler.store import Store
@@ -85,26 +87,32 @@ ObjectivesOption = Annotated[
     ),
 ]
 RepeatsOption = Annotated[
-    int,
+    int | None,
     typer.Option(
-        min=1, max=100_000, help="Timed runs per assignment.", rich_help_panel="Measuring"
+        min=1,
+        max=100_000,
+        help="Timed runs per assignment.",
+        show_default=str(_PLAN.repeats),
+        rich_help_panel="Measuring",
     ),
 ]
 WarmupsOption = Annotated[
-    int,
+    int | None,
     typer.Option(
         min=0,
         max=100_000,
         help="Runs before them, after the first one.",
+        show_default=str(_PLAN.warmups),
         rich_help_panel="Measuring",
     ),
 ]
 ThreadsOption = Annotated[
-    int,
+    int | None,
     typer.Option(
         min=1,
         max=1024,
         help="Threads each backend may use, where --vary does not vary them.",
+        show_default=str(_PLAN.threads),
         rich_help_panel="Measuring",
     ),
 ]
@@ -118,15 +126,37 @@ InputOption = Annotated[
     ),
 ]
 ToleranceOption = Annotated[
-    float,
+    float | None,
     typer.Option(
         min=0.0,
         help="Largest accepted difference from the baseline's output, as a fraction of its range.",
+        show_default=str(_PLAN.tolerance),
         rich_help_panel="Measuring",
     ),
 ]
 TimeLimitOption = Annotated[
-    str, typer.Option(help="Per assignment, e.g. 30s.", rich_help_panel="Measuring")
+    str,
+    typer.Option(
+        help="Per assignment, e.g. 30s.",
+        show_default=f"{_PLAN.time_limit_s:.0f}s",
+        rich_help_panel="Measuring",
+    ),
+]
+CpusOption = Annotated[
+    str,
+    typer.Option(
+        help="Processors that a measured process may run on, e.g. 4-7.",
+        show_default="all",
+        rich_help_panel="Measuring",
+    ),
+]
+PauseOption = Annotated[
+    str,
+    typer.Option(
+        help="Rest before each process, e.g. 2s, for a device that heats up.",
+        show_default="none",
+        rich_help_panel="Measuring",
+    ),
 ]
 MemoryLimitOption = Annotated[
     str,
@@ -137,11 +167,34 @@ MemoryLimitOption = Annotated[
     ),
 ]
 LibraryOption = Annotated[
+    str,
+    typer.Option(
+        help="onert's library on the target, or the folder it is in.",
+        show_default="the target's, here the onert wheel's",
+        rich_help_panel="Target",
+    ),
+]
+TargetOption = Annotated[
+    str,
+    typer.Option(
+        help="Where to measure: local, odroid, tizen, android, or a name of targets.toml.",
+        rich_help_panel="Target",
+    ),
+]
+AddressOption = Annotated[
+    str,
+    typer.Option(
+        help="Of the target: user@host for ssh, a serial or host:port for sdb and adb.",
+        show_default="as targets.toml says",
+        rich_help_panel="Target",
+    ),
+]
+TargetsOption = Annotated[
     Path | None,
     typer.Option(
-        help="A libonert.so of your own.",
-        show_default="the onert wheel's",
-        rich_help_panel="Measuring",
+        help="File with the targets.",
+        show_default="targets.toml here, else in ~/.config/pareto-profiler",
+        rich_help_panel="Target",
     ),
 ]
 TimeOption = Annotated[
@@ -185,19 +238,24 @@ def search(
     time: TimeOption = "",
     seed: SeedOption = 0,
     objectives: ObjectivesOption = "exec_time,max_rss",
-    repeats: RepeatsOption = _PLAN.repeats,
-    warmups: WarmupsOption = _PLAN.warmups,
-    threads: ThreadsOption = _PLAN.threads,
+    repeats: RepeatsOption = None,
+    warmups: WarmupsOption = None,
+    threads: ThreadsOption = None,
     input_file: InputOption = None,
-    tolerance: ToleranceOption = _PLAN.tolerance,
-    time_limit: TimeLimitOption = "60s",
+    tolerance: ToleranceOption = None,
+    time_limit: TimeLimitOption = "",
     memory_limit: MemoryLimitOption = "",
-    onert_library: LibraryOption = None,
+    cpus: CpusOption = "",
+    pause: PauseOption = "",
+    onert_library: LibraryOption = "",
+    target: TargetOption = "local",
+    address: AddressOption = "",
+    targets: TargetsOption = None,
     output: OutputOption = None,
     dumpfile: DumpfileOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Search for the Pareto front of a model on this machine, with the embedded onert.
+    """Search for the Pareto front of a model, here with the embedded onert or on a target.
 
     Measures the baseline (all on the first backend) and the uniform assignments, then what the
     sampler proposes, each in a fresh process. Every finished trial is kept at once: interrupt it
@@ -218,9 +276,12 @@ def search(
         allow=allow or (),
         forbid=forbid or (),
         objectives=objectives,
-        plan=plan_of(repeats, warmups, threads, tolerance, time_limit, memory_limit),
+        plan=plan_of(repeats, warmups, threads, tolerance, time_limit, memory_limit, cpus, pause),
         input_file=input_file,
         onert_library=onert_library,
+        target=target,
+        address=address,
+        targets_file=targets,
         sampler=sampler,
         seed=seed,
     )
@@ -237,14 +298,19 @@ def record(
     allow: AllowOption = None,
     forbid: ForbidOption = None,
     objectives: ObjectivesOption = "exec_time,max_rss",
-    repeats: RepeatsOption = _PLAN.repeats,
-    warmups: WarmupsOption = _PLAN.warmups,
-    threads: ThreadsOption = _PLAN.threads,
+    repeats: RepeatsOption = None,
+    warmups: WarmupsOption = None,
+    threads: ThreadsOption = None,
     input_file: InputOption = None,
-    tolerance: ToleranceOption = _PLAN.tolerance,
-    time_limit: TimeLimitOption = "60s",
+    tolerance: ToleranceOption = None,
+    time_limit: TimeLimitOption = "",
     memory_limit: MemoryLimitOption = "",
-    onert_library: LibraryOption = None,
+    cpus: CpusOption = "",
+    pause: PauseOption = "",
+    onert_library: LibraryOption = "",
+    target: TargetOption = "local",
+    address: AddressOption = "",
+    targets: TargetsOption = None,
     seed: SeedOption = 0,
     output: OutputOption = None,
     dumpfile: DumpfileOption = None,
@@ -266,9 +332,12 @@ def record(
         allow=allow or (),
         forbid=forbid or (),
         objectives=objectives,
-        plan=plan_of(repeats, warmups, threads, tolerance, time_limit, memory_limit),
+        plan=plan_of(repeats, warmups, threads, tolerance, time_limit, memory_limit, cpus, pause),
         input_file=input_file,
         onert_library=onert_library,
+        target=target,
+        address=address,
+        targets_file=targets,
         sampler="exhaustive",
         seed=seed,
     )
@@ -360,25 +429,37 @@ def replay(
 
 
 def plan_of(
-    repeats: int, warmups: int, threads: int, tolerance: float, time_limit: str, memory_limit: str
-) -> Plan:
-    """The plan that the options ask for.
+    repeats: int | None,
+    warmups: int | None,
+    threads: int | None,
+    tolerance: float | None,
+    time_limit: str,
+    memory_limit: str,
+    cpus: str,
+    pause: str,
+) -> dict[str, Any]:
+    """What the options say about the plan; what they leave out is the target's business.
 
     Raises:
-        InputError: A duration, a size or the tolerance makes no sense.
+        InputError: A duration, a size, the tolerance or the processors make no sense.
     """
     from pareto_profiler.cli.assembly import kib_of, seconds_of
 
-    if not math.isfinite(tolerance):
+    if tolerance is not None and not math.isfinite(tolerance):
         raise InputError(f"tolerance {tolerance}: expected a fraction of an output's range")
-    return Plan(
-        repeats=repeats,
-        warmups=warmups,
-        time_limit_s=seconds_of(time_limit),
-        threads=threads,
-        tolerance=tolerance,
-        memory_limit_kib=kib_of(memory_limit),
-    )
+    if cpus and not re.fullmatch(r"\d+(-\d+)?(,\d+(-\d+)?)*", cpus):
+        raise InputError(f"processors {cpus!r}: expected something like 0,4-7")
+    given = {
+        "repeats": repeats,
+        "warmups": warmups,
+        "threads": threads,
+        "tolerance": tolerance,
+        "time_limit_s": seconds_of(time_limit) if time_limit else None,
+        "memory_limit_kib": kib_of(memory_limit) or None,
+        "cpus": cpus or None,
+        "pause_s": seconds_of(pause) if pause else None,
+    }
+    return {name: value for name, value in given.items() if value is not None}
 
 
 def _measure(
@@ -390,15 +471,41 @@ def _measure(
     as_json: bool,
     largest: int | None = None,
 ) -> None:
-    from pareto_profiler.cli.assembly import default_folder, prepare
-    from pareto_profiler.cli.output import check_writable, note, print_summary, write_file
+    from pareto_profiler.cli.assembly import prepare
+    from pareto_profiler.cli.output import note, print_summary, write_file
     from pareto_profiler.cli.show import seed_dump
     from pareto_profiler.core.measurement import objectives_of
     from pareto_profiler.report.summary import Summary
+
+    job = prepare(choices)
+    try:
+        recording, folder = _run(choices, job, budget, output, dumpfile, largest)
+    finally:
+        job.shell.close()
+    if dumpfile is not None:
+        write_file(dumpfile, seed_dump(recording))
+    # Of what was asked for now: the header has the objectives that the search began with.
+    objectives = job.header.objectives
+    print_summary(Summary.of(recording, objectives_of(objectives)), as_json=as_json)
+    again = ["pareto-profiler", "show", str(folder)]
+    if objectives != recording.header.objectives:
+        again += ["--objectives", ",".join(objectives)]
+    note(f"results: {folder} (again: {shlex.join(again)})")
+
+
+def _run(
+    choices: Choices,
+    job: Job,
+    budget: Budget,
+    output: Path | None,
+    dumpfile: Path | None,
+    largest: int | None,
+) -> tuple[Recording, Path]:
+    from pareto_profiler.cli.assembly import default_folder
+    from pareto_profiler.cli.output import check_writable, note
     from pareto_profiler.seed_formats import check_dumpable
     from pareto_profiler.store import JOURNAL, Store
 
-    job = prepare(choices)
     if dumpfile is not None:
         check_writable(dumpfile)
         check_dumpable(job.header.space)
@@ -414,18 +521,9 @@ def _measure(
         if store.trials:
             note(f"going on in {folder}: {len(store.trials)} trials are there")
         run_job(job, sampler, store, folder, budget)
-        recording = store.recording
+        return store.recording, folder
     finally:
         store.close()
-    if dumpfile is not None:
-        write_file(dumpfile, seed_dump(recording))
-    # Of what was asked for now: the header has the objectives that the search began with.
-    objectives = job.header.objectives
-    print_summary(Summary.of(recording, objectives_of(objectives)), as_json=as_json)
-    again = ["pareto-profiler", "show", str(folder)]
-    if objectives != recording.header.objectives:
-        again += ["--objectives", ",".join(objectives)]
-    note(f"results: {folder} (again: {shlex.join(again)})")
 
 
 def run_job(job: Job, sampler: Sampler, store: Store, folder: Path, budget: Budget) -> None:

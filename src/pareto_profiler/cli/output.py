@@ -99,6 +99,19 @@ def _check_no_journal(path: Path) -> None:
         raise InputError(f"{path}: is the journal of a run, which nothing may overwrite")
 
 
+def show_warnings() -> None:
+    """Pass on what the package logs, such as a connection that was lost, as notes."""
+    import logging
+
+    class Notes(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            note(record.getMessage())
+
+    logger = logging.getLogger("pareto_profiler")
+    if not logger.handlers:
+        logger.addHandler(Notes())
+
+
 def note(text: str) -> None:
     """Tell the user something that is not the result: on stderr.
 

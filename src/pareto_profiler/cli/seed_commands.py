@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from pareto_profiler.cli.exits import reporting_errors
-from pareto_profiler.core.plan import Plan
 from pareto_profiler.core.space import Granularity
 from pareto_profiler.errors import InputError
 
@@ -143,10 +142,10 @@ def _profile(
         Choices(
             model=model,
             granularity=Granularity(mode),
-            backends=_backend_names(backends),
+            backends=backends,
             oplist=_oplist_here(mode),
             # As the original: every backend is loaded, used or not, and the dump says so.
-            plan=Plan(load_every_backend=True),
+            plan={"load_every_backend": True},
             sampler=sampler,
         )
     )
@@ -173,18 +172,6 @@ def _oplist_here(mode: Mode) -> Path | None:
         return None
     note(f"digits in the order of {_OPLIST}")
     return _OPLIST
-
-
-def _backend_names(text: str) -> str:
-    """Names as given; a number stands for the first so many of the embedded onert."""
-    if not text.isdecimal():
-        return text
-    from pareto_profiler.runners.onert import library_backends, wheel_library
-
-    offered = library_backends(wheel_library())
-    if not 1 <= int(text) <= len(offered):
-        raise InputError(f"backends {text}: the embedded onert has {', '.join(offered)}")
-    return ",".join(offered[: int(text)])
 
 
 def _counts(recording: Recording) -> str:

@@ -21,13 +21,19 @@ METRIC_UNITS: Final[Mapping[str, str]] = MappingProxyType(
         "max_rss": "B",
         "rss_before_load": "B",
         "rss_after_prepare": "B",
+        "run_delay": "s",
+        "involuntary_switches": "1",
     }
 )
 """Metrics that are measured, and the unit of their samples.
 
-``exec_time`` and ``cpu_time`` have one sample per timed run, the others one per process.
+``exec_time``, ``cpu_time`` and the two last have one sample per timed run, the others one per
+process.
 ``max_rss`` is the peak resident set of the measuring process (VmHWM) after the runs; the two other
 ``rss_`` metrics are the same peak before the model was loaded and after it was prepared.
+``run_delay`` is time that the process's threads waited for a processor, ``involuntary_switches``
+how often one was taken from them: signs of other work on the target; absent where its kernel does
+not count them.
 """
 
 

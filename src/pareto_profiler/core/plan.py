@@ -20,6 +20,8 @@ class Plan:
         memory_limit_kib: Most data memory a process may take, in KiB; 0 for no limit.
         load_every_backend: Whether every backend of the space is loaded, as the seed does, or only
             those an assignment uses.
+        cpus: Processors that a process may run on, such as ``0,4-7``; empty for all.
+        pause_s: Seconds of rest before each process, for a device that heats up.
         input_digest: SHA-256 of the input tensors.
     """
 
@@ -30,6 +32,8 @@ class Plan:
     tolerance: float = 1e-3
     memory_limit_kib: int = 0
     load_every_backend: bool = False
+    cpus: str = ""
+    pause_s: float = 0.0
     input_digest: str = ""
 
     def to_json(self) -> dict[str, Any]:

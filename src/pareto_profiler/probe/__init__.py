@@ -8,7 +8,7 @@ from typing import Final
 
 from pareto_profiler.errors import TargetError
 
-PROTOCOL: Final = 1
+PROTOCOL: Final = 2
 """Version of the probe's answers that this package reads."""
 
 

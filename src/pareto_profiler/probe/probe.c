@@ -7,9 +7,12 @@
  * Times are nanoseconds, memory KiB, sizes bytes. Exit status: 0 measured; 1 the runtime refused
  * (the last line names the stage); 2 the request is not usable. */
 #define _GNU_SOURCE
+#include <ctype.h>
+#include <dirent.h>
 #include <dlfcn.h>
 #include <errno.h>
 #include <math.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -22,7 +25,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define PROTOCOL 1
+#define PROTOCOL 2
 _Static_assert(sizeof(rlim_t) == 8, "limits beyond 4 GiB: build with -D_FILE_OFFSET_BITS=64");
 #define MAX_TENSORS 64
 #define MAX_MAPS 4096
@@ -62,7 +65,7 @@ static struct {
 } nnfw;
 
 typedef struct {
-  const char *library, *model, *backends, *write_outputs, *reference;
+  const char *library, *model, *backends, *cpus, *write_outputs, *reference;
   const char *maps[MAX_MAPS], *inputs[MAX_TENSORS], *shapes[MAX_TENSORS];
   int map_count, input_count;
   long warmups, runs, time_limit_s, prepare_only, version_only;
@@ -143,6 +146,7 @@ static request parse(int argc, char **argv) {
     if (!strcmp(option, "--library")) asked.library = value;
     else if (!strcmp(option, "--model")) asked.model = value;
     else if (!strcmp(option, "--backends")) asked.backends = value;
+    else if (!strcmp(option, "--cpus")) asked.cpus = value;
     else if (!strcmp(option, "--write-outputs")) asked.write_outputs = value;
     else if (!strcmp(option, "--reference")) asked.reference = value;
     else if (!strcmp(option, "--warmups")) asked.warmups = positive(option, value, 1000000);
@@ -309,12 +313,45 @@ static int64_t first_run(nnfw_session *session, buffer *outputs, int output_coun
   }
 }
 
-static void time_runs(nnfw_session *session, const char *stage, long count, int64_t *wall, int64_t *cpu) {
-  for (long i = 0; i < count; i++) {
+/* Time that threads of this process were ready to run and did not, summed over them; -1 where the
+ * kernel does not count it. */
+static int64_t run_delay_ns(void) {
+  int64_t sum = -1;
+  DIR *tasks = opendir("/proc/self/task");
+  if (!tasks) return sum;
+  for (struct dirent *task; (task = readdir(tasks));) {
+    char path[64];
+    long long on_cpu, waiting;
+    if (!isdigit((unsigned char)task->d_name[0])) continue;
+    snprintf(path, sizeof path, "/proc/self/task/%.20s/schedstat", task->d_name);
+    FILE *file = fopen(path, "re");
+    if (!file) continue;
+    if (fscanf(file, "%lld %lld", &on_cpu, &waiting) == 2) sum = (sum < 0 ? 0 : sum) + waiting;
+    fclose(file);
+  }
+  closedir(tasks);
+  return sum;
+}
+
+static long involuntary_switches(void) {
+  struct rusage usage;
+  return getrusage(RUSAGE_SELF, &usage) ? 0 : usage.ru_nivcsw;
+}
+
+typedef struct {
+  int64_t *wall, *cpu, *delay, *switches;
+} timings;
+
+static void time_runs(nnfw_session *session, const char *stage, long from, long to, timings *taken) {
+  for (long i = from; i < to; i++) {
+    int64_t delay_before = run_delay_ns(), switches_before = involuntary_switches();
     int64_t cpu_start = clock_ns(CLOCK_PROCESS_CPUTIME_ID), start = clock_ns(CLOCK_MONOTONIC);
     int status = nnfw.run(session);
-    wall[i] = clock_ns(CLOCK_MONOTONIC) - start;
-    cpu[i] = clock_ns(CLOCK_PROCESS_CPUTIME_ID) - cpu_start;
+    taken->wall[i] = clock_ns(CLOCK_MONOTONIC) - start;
+    taken->cpu[i] = clock_ns(CLOCK_PROCESS_CPUTIME_ID) - cpu_start;
+    int64_t delay_after = run_delay_ns();
+    taken->switches[i] = involuntary_switches() - switches_before;
+    taken->delay[i] = delay_before < 0 || delay_after < delay_before ? -1 : delay_after - delay_before;
     check(stage, status);
   }
 }
@@ -413,12 +450,47 @@ static const char *addresses(void) {
   return now != -1 && (now & ADDR_NO_RANDOMIZE) ? "fixed" : "random";
 }
 
+/* The processors this process and its threads may use, as in "0,4-7". */
+static void pin(const char *list) {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  for (const char *at = list; *at;) {
+    char *end;
+    long first = strtol(at, &end, 10), last = first;
+    if (end != at && *end == '-') last = strtol(at = end + 1, &end, 10);
+    if (end == at || first < 0 || last < first || last >= CPU_SETSIZE || (*end && *end != ','))
+      refuse_request("--cpus: expected something like 0,4-7, got '%s'", list);
+    for (long cpu = first; cpu <= last; cpu++) CPU_SET((size_t)cpu, &set);
+    at = *end ? end + 1 : end;
+  }
+  if (sched_setaffinity(0, sizeof set, &set)) refuse_request("--cpus %s: %s", list, strerror(errno));
+}
+
+/* A backend that cannot be loaded is skipped by the runtime without a word: those that were are
+ * found among the mapped files. */
+static void print_loaded_backends(void) {
+  char line[4096], before[64] = "";
+  int count = 0;
+  FILE *maps = fopen("/proc/self/maps", "re");
+  fputs(", \"loaded_backends\": [", answer);
+  while (maps && fgets(line, sizeof line, maps)) {
+    const char *found = strstr(line, "/libbackend_");
+    char name[64];
+    if (!found || sscanf(found, "/libbackend_%63[a-z0-9_].so", name) != 1) continue;
+    if (strcmp(name, before)) fprintf(answer, "%s\"%s\"", count++ ? ", " : "", name);
+    memcpy(before, name, sizeof before);
+  }
+  if (maps) fclose(maps);
+  fputs("]", answer);
+}
+
 static void begin(const request *asked) {
   /* When the host is killed, its measurement must not go on and disturb the next one. */
   pid_t host = getppid();
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (getppid() != host) _exit(2);
   if (asked->time_limit_s) alarm((unsigned)asked->time_limit_s);
+  if (asked->cpus) pin(asked->cpus);
   if (asked->memory_limit_bytes) {
     struct rlimit limit = {(rlim_t)asked->memory_limit_bytes, (rlim_t)asked->memory_limit_bytes};
     if (setrlimit(RLIMIT_DATA, &limit)) refuse_request("--memory-limit: %s", strerror(errno));
@@ -461,14 +533,17 @@ int main(int argc, char **argv) {
 
   int64_t start = clock_ns(CLOCK_MONOTONIC);
   check("prepare", nnfw.prepare(session));
-  fprintf(answer, "{\"event\": \"prepared\", \"prepare_ns\": %lld, \"hwm_after_prepare_kib\": %ld}\n",
+  fprintf(answer, "{\"event\": \"prepared\", \"prepare_ns\": %lld, \"hwm_after_prepare_kib\": %ld",
           (long long)(clock_ns(CLOCK_MONOTONIC) - start), peak_rss_kib());
+  print_loaded_backends();
+  fputs("}\n", answer);
   fflush(answer);
   if (asked.prepare_only) _exit(0);
 
-  size_t samples = (size_t)(asked.warmups + asked.runs) + 1;
-  int64_t *wall = calloc(samples, sizeof *wall), *cpu = calloc(samples, sizeof *cpu);
-  if (!wall || !cpu) fail("inputs", STATUS_OUT_OF_MEMORY);
+  long all = asked.warmups + asked.runs;
+  int64_t *taken = calloc(4 * ((size_t)all + 1), sizeof *taken);
+  if (!taken) fail("inputs", STATUS_OUT_OF_MEMORY);
+  timings times = {taken, taken + all, taken + 2 * all, taken + 3 * all};
   set_inputs(session, &asked);
   int output_count = set_outputs(session, outputs);
 
@@ -476,14 +551,16 @@ int main(int argc, char **argv) {
   fprintf(answer, "{\"event\": \"first_run\", \"first_run_ns\": %lld}\n", (long long)first_run_ns);
   fflush(answer);
 
-  time_runs(session, "warmup", asked.warmups, wall, cpu);
-  time_runs(session, "run", asked.runs, wall + asked.warmups, cpu + asked.warmups);
+  time_runs(session, "warmup", 0, asked.warmups, &times);
+  time_runs(session, "run", asked.warmups, all, &times);
   long after_runs_kib = peak_rss_kib();
   fprintf(answer, "{\"event\": \"measured\", \"hwm_after_runs_kib\": %ld", after_runs_kib);
-  print_list("warmup_wall_ns", wall, asked.warmups);
-  print_list("warmup_cpu_ns", cpu, asked.warmups);
-  print_list("run_wall_ns", wall + asked.warmups, asked.runs);
-  print_list("run_cpu_ns", cpu + asked.warmups, asked.runs);
+  print_list("warmup_wall_ns", times.wall, asked.warmups);
+  print_list("warmup_cpu_ns", times.cpu, asked.warmups);
+  print_list("run_wall_ns", times.wall + asked.warmups, asked.runs);
+  print_list("run_cpu_ns", times.cpu + asked.warmups, asked.runs);
+  print_list("run_delay_ns", times.delay + asked.warmups, asked.runs);
+  print_list("run_involuntary_switches", times.switches + asked.warmups, asked.runs);
   fputs(", \"outputs\": [", answer);
   fit_outputs(session, outputs, output_count);
   for (int i = 0; i < output_count; i++) print_output(&asked, i, &outputs[i]);

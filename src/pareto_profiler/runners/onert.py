@@ -6,13 +6,11 @@ import importlib.util
 import json
 import re
 import signal
-import tempfile
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, Final
-
-import numpy as np
 
 from pareto_profiler import probe
 from pareto_profiler.core.configuration import Configuration
@@ -21,8 +19,10 @@ from pareto_profiler.core.measurement import Measurement
 from pareto_profiler.core.plan import Plan
 from pareto_profiler.core.space import Assignment, DecisionSpace
 from pareto_profiler.core.trial import Placement
-from pareto_profiler.errors import FailureKind, InputError, RunError, TargetError
+from pareto_profiler.errors import FailureKind, RunError, TargetError
 from pareto_profiler.runners.inputs import Array
+from pareto_profiler.runners.trace import OperationTime, operation_times
+from pareto_profiler.runners.workbench import Workbench
 from pareto_profiler.shells.base import Completed, Shell
 
 Event = Mapping[str, Any]
@@ -42,6 +42,9 @@ _NNFW_OUT_OF_MEMORY: Final = 4
 # The last is what a thread that finds no room for its stack reports.
 _NO_MEMORY: Final = re.compile("bad_alloc|Cannot allocate memory|Resource temporarily unavailable")
 _LOG_KEYS: Final = {"ONERT_LOG_ENABLE": "1", "ENABLE_LOG": "1"}
+# No onert has such an executor: one that reads the environment refuses to prepare.
+_NO_EXECUTOR: Final = {"EXECUTOR": "none"}
+_NOT_LOADED: Final = re.compile("Fail to find backend|No loaded backends")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,12 +56,36 @@ class OnertTarget:
         probe: The probe on the target.
         library: ``libonert.so`` on the target.
         work: A folder on the target for the model, inputs and reference outputs.
+        library_path: Where the library's own libraries are; empty where it finds them itself.
+        local_probe: The probe on this machine, where it has to be pushed.
+        reads_environment: Whether the runtime takes its settings from environment variables, as
+            all do but Tizen's builds; None to find out.
     """
 
     shell: Shell
     probe: PurePosixPath
     library: PurePosixPath
     work: PurePosixPath
+    library_path: str = ""
+    local_probe: Path | None = None
+    reads_environment: bool | None = None
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Variables that every start of the probe needs."""
+        return {"LD_LIBRARY_PATH": self.library_path} if self.library_path else {}
+
+    def push_probe(self) -> None:
+        """Put the probe on the target unless it is there.
+
+        Raises:
+            TargetError: It cannot be copied, or the folder allows no programs.
+        """
+        if self.local_probe is None:
+            return
+        there = ["test", "-x", str(self.probe)]
+        if self.shell.run(there, environment={}, time_limit_s=30.0).status:
+            self.shell.push(self.local_probe, self.probe)
 
     def version(self) -> str:
         """The runtime's version, such as ``1.30.0``.
@@ -68,7 +95,7 @@ class OnertTarget:
         """
         done = self.shell.run(
             [str(self.probe), "--library", str(self.library), "--version-only"],
-            environment={},
+            environment=self.environment,
             time_limit_s=30.0,
         )
         for event in _events(done):
@@ -99,18 +126,6 @@ def wheel_library() -> Path:
     )
 
 
-def library_backends(library: Path) -> tuple[str, ...]:
-    """Backends that lie beside an onert library, ``cpu`` first; empty where none can be seen."""
-    folders = (library.parent / "nnfw" / "backend", library.parent)
-    found = {
-        file.name.removeprefix("libbackend_").removesuffix(".so")
-        for folder in folders
-        for file in folder.glob("libbackend_*.so")
-    }
-    found -= {"train", "builtin"}
-    return tuple(sorted(found, key=lambda name: (name != "cpu", name)))
-
-
 class OnertRunner:
     """Measures assignments of one model with onert.
 
@@ -126,7 +141,6 @@ class OnertRunner:
         inputs: Input tensors.
 
     Raises:
-        InputError: The backends' names are longer together than onert's 31 characters.
         TargetError: The target cannot take the files.
     """
 
@@ -140,41 +154,115 @@ class OnertRunner:
         model_file: Path,
         inputs: Sequence[Array],
     ) -> None:
-        if len(";".join(space.backends)) > _BACKENDS_LIMIT:
-            raise InputError(
-                f"backends {';'.join(space.backends)}: onert takes {_BACKENDS_LIMIT} characters"
-            )
         self._target = target
         self._space = space
         self._plan = plan
-        # onert applies an index map to every subgraph; names are told through the environment.
-        self._by_name = graph.subgraph_count > 1
-        # onert goes by the suffix, whatever the file was called.
-        self._model = target.work / f"model.{graph.format}"
         self._reference = target.work / "reference"
-        self._has_reference = False
-        self._inputs: list[str] = []
+        self._reference_of = 0
+        self._reads_environment = target.reads_environment
+        self._bench = Workbench(
+            target.shell,
+            target.work,
+            graph=graph,
+            model_file=model_file,
+            inputs=inputs,
+            restore=target.push_probe,
+        )
+        self._inputs = [
+            word
+            for file, array in zip(self._bench.input_files, inputs, strict=True)
+            for word in ("--input", str(file), "--shape", ",".join(map(str, array.shape)))
+        ]
+        # onert applies an index map to every subgraph; names are told by variables.
+        self._by_name = graph.subgraph_count > 1
         try:
-            target.shell.push(model_file, self._model)
-            self._push_inputs(inputs)
+            if self._by_name and not self._bench.until_reached(self._environment_is_read):
+                raise TargetError(
+                    "this onert ignores environment variables, as Tizen's builds do: where the "
+                    "operations of a model with several subgraphs run cannot be told to it"
+                )
         except BaseException:
             self.close()
             raise
 
     def run(self, assignment: Assignment) -> Measurement:
+        return self._bench.until_reached(lambda: self._measure(assignment))
+
+    def placement(self, assignment: Assignment) -> Placement | None:
+        return self._bench.until_reached(lambda: self._placement(assignment))
+
+    def trace(self, assignment: Assignment) -> tuple[OperationTime, ...]:
+        """How long each operation took, from a run of its own that the runtime traces.
+
+        Tracing takes time itself, and acl_cl tells when work was handed over, not how long it took.
+
+        Returns:
+            In the order of execution; empty where the runtime left no trace.
+
+        Raises:
+            RunError, SpaceError, TargetError: As :meth:`run`.
+        """
+        return self._bench.until_reached(lambda: self._trace(assignment))
+
+    def refusal(self, backend_by_operation: Mapping[int, str]) -> str:
+        """Why the runtime does not prepare some operations on the backends given; empty if it does.
+
+        All others run on the space's first backend.
+
+        Raises:
+            TargetError: The target is unusable.
+        """
+        first = self._space.backends[0]
+        backends = dict.fromkeys((first, *backend_by_operation.values()))
+        try:
+            done = self._bench.until_reached(
+                lambda: self._probe(tuple(backends), backend_by_operation, {}, ["--prepare-only"])
+            )
+            _checked(done, "prepared")
+        except RunError as error:
+            return error.message
+        return ""
+
+    def loads(self, backend: str) -> bool:
+        """Whether a backend can be loaded at all.
+
+        Raises:
+            TargetError: The target is unusable.
+        """
+        index = next(iter(self._space.backend_by_operation(self._space.default)), None)
+        return index is not None and not _NOT_LOADED.search(self.refusal({index: backend}))
+
+    def close(self) -> None:
+        self._bench.close()
+
+    def _measure(self, assignment: Assignment) -> Measurement:
         is_baseline = assignment == self._space.default
-        if not is_baseline and not self._has_reference:
+        if not is_baseline and self._reference_of != self._bench.pushed:
             self._make_reference()
         outputs = ["--write-outputs" if is_baseline else "--reference", str(self._reference)]
-        done = self._probe(
+        if self._plan.pause_s:
+            time.sleep(self._plan.pause_s)
+        done = self._realise(
             assignment,
             ["--warmups", str(self._plan.warmups), "--runs", str(self._plan.repeats), *outputs],
         )
         events = _checked(done, "measured")
-        self._has_reference = self._has_reference or is_baseline
+        if is_baseline:
+            self._reference_of = self._bench.pushed
         measured = events["measured"]
+        self._check_loaded(assignment, events["prepared"]["loaded_backends"])
+        contention = {
+            "run_delay": _seconds(measured["run_delay_ns"]),
+            "involuntary_switches": tuple(map(float, measured["run_involuntary_switches"])),
+        }
         return Measurement(
             samples={
+                # Where the kernel does not count, it says -1.
+                name: values
+                for name, values in contention.items()
+                if all(value >= 0 for value in values)
+            }
+            | {
                 "exec_time": _seconds(measured["run_wall_ns"]),
                 "cpu_time": _seconds(measured["run_cpu_ns"]),
                 "load_time": _seconds([events["loaded"]["load_ns"]]),
@@ -192,8 +280,8 @@ class OnertRunner:
             notes=_notes(events) if is_baseline else (),
         )
 
-    def placement(self, assignment: Assignment) -> Placement | None:
-        done = self._probe(assignment, ["--prepare-only"], environment=_LOG_KEYS)
+    def _placement(self, assignment: Assignment) -> Placement | None:
+        done = self._realise(assignment, ["--prepare-only"], _LOG_KEYS)
         _checked(done, "prepared")
         found: dict[int, set[str]] = {}
         for index, backend in _PLACEMENT.findall(done.stderr.decode("utf-8", "replace")):
@@ -212,25 +300,35 @@ class OnertRunner:
             ),
         )
 
-    def close(self) -> None:
-        self._target.shell.remove(self._target.work)
+    def _trace(self, assignment: Assignment) -> tuple[OperationTime, ...]:
+        folder = self._target.work / "trace"
+        self._bench.write(b"", folder / "empty")
+        # The first two are the way since 1.28, the third is the one before.
+        keys = {"TRACING_MODE": "1", "WORKSPACE_DIR": str(folder)}
+        keys["TRACE_FILEPATH"] = str(folder / "trace")
+        runs = ["--warmups", str(self._plan.warmups), "--runs", str(self._plan.repeats)]
+        try:
+            _checked(self._realise(assignment, runs, keys), "measured")
+            text = self._bench.read(folder / "trace.chrome.json") or b""
+        finally:
+            self._target.shell.remove(folder)
+        return operation_times(text.decode("utf-8", "replace"), self._plan.warmups + 1)
 
-    def _push_inputs(self, inputs: Sequence[Array]) -> None:
-        for i, array in enumerate(inputs):
-            remote = self._target.work / f"input.{i}"
-            try:
-                with tempfile.NamedTemporaryFile(prefix="pareto-profiler-") as local:
-                    local.write(np.ascontiguousarray(array).tobytes())
-                    local.flush()
-                    self._target.shell.push(Path(local.name), remote)
-            except OSError as error:
-                raise TargetError(f"input {i} cannot be written: {error.strerror}") from error
-            shape = ",".join(map(str, array.shape))
-            self._inputs += ["--input", str(remote), "--shape", shape]
+    def _check_loaded(self, assignment: Assignment, loaded: Sequence[str]) -> None:
+        """That no backend in use was silently replaced by another.
+
+        Raises:
+            RunError: One was.
+        """
+        for backend in sorted(set(self._space.backend_by_operation(assignment).values())):
+            if backend not in loaded:
+                raise RunError(
+                    FailureKind.REJECTED, f"backend {backend} did not load: others took its place"
+                )
 
     def _make_reference(self) -> None:
         """One inference of the baseline, for its outputs: after a resume they are gone."""
-        done = self._probe(
+        done = self._realise(
             self._space.default, ["--runs", "0", "--write-outputs", str(self._reference)]
         )
         try:
@@ -239,36 +337,69 @@ class OnertRunner:
             raise TargetError(
                 f"the baseline cannot be run: {error.kind}: {error.message}"
             ) from error
-        self._has_reference = True
+        self._reference_of = self._bench.pushed
 
-    def _probe(
+    def _environment_is_read(self) -> bool:
+        """Whether the runtime takes its settings from variables; found out once, by a wrong one."""
+        if self._reads_environment is None:
+            backends = self._space.backends[:1]
+            done = self._probe(backends, {}, _NO_EXECUTOR, ["--prepare-only"])
+            events = {event.get("event") for event in _events(done)}
+            self._reads_environment = "prepared" not in events
+        return self._reads_environment
+
+    def _realise(
         self,
         assignment: Assignment,
         arguments: Sequence[str],
         environment: Mapping[str, str] | None = None,
     ) -> Completed:
+        """Start the probe on an assignment."""
         configuration = Configuration.of(
             self._space,
             assignment,
             load_every_backend=self._plan.load_every_backend,
             threads=self._plan.threads,
         )
-        command = [str(self._target.probe), "--library", str(self._target.library)]
-        command += ["--model", str(self._model), "--backends", ";".join(configuration.backends)]
-        placed = dict(environment or {})
-        if self._by_name:
-            placed |= {f"OP_BACKEND_{name}": b for name, b in configuration.backend_by_name.items()}
+        variables = dict(environment or {})
+        if self._environment_is_read():
+            variables |= configuration.environment
         else:
-            entries = [f"{i}={b}" for i, b in configuration.backend_by_operation.items()]
-            for start in range(0, len(entries), _MAP_ENTRIES):
-                command += ["--map", ";".join(entries[start : start + _MAP_ENTRIES])]
+            self._bench.tell(configuration.environment)
+        by_operation: Mapping[int, str] = configuration.backend_by_operation
+        if self._by_name:
+            by_operation = {}
+            names = configuration.backend_by_name
+            variables |= {f"OP_BACKEND_{name}": backend for name, backend in names.items()}
+        return self._probe(configuration.backends, by_operation, variables, arguments)
+
+    def _probe(
+        self,
+        backends: Sequence[str],
+        backend_by_operation: Mapping[int, str],
+        variables: Mapping[str, str],
+        arguments: Sequence[str],
+    ) -> Completed:
+        named = ";".join(backends)
+        if len(named) > _BACKENDS_LIMIT:
+            raise RunError(
+                FailureKind.REJECTED,
+                f"backends {named} are more than the {_BACKENDS_LIMIT} characters onert takes",
+            )
+        command = [str(self._target.probe), "--library", str(self._target.library)]
+        command += ["--model", str(self._bench.package), "--backends", named]
+        entries = [f"{i}={b}" for i, b in backend_by_operation.items()]
+        for start in range(0, len(entries), _MAP_ENTRIES):
+            command += ["--map", ";".join(entries[start : start + _MAP_ENTRIES])]
         if self._plan.memory_limit_kib:
             command += ["--memory-limit", str(self._plan.memory_limit_kib)]
+        if self._plan.cpus:
+            command += ["--cpus", self._plan.cpus]
         limit_s = self._plan.time_limit_s
         command += ["--time-limit", str(int(limit_s) + _PROBE_GRACE_S)]
         return self._target.shell.run(
             [*command, *self._inputs, *arguments],
-            environment=configuration.environment | placed,
+            environment=self._target.environment | dict(variables),
             time_limit_s=limit_s,
         )
 

@@ -96,7 +96,10 @@ class SdbShell(RemoteShell):
                 with tempfile.TemporaryDirectory(prefix="pareto-profiler-") as here:
                     plain = Path(here) / "pulled"
                     said = self._sdb("pull", part, str(plain), limit_s=TRANSFER_LIMIT_S)
-                    if plain.is_file() and str(plain.stat().st_size) == done.stdout.decode().strip():
+                    if (
+                        plain.is_file()
+                        and str(plain.stat().st_size) == done.stdout.decode().strip()
+                    ):
                         local.parent.mkdir(parents=True, exist_ok=True)
                         shutil.copyfile(plain, local)
                         return

@@ -105,9 +105,7 @@ class StreamShell(RemoteShell):
                 client.wait()  # after Ctrl-C the context manager does not
         return _completed(done, token), token.encode() in done.stdout
 
-    def _stream(
-        self, lines: str, stdin: IO[bytes] | None, stdout: IO[bytes] | None
-    ) -> Completed:
+    def _stream(self, lines: str, stdin: IO[bytes] | None, stdout: IO[bytes] | None) -> Completed:
         """Run lines with a file at either end; what they say on stderr comes back."""
         token = new_token()
         # The status goes last and on stderr, since stdout is the file's.

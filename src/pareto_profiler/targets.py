@@ -1,0 +1,228 @@
+"""Targets: how each device is reached, where its runtime lives and how it is measured there.
+
+A ``targets.toml`` names them; ``local``, ``odroid``, ``tizen`` and ``android`` are built in.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path, PurePosixPath
+from typing import Any, Final
+
+from pareto_profiler.core.plan import Plan
+from pareto_profiler.errors import InputError
+from pareto_profiler.shells.adb import AdbShell
+from pareto_profiler.shells.base import Shell
+from pareto_profiler.shells.local import LocalShell
+from pareto_profiler.shells.sdb import SdbShell
+from pareto_profiler.shells.ssh import SshShell
+
+FILE: Final = "targets.toml"
+
+SHELLS: Final = ("local", "ssh", "sdb", "adb")
+RUNNERS: Final = ("probe", "onert_run")
+
+_PLAN_KEYS: Final = (
+    "repeats warmups time_limit_s threads tolerance memory_limit_kib cpus pause_s"
+).split()
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A device, as a user describes it.
+
+    Attributes:
+        name: What it is called.
+        shell: How it is reached: ``local``, ``ssh``, ``sdb`` or ``adb``.
+        address: For ``ssh`` a host of its configuration or ``user@host``; for ``sdb`` and ``adb``
+            a serial or ``address:port``, empty for the only device there is.
+        options: Further arguments of ssh.
+        library: onert's library on the device or its folder; empty to look in the usual places.
+        tool: The device's ``onert_run`` or ``nnpackage_run``, or the folder it is in.
+        runner: ``probe``, or ``onert_run`` for the device's own tool.
+        backends: To choose from, the baseline's first; empty for all that load.
+        work: The tool's folder on the device.
+        root: Whether to ask sdb for root.
+        patience_s: Seconds to wait for a device that is gone in the middle of a search.
+        plan: What differs from the default plan there.
+    """
+
+    name: str
+    shell: str
+    address: str = ""
+    options: tuple[str, ...] = ()
+    library: str = ""
+    tool: str = ""
+    runner: str = "probe"
+    backends: tuple[str, ...] = ()
+    work: str = "/tmp/pareto-profiler"  # noqa: S108 - the device's
+    root: bool = True
+    patience_s: float = 120.0
+    plan: Mapping[str, Any] = field(default_factory=dict)
+
+    def open_shell(self) -> Shell:
+        """A shell on it; nothing is connected yet.
+
+        Raises:
+            InputError: It has no address and needs one.
+            TargetError: The program that reaches it is not installed here.
+        """
+        match self.shell:
+            case "ssh":
+                if not self.address:
+                    raise InputError(
+                        f"target {self.name}: where is it? give --address user@host, or "
+                        f"address = … under [{self.name}] in {FILE}"
+                    )
+                return SshShell(self.address, self.options, self.patience_s)
+            case "sdb":
+                scratch = PurePosixPath(self.work).parent
+                return SdbShell(self.address, scratch, root=self.root, patience_s=self.patience_s)
+            case "adb":
+                return AdbShell(self.address, self.patience_s)
+        return LocalShell()
+
+
+BUILT_IN: Final[Mapping[str, Target]] = {
+    "local": Target("local", "local"),
+    "odroid": Target("odroid", "ssh"),
+    "tizen": Target(
+        "tizen", "sdb", tool="/opt/usr/nnfw-test/Product/out/bin", plan={"pause_s": 1.0}
+    ),
+    "android": Target("android", "adb", work="/data/local/tmp/pareto-profiler"),
+}
+"""Targets that need no file."""
+
+
+def targets(file: Path | None = None) -> dict[str, Target]:
+    """All targets by name: those built in, and those of a file.
+
+    Args:
+        file: By default ``targets.toml`` here, else in the user's configuration folder, if any.
+
+    Raises:
+        InputError: The file cannot be read, or says something that no target has.
+    """
+    path = file or _default_file()
+    if path is None:
+        return dict(BUILT_IN)
+    try:
+        with path.open("rb") as opened:
+            tables = tomllib.load(opened)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: no TOML: {error}") from error
+    return dict(BUILT_IN) | {
+        name: _target(f"{path}: [{name}]", name, table, path.parent)
+        for name, table in tables.items()
+    }
+
+
+def find(name: str, file: Path | None = None, address: str = "") -> Target:
+    """The target of a name.
+
+    Args:
+        name: What it is called.
+        file: As :func:`targets`.
+        address: Instead of the one that is written down.
+
+    Raises:
+        InputError: There is none of that name; or as :func:`targets`.
+
+    Examples:
+        >>> find("odroid", address="odroid@10.0.0.7").address
+        'odroid@10.0.0.7'
+    """
+    known = targets(file)
+    if name not in known:
+        raise InputError(f"target {name!r}: expected one of {', '.join(known)}")
+    return replace(known[name], address=address) if address else known[name]
+
+
+def _default_file() -> Path | None:
+    home = os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config"
+    for path in (Path(FILE), Path(home) / "pareto-profiler" / FILE):
+        if path.is_file():
+            return path
+    return None
+
+
+def _target(where: str, name: str, table: Any, folder: Path) -> Target:
+    if not isinstance(table, dict):
+        raise InputError(f"{where}: expected a table")
+    if not name or not set(name) <= _NAME_CHARACTERS:
+        raise InputError(f"{where}: a name has letters, digits, _ and - only")
+    values = dict(table)
+    base = BUILT_IN.get(str(values.pop("like", name)))
+    if "like" in table and base is None:
+        raise InputError(
+            f"{where}: like = {table['like']!r}: expected one of {', '.join(BUILT_IN)}"
+        )
+    if base is None and "shell" not in values:
+        raise InputError(f"{where}: expected shell = one of {', '.join(SHELLS)}, or like = …")
+    for key, value in values.items():
+        if key not in _CHECKS:
+            raise InputError(f"{where}: unknown key {key!r}, expected one of {', '.join(_CHECKS)}")
+        expected, is_right = _CHECKS[key]
+        if not is_right(value):
+            raise InputError(f"{where}: {key} = {value!r}: expected {expected}")
+    if "options" in values:
+        # Paths in them, such as of -F, are the file's neighbours.
+        values["options"] = tuple(o.replace("{here}", str(folder)) for o in values["options"])
+    if "backends" in values:
+        values["backends"] = tuple(values["backends"])
+    plan = dict(base.plan if base else {}) | _plan(where, values.pop("plan", {}))
+    made = base or Target(name, values["shell"])
+    return replace(made, name=name, plan=plan, **values)
+
+
+def _plan(where: str, values: dict[str, Any]) -> dict[str, Any]:
+    defaults = Plan().to_json()
+    for key, value in values.items():
+        if key not in _PLAN_KEYS:
+            raise InputError(
+                f"{where}: plan: unknown key {key!r}, expected one of {', '.join(_PLAN_KEYS)}"
+            )
+        kind = type(defaults[key])
+        is_number = kind is float and type(value) is int
+        if type(value) is not kind and not is_number:
+            raise InputError(f"{where}: plan: {key} = {value!r}: expected {_KINDS[kind]}")
+        if not isinstance(value, str) and value < 0:
+            raise InputError(f"{where}: plan: {key} = {value!r}: expected no negative number")
+    return {key: type(defaults[key])(value) for key, value in values.items()}
+
+
+_KINDS: Final = {int: "an integer", float: "a number", str: "a text"}
+_NAME_CHARACTERS: Final = set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-")
+
+
+def _is_texts(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(v, str) for v in value)
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str) and "\n" not in value
+
+
+def _is_path(value: Any) -> bool:
+    return _is_text(value) and value.startswith("/") and PurePosixPath(value) != PurePosixPath("/")
+
+
+_CHECKS: Final[Mapping[str, tuple[str, Callable[[Any], bool]]]] = {
+    "shell": (f"one of {', '.join(SHELLS)}", lambda v: v in SHELLS),
+    "address": ("a text", _is_text),
+    "options": ("a list of texts", _is_texts),
+    "library": ("an absolute path", _is_path),
+    "tool": ("an absolute path", _is_path),
+    "runner": (f"one of {', '.join(RUNNERS)}", lambda v: v in RUNNERS),
+    "backends": ("a list of texts", _is_texts),
+    "work": ("an absolute path", _is_path),
+    "root": ("true or false", lambda v: isinstance(v, bool)),
+    "patience_s": ("a number", lambda v: isinstance(v, int | float) and 0 <= v < 1e6),
+    "plan": ("a table", lambda v: isinstance(v, dict)),
+}
+assert set(_CHECKS) == {f.name for f in fields(Target)} - {"name"}  # noqa: S101 - of this file
