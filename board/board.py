@@ -19,7 +19,6 @@ import socket
 import subprocess
 import sys
 import time
-import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, NoReturn
@@ -225,20 +224,21 @@ def unpack(packages: Sequence[Path], root: Path) -> None:
 
 def install_onert(root: Path) -> None:
     """Put the wheel's ARMv7 libraries into /opt/one/lib; three of them lie in the wrong folder."""
-    call(
-        [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check"]
-        + ["--no-deps", "--require-hashes", "--only-binary=:all:"]
-        + ["-r", HERE / "requirements.txt", "-d", STATE / "wheels"]
-    )
-    (wheel,) = (STATE / "wheels").glob("SG1AB-*.whl")
+    wheels = STATE / "wheels"
+    shutil.rmtree(wheels, ignore_errors=True)
+    # uv is what `make setup` leaves; pip is what most machines have.
+    uv = shutil.which("uv") or shutil.which("uv", path=str(HERE.parent / ".tools" / "bin"))
+    install = [uv, "pip", "install"] if uv else [sys.executable, "-m", "pip", "install"]
+    install += ["--python", sys.executable] if uv else ["--disable-pip-version-check"]
+    options = ["--quiet", "--no-deps", "--require-hashes", "--target", wheels]
+    call([*install, *options, "-r", HERE / "requirements.txt"])
     library = root / "opt" / "one" / "lib"
     library.mkdir(parents=True)
     misplaced = {f"aarch64/libarm_compute{part}.so" for part in ("", "_core", "_graph")}
-    with zipfile.ZipFile(wheel) as archive:
-        for name in archive.namelist():
-            inside = name.removeprefix("SG1AB/")
-            if inside.startswith("armv7l/") or inside in misplaced:
-                (library / Path(name).name).write_bytes(archive.read(name))
+    for file in (wheels / "SG1AB").glob("*/*.so"):
+        inside = f"{file.parent.name}/{file.name}"
+        if file.parent.name == "armv7l" or inside in misplaced:
+            shutil.copy(file, library)
 
 
 def furnish(root: Path) -> None:
@@ -274,7 +274,17 @@ def boot(initrd: Path, kernel: Path) -> None:
             except OSError as error:
                 leave(f"{ADDRESS}:{port}: {error.strerror}")
     forwards = f"hostfwd=tcp:{ADDRESS}:{SSH_PORT}-:22,hostfwd=tcp:{ADDRESS}:{ADB_PORT}-:5555"
-    command = ["qemu-system-arm", "-M", "virt", "-cpu", "cortex-a15", "-smp", "1", "-m", "1024"]
+    command: list[str | Path] = [
+        "qemu-system-arm",
+        "-M",
+        "virt",
+        "-cpu",
+        "cortex-a15",
+        "-smp",
+        "1",
+        "-m",
+        "1024",
+    ]
     command += ["-icount", "shift=0", "-nographic", "-no-reboot"]
     command += ["-kernel", kernel, "-initrd", initrd]
     command += ["-append", "console=ttyAMA0 quiet rdinit=/init"]

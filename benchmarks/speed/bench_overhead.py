@@ -52,7 +52,11 @@ def own_time(measurement: Measurement) -> float:
 
 def main(model: Path, folder: Path) -> None:
     """Measure by turns, check equal outputs, print the overheads and their ratio."""
-    job = prepare(Choices(model=model, backends="cpu", plan=PLAN))
+    job = prepare(
+        Choices(
+            model=model, backends="cpu", plan={"repeats": PLAN.repeats, "warmups": PLAN.warmups}
+        )
+    )
     runner = job.runner(folder)
     space = DecisionSpace.of(load(model).graph, ("cpu",), Granularity.NAME)
     np.save(folder / "input.npy", job.inputs[0])

@@ -52,7 +52,7 @@ def test_what_a_killed_search_left_is_removed_by_the_next(dense_file: Path, tmp_
         stderr=subprocess.DEVNULL,
     )
     end = time.monotonic() + 30
-    while not list((tmp_path / "run").glob(".pareto-profiler-work-*/model.tflite")):
+    while not list((tmp_path / "run").glob(".pareto-profiler-work-*/package/model.tflite")):
         assert time.monotonic() < end
         time.sleep(0.01)
     process.send_signal(signal.SIGKILL)

@@ -96,7 +96,7 @@ def test_iterations_and_backends_do_something(dense_file: Path, tmp_path: Path):
         journal = (tmp_path / f"{dump}.run" / "journal.jsonl").read_text()
         assert journal.count('"record":"trial"') == trials
     done = run("random_sampler", dense_file, "local", "--backends=9", cwd=tmp_path, status=2)
-    assert "the embedded onert has cpu, ruy" in done.stderr
+    assert "local has cpu, ruy" in done.stderr
 
 
 def test_the_order_of_oplist_json_is_taken(dense_file: Path, tmp_path: Path):

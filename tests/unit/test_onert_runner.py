@@ -15,8 +15,8 @@ from pareto_profiler.core.space import DecisionSpace, Granularity
 from pareto_profiler.core.support import Support
 from pareto_profiler.errors import FailureKind, RunError, TargetError
 from pareto_profiler.models.reader import read_graph
-from pareto_profiler.runners.machine import describe
 from pareto_profiler.runners.installation import offered_backends
+from pareto_profiler.runners.machine import describe
 from pareto_profiler.runners.onert import OnertRunner, OnertTarget
 from pareto_profiler.shells.base import Completed
 from pareto_profiler.shells.local import LocalShell

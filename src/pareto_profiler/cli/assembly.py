@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shutil
@@ -10,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypedDict
 
 from pareto_profiler import __version__
 from pareto_profiler.cli.output import show_warnings
@@ -20,14 +21,17 @@ from pareto_profiler.core.plan import Plan
 from pareto_profiler.core.recording import Header
 from pareto_profiler.core.space import DecisionSpace, Granularity
 from pareto_profiler.core.support import Support
-from pareto_profiler.errors import InputError, ModelError, TargetError
+from pareto_profiler.errors import ConnectionLostError, InputError, ModelError, TargetError
 from pareto_profiler.models import Model, load
 from pareto_profiler.probe import binary
 from pareto_profiler.seed_formats import Oplist
 
 if TYPE_CHECKING:
+    from pareto_profiler.core.graph import Graph
+    from pareto_profiler.core.ports import Runner
     from pareto_profiler.runners.inputs import Array
     from pareto_profiler.runners.onert import OnertRunner, OnertTarget
+    from pareto_profiler.runners.onert_run import OnertRunRunner, OnertRunTarget
     from pareto_profiler.shells.base import Shell
     from pareto_profiler.targets import Target
 
@@ -42,7 +46,7 @@ class Choices:
     """What the user asked for, whichever command it was.
 
     Attributes are the options of ``search``, see its help; ``plan`` has what differs from the
-    target's own plan, ``tool`` is the target's ``onert_run`` or the folder it is in.
+    target's own plan, ``run_folder`` is where on the target its own tool or its onert is.
     """
 
     model: Path
@@ -59,10 +63,19 @@ class Choices:
     target: str = "local"
     targets_file: Path | None = None
     address: str = ""
-    runner: str = ""
-    tool: str = ""
+    run_folder: str = ""
     sampler: str = "random"
     seed: int = 0
+
+
+Start = Callable[[PurePosixPath, DecisionSpace], "OnertRunner | OnertRunRunner"]
+"""Makes a runner, with its files in a folder of the target."""
+
+
+class _Files(TypedDict):
+    graph: Graph
+    model_file: Path
+    inputs: Sequence[Array]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +88,7 @@ class Job:
         inputs: Input tensors.
         target: Where it is measured.
         shell: How that is reached; to be closed by the caller.
-        start: Makes the runner for a folder of the target.
+        start: Makes the runner, with its files in a folder of the target.
     """
 
     model: Model
@@ -83,9 +96,9 @@ class Job:
     inputs: Sequence[Array]
     target: Target
     shell: Shell
-    start: Callable[[PurePosixPath, DecisionSpace], OnertRunner]
+    start: Start
 
-    def runner(self, run_folder: Path) -> OnertRunner:
+    def runner(self, run_folder: Path) -> Runner:
         """A runner with its files on the target: here in a new folder inside the run's.
 
         The caller holds the run's journal: what an earlier, killed search left is removed.
@@ -116,8 +129,6 @@ def prepare(choices: Choices) -> Job:
     objectives_of(split(choices.objectives))
     model = load_measurable(choices.model)
     target = find(choices.target, choices.targets_file, choices.address)
-    if choices.runner:
-        target = replace(target, runner=choices.runner)
     shell = target.open_shell()
     try:
         return _prepare(choices, model, target, shell)
@@ -129,31 +140,27 @@ def prepare(choices: Choices) -> Job:
 def _prepare(choices: Choices, model: Model, target: Target, shell: Shell) -> Job:
     from pareto_profiler.runners import inputs
     from pareto_profiler.runners.machine import describe
-    from pareto_profiler.runners.onert import OnertRunner
+    from pareto_profiler.runners.onert import OnertRunner, OnertTarget
+    from pareto_profiler.runners.onert_run import OnertRunRunner
 
     show_warnings()
     machine = describe(shell)
-    onert = onert_of(target, shell, choices.onert_library)
+    runtime = runtime_of(target, shell, choices.onert_library, choices.run_folder)
     source = choices.input_file or model.input_file
     arrays = (
         inputs.load_inputs(model.graph, source)
         if source
         else inputs.random_inputs(model.graph, choices.seed)
     )
-    plan = replace(Plan(**{**target.plan, **choices.plan}), input_digest=inputs.digest_of(arrays))
+    plan = Plan(**{**target.plan, **choices.plan, "input_digest": inputs.digest_of(arrays)})
 
-    def start(folder: PurePosixPath, space: DecisionSpace) -> OnertRunner:
-        return OnertRunner(
-            replace(onert, work=folder),
-            space,
-            plan,
-            graph=model.graph,
-            model_file=model.file,
-            inputs=arrays,
-        )
+    def start(folder: PurePosixPath, space: DecisionSpace) -> OnertRunner | OnertRunRunner:
+        files: _Files = {"graph": model.graph, "model_file": model.file, "inputs": arrays}
+        if isinstance(runtime.target, OnertTarget):
+            return OnertRunner(replace(runtime.target, work=folder), space, plan, **files)
+        return OnertRunRunner(replace(runtime.target, work=folder), space, plan, **files)
 
-    version = onert.version()
-    backends = _backends(choices, model, target, onert, start)
+    backends = _backends(choices, model, target, runtime, start)
     header = Header(
         model_name=model.name,
         model_digest=model.graph.digest,
@@ -161,7 +168,7 @@ def _prepare(choices: Choices, model: Model, target: Target, shell: Shell) -> Jo
         objectives=tuple(o.name for o in objectives_of(split(choices.objectives))),
         plan=plan,
         target=target.name,
-        runtime=f"onert {version}",
+        runtime=runtime.name,
         machine=machine.to_json(),
         sampler=choices.sampler,
         seed=choices.seed,
@@ -169,6 +176,88 @@ def _prepare(choices: Choices, model: Model, target: Target, shell: Shell) -> Jo
         created_at=datetime.now(UTC).isoformat(timespec="seconds"),
     )
     return Job(model, header, arrays, target, shell, start)
+
+
+@dataclass(frozen=True, slots=True)
+class Runtime:
+    """What measures on a target.
+
+    Attributes:
+        name: And version.
+        target: The probe with an onert, or the target's own tool.
+        library: onert's library, where it is known.
+    """
+
+    name: str
+    target: OnertTarget | OnertRunTarget
+    library: PurePosixPath | None
+
+
+def runtime_of(target: Target, shell: Shell, library: str = "", run_folder: str = "") -> Runtime:
+    """The probe where it runs, else the target's own tool; or that at once where it is asked for.
+
+    Args:
+        target: Which.
+        shell: How it is reached.
+        library: Instead of the target's own.
+        run_folder: Where to look first for its tool, then for its library.
+
+    Raises:
+        InputError: There is no such library here.
+        TargetError: Nothing there can measure.
+    """
+    from pareto_profiler.cli.output import note
+    from pareto_profiler.runners.onert_run import find_tool
+
+    if run_folder:
+        if find_tool(shell, run_folder):
+            return _tool_of(target, shell, library, run_folder)
+        library = library or _library_near(shell, run_folder)
+    if target.runner == "probe":
+        try:
+            onert = onert_of(target, shell, library)
+            return Runtime(f"onert {onert.version()}", onert, onert.library)
+        except ConnectionLostError:
+            raise
+        except TargetError as error:
+            if not target.tool or not find_tool(shell, target.tool):
+                raise
+            note(f"the probe cannot measure on {target.name}: {error}")
+            note(f"measuring with the tool in {target.tool}")
+    return _tool_of(target, shell, library or target.library, target.tool)
+
+
+def _library_near(shell: Shell, run_folder: str) -> str:
+    """Onert's library in a folder with programs or beside it, as ONE's builds lay it out."""
+    from pareto_profiler.runners.installation import LIBRARY_NAMES, find_library
+    from pareto_profiler.runners.onert_run import TOOL_NAMES
+
+    for folder in (run_folder, str(PurePosixPath(run_folder).parent / "lib")):
+        with contextlib.suppress(TargetError):
+            return str(find_library(shell, folder))
+    names = ", ".join((*TOOL_NAMES, *LIBRARY_NAMES))
+    raise TargetError(f"run folder {run_folder}: none of {names} there")
+
+
+def _tool_of(target: Target, shell: Shell, library: str, tool: str) -> Runtime:
+    from pareto_profiler.runners.installation import find_library
+    from pareto_profiler.runners.onert_run import TOOL_NAMES, OnertRunTarget, find_tool
+
+    path = find_tool(shell, tool) if tool else None
+    if path is None:
+        where = tool or f"target {target.name} (tool = … in targets.toml names it)"
+        raise TargetError(f"{where}: no {' or '.join(TOOL_NAMES)} there")
+    found = None
+    with contextlib.suppress(TargetError):
+        found = find_library(shell, library or str(path.parent.parent / "lib"))
+    own = OnertRunTarget(
+        shell,
+        path,
+        PurePosixPath(target.work) / "check",
+        library_path=str(found.parent) if found and library else "",
+    )
+    version = own.dialect().version or "of unknown version"
+    return Runtime(f"onert {version} ({path.name})", own, found)
 
 
 def onert_of(target: Target, shell: Shell, library: str = "") -> OnertTarget:
@@ -214,22 +303,23 @@ def _backends(
     choices: Choices,
     model: Model,
     target: Target,
-    onert: OnertTarget,
-    start: Callable[[PurePosixPath, DecisionSpace], OnertRunner],
+    runtime: Runtime,
+    start: Start,
 ) -> tuple[str, ...]:
     """Those that were asked for, or those that the target has and can load."""
     from pareto_profiler.runners.installation import offered_backends
 
-    offered = offered_backends(onert.shell, onert.library)
+    offered = offered_backends(runtime.target.shell, runtime.library) if runtime.library else ()
     asked = () if choices.backends.isdecimal() else split(choices.backends) or target.backends
     missing = [b for b in asked if offered and b not in offered]
     if missing:
         raise TargetError(
-            f"{onert.library} has no backend {missing[0]}, it has {', '.join(offered)}"
+            f"{runtime.library} has no backend {missing[0]}, it has {', '.join(offered)}"
         )
     if asked:
         return asked
-    loading = offered if target.shell == "local" else _loading(model, target, onert, start, offered)
+    is_trusted = target.shell == "local" and target.runner == "probe"
+    loading = offered if is_trusted else _loading(model, target, runtime, start, offered)
     if not choices.backends:
         return loading
     if not 1 <= int(choices.backends) <= len(loading):
@@ -240,16 +330,16 @@ def _backends(
 def _loading(
     model: Model,
     target: Target,
-    onert: OnertTarget,
-    start: Callable[[PurePosixPath, DecisionSpace], OnertRunner],
+    runtime: Runtime,
+    start: Start,
     offered: tuple[str, ...],
 ) -> tuple[str, ...]:
     """Those of the offered backends that can be loaded; the others are named in a note."""
     from pareto_profiler.cli.output import note
 
     if not offered:
-        raise TargetError(f"no backends lie beside {onert.library}: name them with --backends")
-    runner = start(onert.work, DecisionSpace.of(model.graph, offered, Granularity.NAME))
+        raise InputError(f"target {target.name}: its backends cannot be seen: name --backends")
+    runner = start(runtime.target.work, DecisionSpace.of(model.graph, offered, Granularity.NAME))
     try:
         loading = tuple(b for b in offered if b == offered[0] or runner.loads(b))
     finally:

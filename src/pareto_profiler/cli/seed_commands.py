@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-import shlex
+from dataclasses import dataclass
 from enum import StrEnum
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
@@ -47,7 +47,18 @@ BackendsOption = Annotated[
     typer.Option(help="Backends, comma-separated, or how many of those the runtime has."),
 ]
 RunFolderArgument = Annotated[
-    str, typer.Argument(help="Where the runtime is; `local` is the embedded onert.")
+    str,
+    typer.Argument(
+        help="Folder on the target with onert_run or nnpackage_run, or with onert's library; "
+        "`local` is the embedded onert."
+    ),
+]
+AuthOption = Annotated[
+    str,
+    typer.Option(
+        help="user@host of an odroid, or the serial of a Tizen device.",
+        show_default="as targets.toml says",
+    ),
 ]
 
 
@@ -56,26 +67,32 @@ def gen_oplist(
     model: Annotated[Path, typer.Argument(metavar="TFLITE_MODEL", help="The model.")],
     target: Annotated[SeedTarget, typer.Argument(help="Where the search will run.")],
     mode: ModeOption = Mode.NAME,
-    auth: Annotated[str, typer.Option(help="user@host of an odroid.")] = "",
+    auth: AuthOption = "",
 ) -> None:
-    """Write oplist.json: what the digits of an assignment's id decide."""
-    from pareto_profiler.cli.assembly import load_measurable
-    from pareto_profiler.cli.output import write_file
-    from pareto_profiler.seed_formats import Oplist
+    """Write oplist.json, what the digits of an assignment's id decide, and copy it to the target.
 
-    if target is SeedTarget.ODROID and not auth:
-        raise InputError("target odroid: expected --auth user@host")
+    On the target it is /tmp/oplist.json.
+    """
+    from pareto_profiler.cli.assembly import load_measurable
+    from pareto_profiler.cli.output import show_warnings, write_file
+    from pareto_profiler.seed_formats import Oplist
+    from pareto_profiler.targets import find
+
+    device = find(target.value, address=auth)
+    shell = None if target is SeedTarget.LOCAL else device.open_shell()
     oplist = Oplist.of(load_measurable(model).graph, Granularity(mode))
     write_file(_OPLIST, json.dumps(oplist.to_json()) + "\n")
     print(f"{_OPLIST}: {len(oplist.names)} operation names", end="")
     print(f", {max(oplist.classes) + 1} classes" if oplist.classes else "")
-    match target:
-        case SeedTarget.ODROID:
-            print(f"to the target: scp {_OPLIST} {shlex.quote(f'{auth}:{_DEVICE_OPLIST}')}")
-        case SeedTarget.TIZEN:
-            print(f"to the target: sdb push {_OPLIST} {_DEVICE_OPLIST}")
-        case SeedTarget.LOCAL:
-            print("for the embedded onert: run the sampler in this folder")
+    if shell is None:
+        print("for this machine: run the samplers in this folder")
+        return
+    show_warnings()
+    try:
+        shell.push(_OPLIST, PurePosixPath(_DEVICE_OPLIST))
+    finally:
+        shell.close()
+    print(f"copied to {device.address or device.name}:{_DEVICE_OPLIST}")
 
 
 @reporting_errors
@@ -86,14 +103,18 @@ def brute_force_profiler(
     dumpfile: DumpOption = Path("brute_force_profile.json"),
     mode: ModeOption = Mode.NAME,
     backends: BackendsOption = "",
+    auth: AuthOption = "",
 ) -> None:
-    """Measure all assignments and dump {"oplist", "solutions": [{"memory", "id", "time"}]}."""
+    """Measure all assignments and dump {"oplist", "solutions": [{"memory", "id", "time"}]}.
+
+    This machine drives; the target needs its runtime only. On the device itself, TARGET is `local`.
+    """
     from pareto_profiler.cli.output import write_file
     from pareto_profiler.search import Budget
     from pareto_profiler.seed_formats import brute_force_dump
 
-    del target
-    recording = _profile(model, run_folder, mode, backends, dumpfile, "exhaustive", Budget())
+    place = _Place(target, run_folder, auth)
+    recording = _profile(model, place, mode, backends, dumpfile, "exhaustive", Budget())
     write_file(dumpfile, brute_force_dump(recording.header.space, recording.trials))
     print(f"{dumpfile}: {_counts(recording)}")
 
@@ -106,6 +127,10 @@ def random_sampler(
     backends: BackendsOption = "",
     dumpfile: DumpOption = Path("random_sampler_profile.json"),
     iterations: Annotated[int, typer.Option(min=1, help="How many assignments to measure.")] = 100,
+    target: Annotated[
+        SeedTarget, typer.Option(help="Where to measure, driven from this machine.")
+    ] = SeedTarget.LOCAL,
+    auth: AuthOption = "",
 ) -> None:
     """Measure random assignments and dump the front with its configurations."""
     from pareto_profiler.cli.output import write_file
@@ -113,14 +138,46 @@ def random_sampler(
     from pareto_profiler.search import Budget
 
     budget = Budget(iterations)
-    recording = _profile(model, run_folder, mode, backends, dumpfile, "random", budget)
+    place = _Place(target, run_folder, auth)
+    recording = _profile(model, place, mode, backends, dumpfile, "random", budget)
     write_file(dumpfile, seed_dump(recording))
     print(f"{dumpfile}: the front; {_counts(recording)}")
 
 
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where to measure: a target, and the folder of its runtime there."""
+
+    target: SeedTarget
+    run_folder: str
+    auth: str
+
+    def check(self) -> None:
+        """See that the folder can be one of the target.
+
+        Raises:
+            InputError: It cannot.
+        """
+        if self.run_folder == _LOCAL and self.target is not SeedTarget.LOCAL:
+            raise InputError(
+                f"run folder {_LOCAL} is the onert embedded here: name the folder of the runtime "
+                f"on {self.target}"
+            )
+        if self.target is not SeedTarget.LOCAL and not self.run_folder.startswith("/"):
+            raise InputError(f"run folder {self.run_folder!r}: expected an absolute path")
+
+    @property
+    def path(self) -> str:
+        """The folder on the target; empty for the embedded onert."""
+        if self.run_folder == _LOCAL:
+            return ""
+        is_here = self.target is SeedTarget.LOCAL
+        return str(Path(self.run_folder).resolve()) if is_here else self.run_folder
+
+
 def _profile(
     model: Path,
-    run_folder: str,
+    place: _Place,
     mode: Mode,
     backends: str,
     dumpfile: Path,
@@ -133,45 +190,54 @@ def _profile(
     from pareto_profiler.store import JOURNAL, Store
 
     check_writable(dumpfile)
-    if run_folder != _LOCAL:
-        raise InputError(
-            f"run folder {run_folder!r}: this version measures with the embedded onert only, "
-            f"run folder {_LOCAL}"
-        )
+    place.check()
     job = prepare(
         Choices(
             model=model,
             granularity=Granularity(mode),
             backends=backends,
-            oplist=_oplist_here(mode),
+            oplist=_oplist_here(mode, place),
             # As the original: every backend is loaded, used or not, and the dump says so.
             plan={"load_every_backend": True},
             sampler=sampler,
+            target=place.target.value,
+            address=place.auth,
+            run_folder=place.path,
         )
     )
     folder = dumpfile.with_name(f"{dumpfile.name}.run")
-    store = Store(folder / JOURNAL, job.header)
     try:
-        run_job(
-            job, make_sampler(sampler, job.header.space, job.header.seed), store, folder, budget
-        )
-        return store.recording
+        store = Store(folder / JOURNAL, job.header)
+        try:
+            run_job(
+                job, make_sampler(sampler, job.header.space, job.header.seed), store, folder, budget
+            )
+            return store.recording
+        finally:
+            store.close()
     finally:
-        store.close()
+        job.shell.close()
 
 
-def _oplist_here(mode: Mode) -> Path | None:
-    """``oplist.json`` of this folder, where ``gen_oplist`` leaves it, if it is of this mode."""
+def _oplist_here(mode: Mode, place: _Place) -> Path | None:
+    """``oplist.json`` where ``gen_oplist`` leaves it, if it is of this mode.
+
+    That is this folder; on the device itself also where it was copied to.
+    """
     from pareto_profiler.cli.output import note
     from pareto_profiler.seed_formats import Oplist
 
-    if not _OPLIST.is_file():
-        return None
-    if Oplist.read(_OPLIST).mode != Granularity(mode):
-        note(f"{_OPLIST} is of the other mode and is left alone")
-        return None
-    note(f"digits in the order of {_OPLIST}")
-    return _OPLIST
+    is_on_device = place.target is SeedTarget.LOCAL and place.run_folder != _LOCAL
+    paths = [_OPLIST, Path(_DEVICE_OPLIST)] if is_on_device else [_OPLIST]
+    for path in paths:
+        if not path.is_file():
+            continue
+        if Oplist.read(path).mode != Granularity(mode):
+            note(f"{path} is of the other mode and is left alone")
+            continue
+        note(f"digits in the order of {path}")
+        return path
+    return None
 
 
 def _counts(recording: Recording) -> str:

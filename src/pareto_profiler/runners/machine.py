@@ -65,3 +65,50 @@ def describe(shell: Shell) -> Machine:
         )
     except (KeyError, ValueError) as error:
         raise TargetError(f"the target does not answer as a Linux would: {text!r}") from error
+
+
+@dataclass(frozen=True, slots=True)
+class Conditions:
+    """What may spoil measurements on a machine, as it is now.
+
+    Attributes:
+        governors: Frequency governors of all cores, each once; empty where there are none to see.
+        thermal_zones: Name and temperature in °C.
+        load: Mean number of running processes over the last minute.
+        available_kib: Memory that can be had, in KiB.
+    """
+
+    governors: tuple[str, ...]
+    thermal_zones: tuple[tuple[str, float], ...]
+    load: float
+    available_kib: int
+
+
+_CONDITIONS: Final = """
+for f in /sys/devices/system/cpu/cpu[0-9]*/cpufreq/scaling_governor; do
+[ -r "$f" ] && echo "governor=$(cat "$f")"; done
+for z in /sys/class/thermal/thermal_zone*; do
+[ -r "$z/temp" ] && echo "zone=$(cat "$z/temp") $(cat "$z/type")"; done
+echo "load=$(cut -d' ' -f1 /proc/loadavg)"
+echo "available_kib=$(sed -n 's/^MemAvailable: *\\([0-9]*\\) kB/\\1/p' /proc/meminfo)"
+"""
+
+
+def conditions(shell: Shell) -> Conditions:
+    """Ask a target how it is.
+
+    Raises:
+        TargetError: It cannot be reached.
+    """
+    done = shell.run(["sh", "-c", _CONDITIONS], environment={}, time_limit_s=30.0)
+    found = re.findall(r"^(\w+)=(.*)$", done.stdout.decode("utf-8", "replace"), re.MULTILINE)
+    zones = [value.partition(" ") for key, value in found if key == "zone"]
+    values = dict(found)
+    return Conditions(
+        governors=tuple(dict.fromkeys(value for key, value in found if key == "governor")),
+        thermal_zones=tuple(
+            (name, int(milli) / 1000) for milli, _, name in zones if milli.lstrip("-").isdigit()
+        ),
+        load=float(values.get("load") or 0),
+        available_kib=int(values.get("available_kib") or 0),
+    )

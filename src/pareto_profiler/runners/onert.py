@@ -21,6 +21,8 @@ from pareto_profiler.core.space import Assignment, DecisionSpace
 from pareto_profiler.core.trial import Placement
 from pareto_profiler.errors import FailureKind, RunError, TargetError
 from pareto_profiler.runners.inputs import Array
+from pareto_profiler.runners.log import LOG_VARIABLES, NOT_LOADED, read_placement
+from pareto_profiler.runners.outputs import largest_error
 from pareto_profiler.runners.trace import OperationTime, operation_times
 from pareto_profiler.runners.workbench import Workbench
 from pareto_profiler.shells.base import Completed, Shell
@@ -32,19 +34,12 @@ _PROBE_GRACE_S: Final = 2
 _MAP_ENTRIES: Final = 1000
 _BACKENDS_LIMIT: Final = 31
 _MESSAGE_LIMIT: Final = 2000
-# Float kernels of different backends sum in different orders.
-_ROUNDING: Final = 1e-5
 _ONE_ELEMENT_BYTES: Final = 8
-_QUANTISED: Final = {"int8", "uint8", "int16"}
-# Fits every onert since 2021: "backend for  @12: cpu".
-_PLACEMENT: Final = re.compile(r"backend for\s+@(\d+): (\S+)")
 _NNFW_OUT_OF_MEMORY: Final = 4
 # The last is what a thread that finds no room for its stack reports.
 _NO_MEMORY: Final = re.compile("bad_alloc|Cannot allocate memory|Resource temporarily unavailable")
-_LOG_KEYS: Final = {"ONERT_LOG_ENABLE": "1", "ENABLE_LOG": "1"}
 # No onert has such an executor: one that reads the environment refuses to prepare.
 _NO_EXECUTOR: Final = {"EXECUTOR": "none"}
-_NOT_LOADED: Final = re.compile("Fail to find backend|No loaded backends")
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,7 +225,15 @@ class OnertRunner:
             TargetError: The target is unusable.
         """
         index = next(iter(self._space.backend_by_operation(self._space.default)), None)
-        return index is not None and not _NOT_LOADED.search(self.refusal({index: backend}))
+        return index is not None and not NOT_LOADED.search(self.refusal({index: backend}))
+
+    def reads_environment(self) -> bool:
+        """Whether the runtime takes its settings from environment variables.
+
+        Raises:
+            TargetError: The target is unusable.
+        """
+        return self._bench.until_reached(self._environment_is_read)
 
     def close(self) -> None:
         self._bench.close()
@@ -276,29 +279,16 @@ class OnertRunner:
                 "exec_time": _seconds(measured["warmup_wall_ns"]),
                 "cpu_time": _seconds(measured["warmup_cpu_ns"]),
             },
-            output_error=None if is_baseline else self._compare(measured["outputs"]),
+            output_error=None
+            if is_baseline
+            else largest_error(measured["outputs"], self._plan.tolerance),
             notes=_notes(events) if is_baseline else (),
         )
 
     def _placement(self, assignment: Assignment) -> Placement | None:
-        done = self._realise(assignment, ["--prepare-only"], _LOG_KEYS)
+        done = self._realise(assignment, ["--prepare-only"], LOG_VARIABLES)
         _checked(done, "prepared")
-        found: dict[int, set[str]] = {}
-        for index, backend in _PLACEMENT.findall(done.stderr.decode("utf-8", "replace")):
-            found.setdefault(int(index), set()).add(backend)
-        if not found:  # built without a log, or of another wording
-            return None
-        wanted = self._space.backend_by_operation(assignment)
-        return Placement(
-            assignment=assignment,
-            backend_by_operation=tuple((i, "+".join(sorted(b))) for i, b in sorted(found.items())),
-            mismatches=tuple(
-                f"operation {i}: {backend} was asked for, "
-                f"{'+'.join(sorted(found[i])) if i in found else 'nothing'} was reported"
-                for i, backend in wanted.items()
-                if backend not in found.get(i, ())
-            ),
-        )
+        return read_placement(done.stderr.decode("utf-8", "replace"), self._space, assignment)
 
     def _trace(self, assignment: Assignment) -> tuple[OperationTime, ...]:
         folder = self._target.work / "trace"
@@ -402,40 +392,6 @@ class OnertRunner:
             environment=self._target.environment | dict(variables),
             time_limit_s=limit_s,
         )
-
-    def _compare(self, outputs: Sequence[Event]) -> float:
-        """Largest error as a fraction of the reference's range.
-
-        Raises:
-            RunError: An output differs beyond the tolerance.
-        """
-        largest = 0.0
-        for i, output in enumerate(outputs):
-            span, error = float(output["reference_range"]), float(output["max_abs_error"])
-            size = max(abs(float(output["min"])), abs(float(output["max"])))
-            # Of a constant output there is no range, only its size.
-            scale = span or size
-            allowed = (
-                self._plan.tolerance * scale
-                + _ROUNDING * size
-                + (1.0 if output["dtype"] in _QUANTISED else 0.0)
-            )
-            if output["reference_bytes"] != output["bytes"]:
-                what = (
-                    f"has {output['bytes']} bytes, the baseline's has {output['reference_bytes']}"
-                )
-            elif output["nonfinite_mismatches"]:
-                what = f"has {output['nonfinite_mismatches']} NaN or infinite values of its own"
-            elif error > allowed:
-                what = (
-                    f"differs from the baseline's by up to {error:.3g}, {allowed:.3g} is allowed "
-                    f"(range of the baseline's {span:.3g}, tolerance {self._plan.tolerance:g})"
-                )
-            else:
-                largest = max(largest, error / (scale or 1.0))
-                continue
-            raise RunError(FailureKind.WRONG_OUTPUT, f"output {i} {what}")
-        return largest
 
 
 def _notes(events: Mapping[str, Event]) -> tuple[str, ...]:

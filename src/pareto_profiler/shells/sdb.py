@@ -52,8 +52,8 @@ class SdbShell(RemoteShell):
 
     def __init__(
         self,
-        serial: str = "",
-        scratch: PurePosixPath = PurePosixPath("/tmp"),  # noqa: S108 - the device's
+        serial: str,
+        scratch: PurePosixPath,
         *,
         root: bool = True,
         patience_s: float = 120.0,

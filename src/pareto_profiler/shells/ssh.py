@@ -50,6 +50,7 @@ class SshShell(StreamShell):
             raise TargetError("no ssh here: install OpenSSH's client")
         self._options = list(options)
         self._folder: tempfile.TemporaryDirectory[str] | None = None
+        self._socket = Path()
 
     def close(self) -> None:
         super().close()
@@ -70,6 +71,7 @@ class SshShell(StreamShell):
         if self._folder is None:
             # Short, as sockets' names are limited to 108 characters.
             self._folder = tempfile.TemporaryDirectory(prefix="pp-ssh-")
+            self._socket = Path(self._folder.name) / "s"
         self._socket.unlink(missing_ok=True)
         # To a file: the connection stays in the background and would hold a pipe open.
         with tempfile.TemporaryFile() as words:
@@ -88,11 +90,6 @@ class SshShell(StreamShell):
             raise TargetError(
                 f"{self.name} cannot be reached: {' '.join(said.split()) or 'ssh failed'}"
             )
-
-    @property
-    def _socket(self) -> Path:
-        assert self._folder is not None
-        return Path(self._folder.name) / "s"
 
     def _ssh(self, master: str) -> list[str]:
         given = {"ControlMaster": master, "ControlPath": str(self._socket)} | _OPTIONS

@@ -1,0 +1,277 @@
+"""``pareto-profiler target``: which targets there are, whether they can measure, and cleaning up."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+from pareto_profiler.cli.exits import reporting_errors
+from pareto_profiler.cli.measure import AddressOption, JsonOption, TargetsOption
+from pareto_profiler.errors import TargetError
+
+if TYPE_CHECKING:
+    from pareto_profiler.core.space import Variable
+    from pareto_profiler.models import Model
+    from pareto_profiler.runners.machine import Conditions, Machine
+    from pareto_profiler.runners.onert import OnertTarget
+    from pareto_profiler.shells.base import Shell
+    from pareto_profiler.targets import Target
+
+app = typer.Typer(
+    name="target",
+    help="Devices: list them, see whether they can measure, clean up on them.",
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+NameArgument = Annotated[
+    str, typer.Argument(help="local, odroid, tizen, android, or a name of targets.toml.")
+]
+
+_HOT_CELSIUS: Final = 70.0
+_LITTLE_MEMORY_KIB: Final = 200 * 1024
+_CLEAN: Final = (
+    'cd "$0" 2>/dev/null || exit 0; rm -rf probe-* run-* check; cd /; rmdir "$0" 2>/dev/null; true'
+)
+
+
+@app.command("list")
+@reporting_errors
+def list_targets(targets: TargetsOption = None, as_json: JsonOption = False) -> None:
+    """List the targets that can be named."""
+    from rich.table import Table
+
+    from pareto_profiler.cli.output import console, print_json
+    from pareto_profiler.targets import targets as all_targets
+
+    known = all_targets(targets)
+    if as_json:
+        print_json({name: asdict(target) for name, target in known.items()})
+        return
+    table = Table("target", "reached by", "address", "runtime", "backends", box=None)
+    for name, target in known.items():
+        table.add_row(
+            name,
+            target.shell,
+            " ".join((target.address or "–", *target.options)),
+            target.library or target.tool or "looked for",
+            ", ".join(target.backends) or "all that load",
+        )
+    console().print(table)
+
+
+@app.command()
+@reporting_errors
+def clean(name: NameArgument, address: AddressOption = "", targets: TargetsOption = None) -> None:
+    """Remove what this tool left on a target: the probe, and files of searches that were killed."""
+    from pareto_profiler.targets import find
+
+    target = find(name, targets, address)
+    shell = target.open_shell()
+    try:
+        done = shell.run(["sh", "-c", _CLEAN, target.work], environment={}, time_limit_s=60.0)
+    finally:
+        shell.close()
+    if done.status:
+        raise TargetError(f"{target.work}: {done.stderr.decode('utf-8', 'replace')}")
+    print(f"{name}: {target.work} is clean")
+
+
+@dataclass(slots=True)
+class Findings:
+    """What a check found."""
+
+    target: str
+    machine: Machine
+    conditions: Conditions
+    runtime: str = ""
+    library: str = ""
+    offered: tuple[str, ...] = ()
+    loading: dict[str, bool] = field(default_factory=dict)
+    refusals: dict[str, dict[str, str]] = field(default_factory=dict)
+    reads_environment: bool | None = None
+    problems: list[str] = field(default_factory=list)
+
+    def advice(self, model: Path | None) -> list[str]:
+        """What to do about it, in plain words."""
+        said = list(self.problems)
+        here = self.conditions
+        if governors := [g for g in here.governors if g != "performance"]:
+            said.append(
+                f"governor {', '.join(governors)}: frequencies change under the measurement; as "
+                f"root: for f in /sys/devices/system/cpu/cpu*/cpufreq/scaling_governor; "
+                f"do echo performance >$f; done"
+            )
+        for zone, celsius in here.thermal_zones:
+            if celsius >= _HOT_CELSIUS:
+                said.append(f"{zone} is at {celsius:.0f} °C: let it cool down, or give --pause 2s")
+        if here.load > 0.5 * self.machine.cores:
+            said.append(
+                f"load {here.load:.1f} on {self.machine.cores} cores: something else is running; "
+                f"end it, or pin measurements to quiet cores with --cpus"
+            )
+        if 0 < here.available_kib < _LITTLE_MEMORY_KIB:
+            said.append(f"only {here.available_kib // 1024} MiB of memory are free")
+        absent = [backend for backend, loads in self.loading.items() if not loads]
+        if absent:
+            said.append(
+                f"{', '.join(absent)}: there, but not to be loaded (a missing driver or library, "
+                f"such as OpenCL): searches leave it out"
+            )
+        if self.reads_environment is False:
+            said.append(
+                "this onert ignores environment variables, as Tizen's builds do: settings go by "
+                "the package, placements by the probe; placements cannot be read back"
+            )
+        forbidden = [
+            f"--forbid {backend}:{operation}"
+            for backend, refused in self.refusals.items()
+            for operation, words in refused.items()
+            if words
+        ]
+        if forbidden:
+            said.append(f"search with {' '.join(forbidden)}: it would be refused anyway")
+        if model is None and not self.problems:
+            said.append("name a model, to see which backends load and what they can run of it")
+        return said
+
+
+@app.command()
+@reporting_errors
+def check(
+    name: NameArgument,
+    model: Annotated[
+        Path | None,
+        typer.Argument(help="A model: tells which backends load and what of it each can prepare."),
+    ] = None,
+    address: AddressOption = "",
+    targets: TargetsOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """See whether a target can measure: connection, runtime, backends, operations, conditions.
+
+    Nothing is timed. What is found out about a model's operations is kept for the next check of the
+    same model on the same runtime.
+    """
+    from pareto_profiler.cli.assembly import load_measurable
+    from pareto_profiler.cli.output import print_json, show_warnings
+    from pareto_profiler.runners.machine import conditions, describe
+    from pareto_profiler.targets import find
+
+    target = find(name, targets, address)
+    read = load_measurable(model) if model else None
+    show_warnings()
+    shell = target.open_shell()
+    try:
+        found = Findings(name, describe(shell), conditions(shell))
+        _look_at_runtime(found, target, shell, read)
+    finally:
+        shell.close()
+    advice = found.advice(model)
+    if as_json:
+        print_json(asdict(found) | {"advice": advice})
+    else:
+        _print(found, advice)
+    if found.problems:
+        raise typer.Exit(3)
+
+
+def _look_at_runtime(found: Findings, target: Target, shell: Shell, model: Model | None) -> None:
+    from pareto_profiler.cli.assembly import runtime_of
+    from pareto_profiler.runners.installation import offered_backends
+    from pareto_profiler.runners.onert import OnertTarget
+
+    try:
+        runtime = runtime_of(target, shell)
+    except TargetError as error:
+        found.problems.append(str(error))
+        return
+    found.runtime, found.library = runtime.name, str(runtime.library or "")
+    found.offered = offered_backends(shell, runtime.library) if runtime.library else ()
+    if model and found.offered and isinstance(runtime.target, OnertTarget):
+        _try_operations(found, runtime.target, model)
+
+
+def _try_operations(found: Findings, onert: OnertTarget, model: Model) -> None:
+    from pareto_profiler.cli.known import Known
+    from pareto_profiler.core.plan import Plan
+    from pareto_profiler.core.space import DecisionSpace, Granularity
+    from pareto_profiler.core.support import Support
+    from pareto_profiler.runners.inputs import random_inputs
+    from pareto_profiler.runners.onert import OnertRunner
+
+    graph = model.graph
+    support = Support.of([f"{backend}:*" for backend in found.offered], ())
+    space = DecisionSpace.of(graph, found.offered, Granularity.NAME, support=support)
+    known = Known.of(found.machine, found.runtime, found.library, graph.digest)
+    runner = OnertRunner(
+        onert, space, Plan(), graph=graph, model_file=model.file, inputs=random_inputs(graph, 0)
+    )
+
+    def refusal(backend: str, variable: Variable) -> str:
+        return known.ask(
+            f"{backend}:{variable.name}",
+            lambda: runner.refusal(dict.fromkeys(variable.operations, backend)),
+        )
+
+    try:
+        if words := runner.refusal({}):
+            found.problems.append(f"the model cannot be prepared at all: {words}")
+            return
+        found.reads_environment = runner.reads_environment()
+        for backend in found.offered:
+            found.loading[backend] = runner.loads(backend)
+            if found.loading[backend]:
+                found.refusals[backend] = {v.name: refusal(backend, v) for v in space.variables}
+    finally:
+        runner.close()
+        known.keep()
+
+
+def _print(found: Findings, advice: list[str]) -> None:
+    from rich.table import Table
+
+    from pareto_profiler.cli.output import console
+
+    out = console()
+    machine, here = found.machine, found.conditions
+    facts = Table(box=None, show_header=False)
+    facts.add_row("target", found.target)
+    facts.add_row("machine", f"{machine.architecture} {machine.cpu}, {machine.cores} cores")
+    facts.add_row("kernel", machine.kernel)
+    facts.add_row(
+        "memory", f"{machine.memory_kib // 1024} MiB, {here.available_kib // 1024} MiB free"
+    )
+    facts.add_row("governor", ", ".join(here.governors) or "none to see")
+    zones = ", ".join(f"{name} {celsius:.0f} °C" for name, celsius in here.thermal_zones)
+    facts.add_row("temperature", zones or "none to see")
+    facts.add_row("load", f"{here.load:.2f}")
+    facts.add_row("runtime", found.runtime or "none that can measure")
+    if found.library:
+        facts.add_row("library", found.library)
+    facts.add_row("backends", ", ".join(found.offered) or "none to see")
+    if found.loading:
+        facts.add_row("that load", ", ".join(b for b, loads in found.loading.items() if loads))
+    out.print(facts)
+    if found.refusals:
+        names = list(next(iter(found.refusals.values())))
+        table = Table("operation", *found.refusals, box=None)
+        for name in names:
+            table.add_row(
+                name, *("–" if refused[name] else "✓" for refused in found.refusals.values())
+            )
+        out.print()
+        out.print(table)
+        out.print("  ✓ prepared · – refused", highlight=False)
+        for backend, refused in found.refusals.items():
+            for words in dict.fromkeys(w for w in refused.values() if w):
+                out.print(f"  {backend}: {words}", highlight=False, markup=False)
+    out.print()
+    for line in advice:
+        out.print(f"• {line}", highlight=False, markup=False, soft_wrap=True)
+    if not advice:
+        out.print("ready to measure")
