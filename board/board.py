@@ -230,8 +230,8 @@ def install_onert(root: Path) -> None:
     uv = shutil.which("uv") or shutil.which("uv", path=str(HERE.parent / ".tools" / "bin"))
     install = [uv, "pip", "install"] if uv else [sys.executable, "-m", "pip", "install"]
     install += ["--python", sys.executable] if uv else ["--disable-pip-version-check"]
-    options = ["--quiet", "--no-deps", "--require-hashes", "--target", wheels]
-    call([*install, *options, "-r", HERE / "requirements.txt"])
+    install += ["--quiet", "--no-deps", "--require-hashes", "--target", str(wheels)]
+    call([*install, "-r", str(HERE / "requirements.txt")])
     library = root / "opt" / "one" / "lib"
     library.mkdir(parents=True)
     misplaced = {f"aarch64/libarm_compute{part}.so" for part in ("", "_core", "_graph")}

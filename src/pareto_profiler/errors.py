@@ -77,7 +77,7 @@ class TargetError(ParetoProfilerError):
 
 
 class ConnectionLostError(TargetError):
-    """The device went away while a command ran, and is there again: what the command did is lost."""
+    """The device went away while a command ran and is there again: what it did is unknown."""
 
 
 class RunError(ParetoProfilerError):

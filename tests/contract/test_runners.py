@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path, PurePosixPath
 
 import pytest
 from build_model import build, dense
+from stand_ins.onert_run import ERAS, install
 
 from pareto_profiler import probe
 from pareto_profiler.core.measurement import METRIC_UNITS, OBJECTIVES, Measurement
@@ -20,6 +22,7 @@ from pareto_profiler.errors import FailureKind, RunError, SpaceError
 from pareto_profiler.models import load
 from pareto_profiler.runners.inputs import random_inputs
 from pareto_profiler.runners.onert import OnertRunner, OnertTarget, wheel_library
+from pareto_profiler.runners.onert_run import OnertRunRunner, OnertRunTarget
 from pareto_profiler.runners.table import TableRunner
 from pareto_profiler.search import attempt
 from pareto_profiler.shells.local import LocalShell
@@ -65,7 +68,31 @@ def make_table(file: Path, work: Path, plan: Plan = PLAN) -> TableRunner:
     return TableRunner(space, trials, placements)
 
 
-RUNNERS = {"onert": make_onert, "table": make_table}
+def make_onert_run(
+    file: Path, work: Path, plan: Plan = PLAN, era: str = "head", **more: object
+) -> OnertRunRunner:
+    graph = load(file).graph
+    tool = install(work / "tool", era, probe.binary(), wheel_library(), **more)
+    target = OnertRunTarget(LocalShell(), PurePosixPath(tool), PurePosixPath(work / "files"))
+    return OnertRunRunner(
+        target,
+        make_space(file),
+        plan,
+        graph=graph,
+        model_file=file,
+        inputs=random_inputs(graph, 0),
+    )
+
+
+RUNNERS = {
+    "onert": make_onert,
+    "table": make_table,
+    **{f"onert_run-{era}": partial(make_onert_run, era=era) for era in ERAS},
+    "onert_run-1.26-deaf": partial(make_onert_run, era="1.26", deaf=True),
+    "onert_run-1.26-mute": partial(make_onert_run, era="1.26", mute=True),
+}
+# What the device's own tool tells: means, and no CPU time.
+TOLD = {"exec_time", "load_time", "prepare_time", "max_rss", "rss_before_load"}
 
 
 @pytest.fixture
@@ -88,6 +115,10 @@ CPU, RUY_DENSE, RUY = ("cpu", "cpu"), ("ruy", "cpu"), ("ruy", "ruy")
 @pytest.mark.parametrize("assignment", [CPU, RUY_DENSE])
 def test_every_metric_is_there_with_its_samples(runner: Runner, assignment: tuple[str, ...]):
     measurement = runner.run(assignment)
+    if isinstance(runner, OnertRunRunner):
+        assert set(measurement.samples) in (TOLD, TOLD - {"rss_before_load"})
+        assert all(len(values) == 1 for values in measurement.samples.values())
+        return
     assert set(measurement.samples) == set(METRIC_UNITS)
     for name in ("exec_time", "cpu_time"):
         assert len(measurement.samples[name]) == PLAN.repeats

@@ -35,14 +35,16 @@ def run(
     return done
 
 
-def pp(*arguments: object, cwd: Path, status: int = 0) -> subprocess.CompletedProcess[str]:
+def pp(
+    *arguments: object, cwd: Path, status: int = 0, **environment: str
+) -> subprocess.CompletedProcess[str]:
     """Run ``pareto-profiler``."""
-    return run("pareto-profiler", *arguments, cwd=cwd, status=status)
+    return run("pareto-profiler", *arguments, cwd=cwd, status=status, **environment)
 
 
-def pp_json(*arguments: object, cwd: Path) -> Any:
+def pp_json(*arguments: object, cwd: Path, **environment: str) -> Any:
     """Run ``pareto-profiler … --json`` and read its answer."""
-    return json.loads(pp(*arguments, "--json", cwd=cwd).stdout)
+    return json.loads(pp(*arguments, "--json", cwd=cwd, **environment).stdout)
 
 
 def pp_error(*arguments: object, cwd: Path, status: int = 2) -> str:

@@ -15,7 +15,7 @@ from pareto_profiler.cli.exits import program, reporting_errors
 from pareto_profiler.cli.show import BackendsOfDumpOption
 from pareto_profiler.core.plan import Plan
 from pareto_profiler.core.space import Granularity, readable
-from pareto_profiler.errors import InputError
+from pareto_profiler.errors import InputError, TargetError
 
 if TYPE_CHECKING:
     from pareto_profiler.cli.assembly import Choices, Job
@@ -550,13 +550,16 @@ def run_job(job: Job, sampler: Sampler, store: Store, folder: Path, budget: Budg
             progress.add(trial)
         for _ in verify(runner, store, store.placements, objectives):
             pass
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, TargetError) as error:
         progress.close()
         # Asked of the file: the interrupt may have come between keeping and counting a trial.
-        note(
-            f"interrupted; {len(read(store.path).trials)} trials are kept in {folder}. "
-            f"To go on: {program()} {shlex.join(sys.argv[1:])}"
-        )
+        kept = len(read(store.path).trials)
+        if kept or isinstance(error, KeyboardInterrupt):
+            what = "interrupted" if isinstance(error, KeyboardInterrupt) else "the search ends here"
+            note(
+                f"{what}; {kept} trials are kept in {folder}. "
+                f"To go on: {program()} {shlex.join(sys.argv[1:])}"
+            )
         raise
     finally:
         runner.close()

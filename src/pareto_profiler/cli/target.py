@@ -1,4 +1,4 @@
-"""``pareto-profiler target``: which targets there are, whether they can measure, and cleaning up."""
+"""``pareto-profiler target``: which targets there are, whether they can measure, cleaning up."""
 
 from __future__ import annotations
 
@@ -93,6 +93,7 @@ class Findings:
     offered: tuple[str, ...] = ()
     loading: dict[str, bool] = field(default_factory=dict)
     refusals: dict[str, dict[str, str]] = field(default_factory=dict)
+    supported: set[tuple[str, str]] = field(default_factory=set)
     reads_environment: bool | None = None
     problems: list[str] = field(default_factory=list)
 
@@ -127,14 +128,16 @@ class Findings:
                 "this onert ignores environment variables, as Tizen's builds do: settings go by "
                 "the package, placements by the probe; placements cannot be read back"
             )
-        forbidden = [
-            f"--forbid {backend}:{operation}"
+        corrections = [
+            f"{'--forbid' if words else '--allow'} {backend}:{operation}"
             for backend, refused in self.refusals.items()
             for operation, words in refused.items()
-            if words
+            if bool(words) == ((backend, operation) in self.supported)
         ]
-        if forbidden:
-            said.append(f"search with {' '.join(forbidden)}: it would be refused anyway")
+        if corrections:
+            said.append(
+                f"search with {' '.join(corrections)}: here it is not as the support tables say"
+            )
         if model is None and not self.problems:
             said.append("name a model, to see which backends load and what they can run of it")
         return said
@@ -173,7 +176,9 @@ def check(
         shell.close()
     advice = found.advice(model)
     if as_json:
-        print_json(asdict(found) | {"advice": advice})
+        facts = asdict(found)
+        del facts["supported"]
+        print_json(facts | {"advice": advice})
     else:
         _print(found, advice)
     if found.problems:
@@ -223,6 +228,8 @@ def _try_operations(found: Findings, onert: OnertTarget, model: Model) -> None:
             found.problems.append(f"the model cannot be prepared at all: {words}")
             return
         found.reads_environment = runner.reads_environment()
+        tables = DecisionSpace.of(graph, found.offered, Granularity.NAME)
+        found.supported = {(b, v.name) for v in tables.variables for b in v.feasible}
         for backend in found.offered:
             found.loading[backend] = runner.loads(backend)
             if found.loading[backend]:

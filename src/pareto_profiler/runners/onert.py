@@ -355,7 +355,7 @@ class OnertRunner:
         if self._environment_is_read():
             variables |= configuration.environment
         else:
-            self._bench.tell(configuration.environment)
+            self._bench.tell(configuration.environment | variables)
         by_operation: Mapping[int, str] = configuration.backend_by_operation
         if self._by_name:
             by_operation = {}

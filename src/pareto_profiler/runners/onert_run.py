@@ -109,13 +109,13 @@ class Report:
 
 
 def read_report(text: str) -> Report:
-    """Read the report on stdout, by what its lines say and not by where they stand.
+    r"""Read the report on stdout, by what its lines say and not by where they stand.
 
     What a banner, a log, a terminal's line ends or other lines add does no harm; of two reports the
     last counts.
 
     Examples:
-        >>> read_report("EXECUTE      takes 8.5 ms\\r\\n- MEAN     :  8.5 ms\\r\\n").mean_ms
+        >>> read_report("EXECUTE      takes 8.5 ms\r\n- MEAN     :  8.5 ms\r\n").mean_ms
         8.5
     """
     phases: dict[str, float] = {}
@@ -398,7 +398,7 @@ class OnertRunRunner:
         if self._reads_environment:
             environment = environment | told
         else:
-            self._bench.tell(told)
+            self._bench.tell(told | dict(variables or {}))
         command = [str(self._target.tool), str(self._bench.package), *runs, *self._tensors()]
         # In a folder of its own and empty: the report and the outputs are this run's.
         before = 'rm -rf "$0" && mkdir -p "$0" && cd "$0"'

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import tempfile
 from collections.abc import Callable, Sequence
@@ -125,8 +126,9 @@ class Workbench:
             return None
 
     def close(self) -> None:
-        """Remove the folder."""
-        self.shell.remove(self.folder)
+        """Remove the folder; of a target that is gone, the next search or ``clean`` does."""
+        with contextlib.suppress(TargetError):
+            self.shell.remove(self.folder)
 
     def _restore(self) -> bool:
         """Put back what the target lost; whether it was restarted."""

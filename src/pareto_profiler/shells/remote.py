@@ -128,6 +128,7 @@ class RemoteShell(ABC):
                 self._connect()
             except TargetError as error:
                 if time.monotonic() >= until:
+                    self._was_reached = False  # once is enough: the next call does not wait
                     raise TargetError(f"{error} (waited {self._patience_s:.0f} s)") from error
                 time.sleep(_RETRY_S)
             else:
