@@ -227,9 +227,7 @@ class Counting(SshShell):
         self.connected += 1
 
 
-def test_twenty_cuts_cost_nothing_but_what_was_in_flight(
-    tmp_path: Path, sshd: Sshd, monkeypatch: pytest.MonkeyPatch
-):
+def test_twenty_cuts_cost_nothing_but_what_was_in_flight(tmp_path: Path, sshd: Sshd):
     file = tmp_path / "model.tflite"
     file.write_bytes(build(dense(layers=8)))
     graph = load(file).graph

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from pareto_profiler import __version__
-from pareto_profiler.cli import inspect, measure, show, target
+from pareto_profiler.cli import inspect, measure, show, target, trace
 
 app = typer.Typer(
     name="pareto-profiler",
@@ -46,4 +46,5 @@ app.command("record")(measure.record)
 app.command("replay")(measure.replay)
 app.command("show")(show.show)
 app.command("export")(show.export)
+app.command("trace")(trace.trace)
 app.add_typer(target.app)

@@ -144,10 +144,10 @@ def read_report(text: str) -> Report:
 
 
 def read_csv_report(text: str) -> Report:
-    """Read the file that ``--write_report`` leaves: a line of names, a line of values.
+    r"""Read the file that ``--write_report`` leaves: a line of names, a line of values.
 
     Examples:
-        >>> read_csv_report("Model,Execute_Time_Mean,Peak_HWM\\nm,8.5,7000\\n").peak_kib
+        >>> read_csv_report("Model,Execute_Time_Mean,Peak_HWM\nm,8.5,7000\n").peak_kib
         7000
     """
     lines = [line.split(",") for line in text.splitlines() if line.strip()]

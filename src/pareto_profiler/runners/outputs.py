@@ -75,6 +75,6 @@ def compared(output: Array, reference: Array) -> dict[str, Any]:
     same = both | (np.isnan(values) & np.isnan(wanted)) | (values == wanted)
     known = wanted[np.isfinite(wanted)]
     found["nonfinite_mismatches"] = int(np.count_nonzero(~same))
-    found["max_abs_error"] = float(np.abs(values - wanted)[both].max()) if both.any() else 0.0
+    found["max_abs_error"] = float(np.abs(values[both] - wanted[both]).max(initial=0.0))
     found["reference_range"] = float(np.ptp(known)) if known.size else 0.0
     return found

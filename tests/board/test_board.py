@@ -1,0 +1,250 @@
+"""On the emulated board: a real ARM userland, real acl_neon and xnnpack; `make test-board`.
+
+The board is restarted by the last tests, so nothing else may use it meanwhile.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+
+import pytest
+from conftest import MODELS, ROOT
+from devices import BOARD, BOARD_ADDRESS, Cable, need_board
+from e2e.command import pp, pp_json, run
+
+from pareto_profiler.core.configuration import settings_to_vary
+from pareto_profiler.core.front import Front
+from pareto_profiler.core.measurement import OBJECTIVES, Measurement
+from pareto_profiler.core.plan import Plan
+from pareto_profiler.core.recording import Recording
+from pareto_profiler.core.space import DecisionSpace, Granularity
+from pareto_profiler.core.trial import Failure, Trial
+from pareto_profiler.errors import FailureKind
+from pareto_profiler.models import load
+from pareto_profiler.runners import installation
+from pareto_profiler.runners.inputs import random_inputs
+from pareto_profiler.runners.onert import OnertRunner
+from pareto_profiler.shells.ssh import SshShell
+from pareto_profiler.store import JOURNAL, read
+
+MODEL = MODELS / "mobilenet_v2_035_96_logits.tflite"
+TABLE = ROOT / "examples" / "tables" / "mobilenet_v2_035_96_logits-emulated_board"
+TARGETS = ("--targets", ROOT / "board" / "targets.toml")
+BACKENDS = ("--backends", "cpu,acl_neon,xnnpack,ruy")
+OBJECTIVE_PAIR = (OBJECTIVES["exec_time"], OBJECTIVES["max_rss"])
+# Latencies nearer than this count as equal.
+TIE = 1e-3
+
+
+@pytest.fixture(autouse=True)
+def _board() -> None:
+    need_board()
+
+
+def restart_board() -> None:
+    for verb in ("down", "up"):
+        subprocess.run([sys.executable, ROOT / "board" / "board.py", verb], check=True)
+
+
+@pytest.mark.parametrize("target", ["board", "board-adb"])
+def test_one_command_finds_a_front(target: str, tmp_path: Path):
+    options = ("--target", target, *TARGETS, "--budget", 8, "--output", "run")
+    found = pp_json("search", MODEL, *options, cwd=tmp_path)
+    assert found["counts"]["measured"] >= 4 if "counts" in found else True
+    header = read(tmp_path / "run" / JOURNAL).header
+    assert header.runtime == "onert 1.26.0"
+    # acl_cl and gpu_cl lie there, without the OpenCL they need.
+    assert header.space.backends == ("cpu", "acl_neon", "ruy", "xnnpack")
+    assert read(tmp_path / "run" / JOURNAL).placements
+    pp("target", "clean", target, *TARGETS, cwd=tmp_path)
+
+
+def test_check_finds_what_loads_and_what_prepares(tmp_path: Path):
+    options = ("--targets", ROOT / "board" / "targets.toml")
+    cache = {"XDG_CACHE_HOME": str(tmp_path)}
+    found = pp_json("target", "check", "board", MODEL, *options, cwd=tmp_path, **cache)
+    assert found["loading"] == {
+        "cpu": True,
+        "acl_cl": False,
+        "acl_neon": True,
+        "gpu_cl": False,
+        "ruy": True,
+        "xnnpack": True,
+    }
+    refused = {
+        (backend, name)
+        for backend, words in found["refusals"].items()
+        for name, text in words.items()
+        if text
+    }
+    assert refused == {
+        ("ruy", "DepthwiseConv2D"),
+        ("ruy", "BinaryArithmetic"),
+        ("ruy", "Reduce"),
+        ("xnnpack", "BinaryArithmetic"),
+        ("xnnpack", "Reduce"),
+    }
+
+
+@pytest.fixture
+def runner() -> Iterator[OnertRunner]:
+    shell = SshShell("board", ["-F", str(BOARD / "ssh_config")])
+    work = PurePosixPath("/tmp/test-board")
+    target = installation.install(shell, work=work, folder=work / "run", library="/opt/one/lib")
+    graph = load(MODEL).graph
+    space = DecisionSpace.of(
+        graph,
+        ("cpu", "acl_neon", "xnnpack"),
+        Granularity.NAME,
+        settings=settings_to_vary(["memory_planner"], 1, 1),
+    )
+    plan = Plan(repeats=3, warmups=1)
+    inputs = random_inputs(graph, 0)
+    made = OnertRunner(target, space, plan, graph=graph, model_file=MODEL, inputs=inputs)
+    yield made
+    made.close()
+    shell.remove(work)
+    shell.close()
+
+
+def test_settings_reach_a_runtime_that_ignores_variables_by_the_package(runner: OnertRunner):
+    """What Tizen's builds need; here both ways work and must give the same."""
+    baseline = runner._space.default
+
+    def peaks() -> list[float]:
+        return [
+            runner.run((*baseline[:-1], planner)).samples["max_rss"][0]
+            for planner in ("WIC", "Bump", "FirstFit")
+        ]
+
+    assert runner.reads_environment()
+    by_variables = peaks()
+    runner._reads_environment = False
+    assert peaks() == by_variables
+    assert len(set(by_variables)) == 3
+    placement = runner.placement(baseline)
+    assert placement is not None
+    assert placement.mismatches == ()
+
+
+def test_a_trace_tells_operations_and_copies(runner: OnertRunner):
+    mixed = ("acl_neon", "cpu", "acl_neon", "acl_neon", "cpu", "WIC")
+    times = runner.trace(mixed)
+    own = [time for time in times if time.index < 64]
+    assert len(own) == 64
+    assert {time.backend for time in own} == {"acl_neon", "cpu"}
+    assert {(t.name, t.backend) for t in times if t.index >= 64} == {("Permute", "builtin")}
+    assert all(len(time.seconds) == 3 for time in times)
+
+
+def test_figures_repeat_to_a_thousandth(runner: OnertRunner):
+    first, second = (runner.run(runner._space.default) for _ in range(2))
+    for objective in OBJECTIVE_PAIR:
+        assert first.value(objective) == pytest.approx(second.value(objective), rel=1e-3)
+
+
+def test_the_seeds_commands_measure_with_the_library_there(tmp_path: Path):
+    (tmp_path / "targets.toml").write_text(
+        f'[odroid]\naddress = "board"\noptions = ["-F", "{BOARD / "ssh_config"}"]\n'
+    )
+    run("gen_oplist", MODEL, "odroid", cwd=tmp_path)
+    options = ("--backends", "cpu,xnnpack", "--target", "odroid", "--iterations", 3)
+    run("random_sampler", MODEL, "/opt/one/lib", *options, cwd=tmp_path)
+    dump = json.loads((tmp_path / "random_sampler_profile.json").read_text())
+    assert dump["solutions"]
+
+
+def outcomes(recording: Recording) -> dict[int, Trial]:
+    return {recording.header.space.id_of(t.assignment): t for t in recording.trials}
+
+
+def front_up_to_ties(recording: Recording) -> set[int]:
+    """Ids of the front when latencies nearer than a thousandth count as equal."""
+    front = Front.of(recording.trials, OBJECTIVE_PAIR).trials
+    values = {
+        recording.header.space.id_of(t.assignment): [t.outcome.value(o) for o in OBJECTIVE_PAIR]
+        for t in front
+        if isinstance(t.outcome, Measurement)
+    }
+    return {
+        number
+        for number, (time_s, memory) in values.items()
+        if not any(
+            memory_too < memory and time_too <= time_s * (1 + TIE)
+            for time_too, memory_too in values.values()
+        )
+    }
+
+
+def test_a_recording_after_a_restart_is_the_recorded_table(tmp_path: Path):
+    restart_board()
+    options = ("--target", "board", *TARGETS, *BACKENDS, "--repeats", 5, "--warmups", 2)
+    pp("record", MODEL, *options, "--output", "run", cwd=tmp_path)
+    there, now = read(TABLE / JOURNAL), read(tmp_path / "run" / JOURNAL)
+    before, after = outcomes(there), outcomes(now)
+    assert before.keys() == after.keys()
+    assert sum(now.header.space.is_feasible(t.assignment) for t in now.trials) == 192
+    wrong = [
+        number
+        for number, trial in after.items()
+        if isinstance(trial.outcome, Failure) and trial.outcome.kind is FailureKind.WRONG_OUTPUT
+    ]
+    assert len(wrong) == 24
+    for number, trial in before.items():
+        outcome, again = trial.outcome, after[number].outcome
+        if isinstance(outcome, Failure):
+            assert isinstance(again, Failure)
+            assert again.kind == outcome.kind
+            continue
+        assert isinstance(again, Measurement)
+        time_s, memory = (o for o in OBJECTIVE_PAIR)
+        assert again.value(time_s) == pytest.approx(outcome.value(time_s), rel=0.01)
+        assert again.value(memory) == pytest.approx(outcome.value(memory), abs=1e6)
+    assert front_up_to_ties(now) == front_up_to_ties(there)
+
+
+def test_cuts_and_a_restart_in_the_middle_of_a_search(tmp_path: Path):
+    """The connection is cut 20 times at random, and the board is killed once: 100 trials."""
+    cable = Cable(2222, BOARD_ADDRESS)
+    options = ["-F", str(BOARD / "ssh_config"), "-oHostName=127.0.0.1", f"-oPort={cable.port}"]
+    options.append(f"-oHostKeyAlias=[{BOARD_ADDRESS}]:2222")
+    (tmp_path / "targets.toml").write_text(
+        f'[lab]\nshell = "ssh"\naddress = "board"\noptions = {json.dumps(options)}\n'
+        f'library = "/opt/one/lib"\npatience_s = 20\n'
+    )
+    journal = tmp_path / "run" / JOURNAL
+    cuts, over = [0], threading.Event()
+
+    def trials() -> int:
+        return journal.read_text().count('"record":"trial"') if journal.exists() else 0
+
+    def disturb() -> None:
+        generator, is_killed = random.Random(0), False
+        while cuts[0] < 20 and not over.wait(generator.uniform(1, 5)):
+            if trials() >= 40 and not is_killed:
+                restart_board()
+                is_killed = True
+            cable.cut()
+            cuts[0] += 1
+
+    thread = threading.Thread(target=disturb)
+    thread.start()
+    search = ("search", MODEL, "--target", "lab", *BACKENDS, "--granularity", "index")
+    limits = ("--budget", 100, "--repeats", 3, "--warmups", 1, "--output", "run")
+    began = time.monotonic()
+    done = pp(*search, *limits, cwd=tmp_path)
+    over.set()
+    thread.join()
+    cable.close()
+    kept = read(journal)
+    assert len(kept.trials) == len({trial.assignment for trial in kept.trials}) == 100
+    assert cuts[0] == 20
+    assert done.stderr.count("connected again") >= 20
+    print(f"100 trials, {cuts[0]} cuts, a restart: {time.monotonic() - began:.0f} s")
