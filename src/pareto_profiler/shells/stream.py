@@ -1,8 +1,9 @@
 """StreamShell: a remote shell over a client program that passes all three streams on.
 
-The client's standard input carries the lines to run and then stays open as a lifeline: when it
-ends, because the time limit passed, this process died or the connection was cut, what runs on the
-device is killed with all its children. So nothing is left there that could disturb what comes next.
+One ``sh`` on the device takes all commands, so that none waits for a login. Its standard input is a
+lifeline, too: when a line comes or it ends, because the time limit passed, this process died or the
+connection was cut, what runs on the device is killed with all its children. So nothing is left
+there that could disturb what comes next.
 """
 
 from __future__ import annotations
@@ -38,6 +39,8 @@ _GRACE_S: Final = 5.0
 
 class StreamShell(RemoteShell):
     """A remote shell whose client keeps stdin, stdout and stderr apart and free of changes."""
+
+    _session: _Session | None = None
 
     @abstractmethod
     def _client(self, command: str) -> list[str]:
@@ -83,6 +86,10 @@ class StreamShell(RemoteShell):
             raise TargetError(f"{remote} cannot be copied to {local}: {error.strerror}") from error
         raise TargetError(f"{remote} cannot be copied from {self.name}: {words}")
 
+    def close(self) -> None:
+        super().close()
+        self._end_session()
+
     def _attempt(
         self,
         command: Sequence[str],
@@ -90,20 +97,21 @@ class StreamShell(RemoteShell):
         token: str,
         time_limit_s: float,
     ) -> tuple[Completed | None, bool]:
-        with subprocess.Popen(
-            self._client("exec sh"),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            # Ctrl-C in a terminal is for this process, which then ends the client itself.
-            start_new_session=True,
-        ) as client:
-            try:
-                done = _attend(client, _running(command, environment, token), time_limit_s)
-            finally:
-                client.kill()
-                client.wait()  # after Ctrl-C the context manager does not
-        return _completed(done, token), token.encode() in done.stdout
+        if self._session is None:
+            self._session = _Session(self._client("exec sh"))
+        try:
+            answer = self._session.ask(_running(command, environment, token), token, time_limit_s)
+        except BaseException:
+            self._end_session()
+            raise
+        if answer[0] is None:
+            self._end_session()
+        return answer
+
+    def _end_session(self) -> None:
+        session, self._session = self._session, None
+        if session is not None:
+            session.end()
 
     def _stream(self, lines: str, stdin: IO[bytes] | None, stdout: IO[bytes] | None) -> Completed:
         """Run lines with a file at either end; what they say on stderr comes back."""
@@ -136,68 +144,117 @@ class StreamShell(RemoteShell):
         raise self._always_lost()
 
 
+# fd 3: the lifeline; fd 4: stderr, kept from the shell's own remarks on killed jobs.
+# setsid: so that the whole family can be killed; where it is not there, the command alone is.
+_OPENING: Final = b"""{
+exec 3<&0 4>&2 2>/dev/null
+s=; command -v setsid >/dev/null && s=setsid
+}
+"""
+
+
 def _running(command: Sequence[str], environment: Mapping[str, str], token: str) -> bytes:
     """The lines for ``sh`` that run one command and tell how it ended."""
-    # fd 3: the lifeline; fd 4: stderr, kept from the shell's own remarks on killed jobs.
-    # setsid: so that the whole family can be killed; where it is not there, the command alone is.
+    # In braces: all is read before anything runs, and nothing of it is left for the lifeline.
     return f"""{{
-exec 3<&0 4>&2 2>/dev/null
 printf '%s\\n' {token}
 printf '%s\\n' {token} >&4
-s=; command -v setsid >/dev/null && s=setsid
 if command -v {shlex.quote(command[0])} >/dev/null; then
 $s {started(command, environment, token)} </dev/null 2>&4 3<&- 4>&- &
 p=$!
 (read -r x <&3; kill -9 -$p || kill -9 $p) >/dev/null 4>&- &
 w=$!
 wait $p; r=$?
-kill $w
+kill $w; wait $w
 [ -n "$s" ] && kill -9 -$p
 else r={ABSENT}; fi
+printf '\\n%s %d\\n' {token} $r
 printf '\\n%s %d\\n' {token} $r >&4
-exit 0
 }}
 """.encode()
 
 
-def _completed(done: Completed, token: str) -> Completed | None:
-    """What the command did, cut out of all that came back; None where its end is missing."""
-    mark = token.encode() + b"\n"
-    _, began, stdout = done.stdout.partition(mark)
-    _, began_too, rest = done.stderr.partition(mark)
-    stderr, found, status = rest.rpartition(b"\n" + token.encode() + b" ")
-    if began and began_too and found and status.strip().isdigit():
-        return Completed(signal_or_status(int(status)), stdout, stderr, done.timed_out)
-    return None
+class _Session:
+    """One ``sh`` on the device, ready for the next command."""
+
+    def __init__(self, client: list[str]) -> None:
+        self._client = subprocess.Popen(
+            client,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            # Ctrl-C in a terminal is for this process, which then ends the client itself.
+            start_new_session=True,
+        )
+        self._is_opened = False
+
+    def ask(self, lines: bytes, token: str, time_limit_s: float) -> tuple[Completed | None, bool]:
+        """Send the lines of a command and gather its answer, or what came of it."""
+        assert self._client.stdout is not None
+        assert self._client.stderr is not None
+        self._send(lines if self._is_opened else _OPENING + lines)
+        self._is_opened = True
+        streams = (self._client.stdout, self._client.stderr)
+        parts = {stream.fileno(): _Part(token.encode()) for stream in streams}
+        deadline, timed_out = time.monotonic() + time_limit_s, False
+        with selectors.DefaultSelector() as selector:
+            for stream in streams:
+                selector.register(stream, selectors.EVENT_READ, stream)
+            while not all(part.is_whole for part in parts.values()):
+                remaining = deadline - time.monotonic()
+                if remaining <= 0:
+                    if timed_out:  # told to end, and silent: the connection is of no use any more
+                        break
+                    timed_out, deadline = True, deadline + _GRACE_S
+                    self._send(b"\n")
+                    continue
+                for key, _ in selector.select(remaining):
+                    piece: bytes = key.data.read1(1 << 16)
+                    if not piece:
+                        return None, parts[streams[0].fileno()].has_begun
+                    parts[key.fd].add(piece)
+        out, err = (parts[stream.fileno()] for stream in streams)
+        if not (out.is_whole and err.is_whole):
+            return None, out.has_begun
+        return Completed(signal_or_status(err.status), out.text, err.text, timed_out), True
+
+    def end(self) -> None:
+        """End it, and with it what runs in it."""
+        self._client.kill()
+        self._client.communicate()
+
+    def _send(self, lines: bytes) -> None:
+        assert self._client.stdin is not None
+        # A client that is gone has ended its output, too, and that is looked at.
+        with contextlib.suppress(BrokenPipeError):
+            self._client.stdin.write(lines)
+            self._client.stdin.flush()
 
 
-def _attend(client: subprocess.Popen[bytes], lines: bytes, time_limit_s: float) -> Completed:
-    """Send the lines, gather what comes back, and end the lifeline when the time limit passed."""
-    assert client.stdin is not None
-    assert client.stdout is not None
-    assert client.stderr is not None
-    with contextlib.suppress(BrokenPipeError):
-        client.stdin.write(lines)
-        client.stdin.flush()
-    output: dict[int, bytearray] = {}
-    deadline, timed_out = time.monotonic() + time_limit_s, False
-    with selectors.DefaultSelector() as selector:
-        for stream in (client.stdout, client.stderr):
-            output[stream.fileno()] = bytearray()
-            selector.register(stream, selectors.EVENT_READ, stream)
-        while selector.get_map():
-            remaining = deadline - time.monotonic()
-            if remaining <= 0:
-                if timed_out:  # told to end, and silent: the connection is of no use any more
-                    break
-                timed_out, deadline = True, deadline + _GRACE_S
-                with contextlib.suppress(BrokenPipeError):
-                    client.stdin.close()
-                continue
-            for key, _ in selector.select(remaining):
-                piece: bytes = key.data.read1(1 << 16)
-                output[key.fd] += piece
-                if not piece:
-                    selector.unregister(key.fileobj)
-    stdout, stderr = (bytes(output[s.fileno()]) for s in (client.stdout, client.stderr))
-    return Completed(0, stdout, stderr, timed_out)
+class _Part:
+    """What one stream brings of a command's answer, between the marks that its token makes."""
+
+    def __init__(self, token: bytes) -> None:
+        self._begin, self._end = token + b"\n", b"\n" + token + b" "
+        self._data = bytearray()
+        self._ends_at = -1
+        self.is_whole = False
+
+    def add(self, piece: bytes) -> None:
+        from_ = max(0, len(self._data) - len(self._end))
+        self._data += piece
+        if self._ends_at < 0:
+            self._ends_at = self._data.find(self._end, from_)
+        self.is_whole = self._ends_at >= 0 and self._data.endswith(b"\n")
+
+    @property
+    def has_begun(self) -> bool:
+        return self._begin in self._data
+
+    @property
+    def text(self) -> bytes:
+        return bytes(self._data[: self._ends_at]).partition(self._begin)[2]
+
+    @property
+    def status(self) -> int:
+        return int(self._data[self._ends_at + len(self._end) :])
