@@ -179,7 +179,9 @@ def build(initrd: Path, kernel: Path) -> None:
 
 def fetch(release: str, names: Sequence[str], only: str = "*") -> list[Path]:
     """Package files of ARMv7 with all they depend on, from the machine's own Debian mirror."""
-    apt = STATE / f"apt-{release}"
+    apt = STATE / "apt"
+    # Nothing of an earlier call may be taken for this one's.
+    shutil.rmtree(apt, ignore_errors=True)
     for folder in ("lists/partial", "archives/partial", "etc/apt.conf.d", "etc/preferences.d"):
         (apt / folder).mkdir(parents=True, exist_ok=True)
     (apt / "status").touch()
@@ -287,7 +289,7 @@ def boot(initrd: Path, kernel: Path) -> None:
     ]
     command += ["-icount", "shift=0", "-nographic", "-no-reboot"]
     command += ["-kernel", kernel, "-initrd", initrd]
-    command += ["-append", "console=ttyAMA0 quiet rdinit=/init"]
+    command += ["-append", "console=ttyAMA0 quiet panic=-1 rdinit=/init"]
     # restrict: the board reaches nothing, neither this machine nor beyond it.
     command += ["-netdev", f"user,id=n0,restrict=on,{forwards}"]
     command += ["-device", "virtio-net-device,netdev=n0"]
