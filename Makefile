@@ -1,6 +1,6 @@
 # Everything here works on a fresh Debian 12 machine: make setup · make demo · make test · make lint.
 .DELETE_ON_ERROR:
-.PHONY: setup demo test lint bench lock clean
+.PHONY: setup demo test test-board lint bench board-up board-down lock clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -20,6 +20,16 @@ demo: $(STAMP)
 test: $(STAMP)
 	$(BIN)/python -m pytest -n 2
 
+# Restarts the board: nothing else may use it meanwhile.
+test-board: board-up
+	PARETO_PROFILER_TESTS_REQUIRE=board $(BIN)/python -m pytest -s tests/board
+
+board-up: $(STAMP)
+	$(BIN)/python board/board.py up
+
+board-down: $(STAMP)
+	$(BIN)/python board/board.py down
+
 lint: $(STAMP)
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
@@ -33,4 +43,4 @@ lock: $(STAMP)
 	sh scripts/lock
 
 clean:
-	rm -rf $(VENV) .tools build dist src/pareto_profiler/probe/bin
+	rm -rf $(VENV) .tools .board build dist src/pareto_profiler/probe/bin
