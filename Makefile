@@ -43,4 +43,5 @@ lock: $(STAMP)
 	sh scripts/lock
 
 clean:
+	[ ! -d .board ] || python3 board/board.py down
 	rm -rf $(VENV) .tools .board build dist src/pareto_profiler/probe/bin
