@@ -18,8 +18,8 @@ from bench_overhead import own_time
 
 from pareto_profiler import DecisionSpace, Granularity, Plan, load
 from pareto_profiler.core.measurement import Measurement
-from pareto_profiler.runners.installation import install
 from pareto_profiler.runners.inputs import random_inputs
+from pareto_profiler.runners.installation import install
 from pareto_profiler.runners.onert import OnertRunner, wheel_library
 from pareto_profiler.shells.base import Shell
 from pareto_profiler.shells.local import LocalShell

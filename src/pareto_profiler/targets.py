@@ -89,9 +89,7 @@ class Target:
 BUILT_IN: Final[Mapping[str, Target]] = {
     "local": Target("local", "local"),
     "odroid": Target("odroid", "ssh"),
-    "tizen": Target(
-        "tizen", "sdb", tool="/opt/usr/nnfw-test/Product/out/bin", plan={"pause_s": 1.0}
-    ),
+    "tizen": Target("tizen", "sdb", tool="/opt/usr/nnfw-test/Product/out/bin"),
     "android": Target("android", "adb", work="/data/local/tmp/pareto-profiler"),
 }
 """Targets that need no file."""

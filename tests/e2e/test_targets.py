@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import re
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,7 +14,7 @@ from pathlib import Path, PurePosixPath
 import pytest
 from build_model import build, dense
 from command import pp, pp_json, run
-from devices import STAND_INS, Cable, Sshd
+from devices import ROOT, STAND_INS, Cable, Sshd
 from stand_ins.onert_run import ERAS, install
 
 from pareto_profiler import probe
@@ -177,6 +178,24 @@ def test_a_wrong_targets_file_is_one_line(tmp_path: Path, text: str, words: str)
     assert done.stderr.count("\n") == 1
 
 
+def test_the_example_of_the_docs_is_a_targets_file(tmp_path: Path):
+    page = (ROOT / "docs" / "targets.md").read_text(encoding="utf-8")
+    (example,) = re.findall(r"```toml\n(.*?)```", page, re.DOTALL)
+    (tmp_path / "targets.toml").write_text(example)
+    lab = pp_json("target", "list", cwd=tmp_path)["lab"]
+    assert lab["shell"] == "ssh"
+    assert lab["plan"] == {"repeats": 20, "cpus": "4-7", "pause_s": 2.0}
+    # Every key of the file is explained there.
+    assert set(lab) - {"name", "shell", "root"} == set(
+        re.findall(r"^(\w+) =", example, re.MULTILINE)
+    ) - {
+        "like",
+        "repeats",
+        "cpus",
+        "pause_s",
+    } | {"plan"}
+
+
 def test_a_target_that_nobody_knows_is_one_line(dense_file: Path, tmp_path: Path):
     done = pp("search", dense_file, "--target", "moon", cwd=tmp_path, status=2)
     assert "target 'moon': expected one of local, odroid, tizen, android" in done.stderr
@@ -338,7 +357,6 @@ def test_a_search_on_tizen_measures_through_sdb(
     monkeypatch.delenv("SDB_STAND_IN_SSH", raising=False)
     (tmp_path / "targets.toml").write_text(
         f'[tizen]\nlibrary = "{wheel_library().parent}"\nwork = "{tmp_path / "work"}"\n'
-        f"[tizen.plan]\npause_s = 0\n"
     )
     options = ("search", dense_file, "--target", "tizen", "--output", "run", *QUICK)
     found = pp_json(*options, cwd=tmp_path)
