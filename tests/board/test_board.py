@@ -57,7 +57,7 @@ def restart_board() -> None:
 def test_one_command_finds_a_front(target: str, tmp_path: Path):
     options = ("--target", target, *TARGETS, "--budget", 8, "--output", "run")
     found = pp_json("search", MODEL, *options, cwd=tmp_path)
-    assert found["counts"]["measured"] >= 4 if "counts" in found else True
+    assert len(found["front"]) >= 3
     header = read(tmp_path / "run" / JOURNAL).header
     assert header.runtime == "onert 1.26.0"
     # acl_cl and gpu_cl lie there, without the OpenCL they need.
@@ -165,28 +165,25 @@ def outcomes(recording: Recording) -> dict[int, Trial]:
     return {recording.header.space.id_of(t.assignment): t for t in recording.trials}
 
 
-def front_up_to_ties(recording: Recording) -> set[int]:
-    """Ids of the front when latencies nearer than a thousandth count as equal."""
+def front_of(recording: Recording) -> list[tuple[float, ...]]:
+    """The values on the front, without points that a tie away from them are beaten in memory."""
     front = Front.of(recording.trials, OBJECTIVE_PAIR).trials
-    values = {
-        recording.header.space.id_of(t.assignment): [t.outcome.value(o) for o in OBJECTIVE_PAIR]
+    values = [
+        tuple(t.outcome.value(o) for o in OBJECTIVE_PAIR)
         for t in front
         if isinstance(t.outcome, Measurement)
-    }
-    return {
-        number
-        for number, (time_s, memory) in values.items()
-        if not any(
-            memory_too < memory and time_too <= time_s * (1 + TIE)
-            for time_too, memory_too in values.values()
-        )
-    }
+    ]
+    return [
+        (time_s, memory)
+        for time_s, memory in values
+        if not any(m < memory and t <= time_s * (1 + TIE) for t, m in values)
+    ]
 
 
 def test_a_recording_after_a_restart_is_the_recorded_table(tmp_path: Path):
     restart_board()
     options = ("--target", "board", *TARGETS, *BACKENDS, "--repeats", 5, "--warmups", 2)
-    pp("record", MODEL, *options, "--output", "run", cwd=tmp_path)
+    pp("record", MODEL, *options, "--output", "run", cwd=tmp_path, limit_s=1200)
     there, now = read(TABLE / JOURNAL), read(tmp_path / "run" / JOURNAL)
     before, after = outcomes(there), outcomes(now)
     assert before.keys() == after.keys()
@@ -207,7 +204,11 @@ def test_a_recording_after_a_restart_is_the_recorded_table(tmp_path: Path):
         time_s, memory = (o for o in OBJECTIVE_PAIR)
         assert again.value(time_s) == pytest.approx(outcome.value(time_s), rel=0.01)
         assert again.value(memory) == pytest.approx(outcome.value(memory), abs=1e6)
-    assert front_up_to_ties(now) == front_up_to_ties(there)
+    # The same front: each point of one is one of the other, or ties with it.
+    first, second = front_of(there), front_of(now)
+    assert len(first) == len(second)
+    for one, other in zip(first, second, strict=True):
+        assert one == pytest.approx(other, rel=TIE)
 
 
 def test_cuts_and_a_restart_in_the_middle_of_a_search(tmp_path: Path):
@@ -239,7 +240,7 @@ def test_cuts_and_a_restart_in_the_middle_of_a_search(tmp_path: Path):
     search = ("search", MODEL, "--target", "lab", *BACKENDS, "--granularity", "index")
     limits = ("--budget", 100, "--repeats", 3, "--warmups", 1, "--output", "run")
     began = time.monotonic()
-    done = pp(*search, *limits, cwd=tmp_path)
+    done = pp(*search, *limits, cwd=tmp_path, limit_s=1200)
     over.set()
     thread.join()
     cable.close()

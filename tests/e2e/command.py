@@ -18,7 +18,12 @@ def command(name: str, *arguments: object) -> list[str]:
 
 
 def run(
-    name: str, *arguments: object, cwd: Path, status: int = 0, **environment: str
+    name: str,
+    *arguments: object,
+    cwd: Path,
+    status: int = 0,
+    limit_s: float = 300,
+    **environment: str,
 ) -> subprocess.CompletedProcess[str]:
     """Run to the end and check the exit status and that no traceback is shown."""
     done = subprocess.run(
@@ -28,7 +33,7 @@ def run(
         capture_output=True,
         text=True,
         check=False,
-        timeout=300,
+        timeout=limit_s,
     )
     assert "Traceback" not in done.stderr, done.stderr
     assert done.returncode == status, f"{done.returncode}\n{done.stdout}\n{done.stderr}"
@@ -36,10 +41,12 @@ def run(
 
 
 def pp(
-    *arguments: object, cwd: Path, status: int = 0, **environment: str
+    *arguments: object, cwd: Path, status: int = 0, limit_s: float = 300, **environment: str
 ) -> subprocess.CompletedProcess[str]:
     """Run ``pareto-profiler``."""
-    return run("pareto-profiler", *arguments, cwd=cwd, status=status, **environment)
+    return run(
+        "pareto-profiler", *arguments, cwd=cwd, status=status, limit_s=limit_s, **environment
+    )
 
 
 def pp_json(*arguments: object, cwd: Path, **environment: str) -> Any:
