@@ -154,6 +154,18 @@ def test_targets_are_listed(folder: Path):
     assert {"local", "odroid", "tizen", "android"} <= set(known)
 
 
+def test_cleaning_takes_only_what_this_tool_left(folder: Path, work: Path):
+    work.mkdir()
+    for name in ("probe-0123456789ab", "run-0123456789ab", "check", "mine"):
+        (work / name).mkdir()
+    pp("target", "clean", "lab", cwd=folder)
+    assert [path.name for path in work.iterdir()] == ["mine"]
+    (work / "mine").rmdir()
+    pp("target", "clean", "lab", cwd=folder)
+    assert not work.exists()
+    pp("target", "clean", "lab", cwd=folder)
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
