@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import random
 import re
+import signal
+import subprocess
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,7 +16,7 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 from build_model import build, dense
-from command import pp, pp_json, run
+from command import command, pp, pp_json, run
 from devices import ROOT, STAND_INS, Cable, Sshd
 from stand_ins.onert_run import ERAS, install
 
@@ -232,6 +235,39 @@ def test_a_device_that_goes_away_ends_the_search_with_all_that_was_measured(
     cable.plug_in()
     assert f"{kept} trials are there" in pp(*options, cwd=tmp_path).stderr
     cable.close()
+
+
+def running_on_the_device(work: Path) -> list[str]:
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            words = (process / "cmdline").read_bytes().decode("utf-8", "replace")
+            if words.startswith(str(work)):
+                found.append(words)
+    return found
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+def test_what_a_killed_search_had_started_on_the_device_ends_too(
+    dense_file: Path, folder: Path, work: Path, number: signal.Signals
+):
+    options = ("search", dense_file, "--target", "lab", "--output", "run", "--repeats", 100_000)
+    process = subprocess.Popen(
+        command("pareto-profiler", *options),
+        cwd=folder,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    end = time.monotonic() + 30
+    while not running_on_the_device(work):
+        assert time.monotonic() < end
+        time.sleep(0.01)
+    process.send_signal(number)
+    process.wait()
+    end = time.monotonic() + 5
+    while running_on_the_device(work):
+        assert time.monotonic() < end
+        time.sleep(0.05)
 
 
 class Counting(SshShell):
