@@ -43,7 +43,8 @@ def need(program: str, package: str) -> None:
 class Sshd:
     """A real sshd on a port of its own, for the user who runs the tests."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, login: str = "") -> None:
+        """Start it; ``login`` are lines for ``sh`` that run before every command."""
         need("sshd", "openssh-server")
         self.folder = folder
         with socket.socket() as free:
@@ -60,7 +61,13 @@ class Sshd:
             f"AuthorizedKeysFile {folder / 'user_key.pub'}\nStrictModes no\nUsePAM no\n"
             f"PasswordAuthentication no\nPidFile none\nMaxStartups 100\nPrintMotd no\n"
         )
-        sshd = shutil.which("sshd", path=f"{os.environ['PATH']}:/usr/sbin")
+        if login:
+            script = folder / "login"
+            script.write_text(f'#!/bin/sh\n{login}\nexec sh -c "$SSH_ORIGINAL_COMMAND"\n')
+            script.chmod(0o755)
+            with (folder / "sshd_config").open("a") as config:
+                config.write(f"ForceCommand {script}\n")
+        sshd = shutil.which("sshd", path=f"{os.environ['PATH']}:/usr/sbin") or "sshd"
         with (folder / "log").open("wb") as log:
             self.process = subprocess.Popen(
                 [sshd, "-D", "-e", "-f", str(folder / "sshd_config")], stderr=log

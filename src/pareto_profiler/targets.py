@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
-from pareto_profiler.core.plan import Plan
+from pareto_profiler.core.plan import Plan, cpus_of
 from pareto_profiler.errors import InputError
 from pareto_profiler.shells.adb import AdbShell
 from pareto_profiler.shells.base import Shell
@@ -25,9 +25,16 @@ FILE: Final = "targets.toml"
 SHELLS: Final = ("local", "ssh", "sdb", "adb")
 RUNNERS: Final = ("probe", "onert_run")
 
-_PLAN_KEYS: Final = (
-    "repeats warmups time_limit_s threads tolerance memory_limit_kib cpus pause_s"
-).split()
+_PLAN_LIMITS: Final = {
+    "repeats": (1, 100_000),
+    "warmups": (0, 100_000),
+    "time_limit_s": (0.1, 3.6e6),
+    "threads": (1, 1024),
+    "tolerance": (0.0, 1e6),
+    "memory_limit_kib": (0, 2**30),
+    "pause_s": (0.0, 3.6e6),
+}
+_PLAN_KEYS: Final = (*_PLAN_LIMITS, "cpus")
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +86,12 @@ class Target:
                     )
                 return SshShell(self.address, self.options, self.patience_s)
             case "sdb":
-                scratch = PurePosixPath(self.work).parent
-                return SdbShell(self.address, scratch, root=self.root, patience_s=self.patience_s)
+                return SdbShell(
+                    self.address,
+                    PurePosixPath(self.work),
+                    root=self.root,
+                    patience_s=self.patience_s,
+                )
             case "adb":
                 return AdbShell(self.address, self.patience_s)
         return LocalShell()
@@ -189,8 +200,14 @@ def _plan(where: str, values: dict[str, Any]) -> dict[str, Any]:
         is_number = kind is float and type(value) is int
         if type(value) is not kind and not is_number:
             raise InputError(f"{where}: plan: {key} = {value!r}: expected {_KINDS[kind]}")
-        if not isinstance(value, str) and value < 0:
-            raise InputError(f"{where}: plan: {key} = {value!r}: expected no negative number")
+        least, most = _PLAN_LIMITS.get(key, (0, 0))
+        if key != "cpus" and not least <= value <= most:  # nan is neither
+            raise InputError(f"{where}: plan: {key} = {value!r}: expected {least} to {most}")
+        if key == "cpus" and value:
+            try:
+                cpus_of(value)
+            except InputError as error:
+                raise InputError(f"{where}: plan: {error}") from error
     return {key: type(defaults[key])(value) for key, value in values.items()}
 
 
@@ -199,11 +216,11 @@ _NAME_CHARACTERS: Final = set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVW
 
 
 def _is_texts(value: Any) -> bool:
-    return isinstance(value, list) and all(isinstance(v, str) for v in value)
+    return isinstance(value, list) and all(_is_text(v) for v in value)
 
 
 def _is_text(value: Any) -> bool:
-    return isinstance(value, str) and "\n" not in value
+    return isinstance(value, str) and not {"\n", "\0"} & set(value)
 
 
 def _is_path(value: Any) -> bool:

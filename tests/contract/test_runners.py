@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
@@ -18,7 +19,7 @@ from pareto_profiler.core.ports import Runner
 from pareto_profiler.core.space import DecisionSpace, Granularity
 from pareto_profiler.core.support import Support
 from pareto_profiler.core.trial import Failure, Trial
-from pareto_profiler.errors import FailureKind, RunError, SpaceError
+from pareto_profiler.errors import FailureKind, RunError, SpaceError, TargetError
 from pareto_profiler.models import load
 from pareto_profiler.runners.inputs import random_inputs
 from pareto_profiler.runners.onert import OnertRunner, OnertTarget, wheel_library
@@ -216,3 +217,23 @@ def test_nothing_of_the_run_is_left_behind(file: Path, tmp_path: Path):
 def test_after_a_resume_outputs_are_still_compared(file: Path, tmp_path: Path):
     # A fresh runner that is not asked for the baseline has to make the reference itself.
     assert make_onert(file, tmp_path / "w").run(RUY_DENSE).output_error is not None
+
+
+@pytest.mark.parametrize("name", sorted(set(RUNNERS) - {"table"}))
+@pytest.mark.parametrize("lost", [".", "package", "complete"])
+def test_files_that_something_cleaned_up_are_put_back(
+    name: str, lost: str, file: Path, tmp_path: Path
+):
+    work = tmp_path / "work"
+    made = RUNNERS[name](file, work)
+    made.run(CPU)
+    files = work / "files" if name.startswith("onert_run") else work
+    shutil.rmtree(files / lost) if (files / lost).is_dir() else (files / lost).unlink()
+    assert isinstance(made.run(RUY_DENSE), Measurement)
+    assert made.run(RUY_DENSE).output_error is not None
+    made.close()
+
+
+def test_a_tool_that_tells_no_version_and_ignores_everything_is_refused(file: Path, tmp_path: Path):
+    with pytest.raises(TargetError, match=r"onert_run \(of unknown version\) ignores"):
+        make_onert_run(file, tmp_path, era="1.29", deaf=True, version="")

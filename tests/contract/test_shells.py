@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
@@ -205,6 +206,41 @@ def test_a_time_limit_ends_the_command_and_its_children(reached: Reached):
     assert not reached.has(mark)
 
 
+def test_a_time_limit_ends_children_that_left_the_session(reached: Reached):
+    mark = reached.folder / "late"
+    began = time.monotonic()
+    script = f"setsid sh -c 'sleep 4; touch {mark}' & sleep 30"
+    assert reached.run("sh", "-c", script, time_limit_s=1).timed_out
+    assert time.monotonic() - began < 12
+    if not isinstance(reached.shell, LocalShell):  # here there is no such need
+        time.sleep(4)
+        assert not reached.has(mark)
+
+
+def test_a_program_that_leaves_a_child_behind_has_ended(reached: Reached):
+    began = time.monotonic()
+    done = reached.run("sh", "-c", "sleep 20 & echo done", time_limit_s=15)
+    assert (done.status, done.stdout, done.timed_out) == (0, b"done\n", False)
+    assert time.monotonic() - began < 12
+
+
+def test_a_program_of_any_name_runs(reached: Reached):
+    program = reached.folder / "a=b; c 'd'"
+    reached.run(
+        "sh", "-c", 'printf \'#!/bin/sh\necho "ran $1"\n\' >"$0"; chmod +x "$0"', str(program)
+    )
+    assert reached.run(str(program), "x=y").stdout == b"ran x=y\n"
+
+
+def test_a_file_does_not_take_the_place_of_a_folder(reached: Reached, tmp_path: Path):
+    (tmp_path / "file").touch()
+    folder = reached.folder / "is here"
+    reached.run("mkdir", str(folder))
+    with pytest.raises(TargetError, match="is here"):
+        reached.shell.push(tmp_path / "file", folder)
+    assert reached.run("ls", "-A", str(folder)).stdout == b""
+
+
 def test_output_before_the_time_limit_is_kept(reached: Reached):
     done = reached.run("sh", "-c", "echo early; sleep 30", time_limit_s=1.5)
     assert (done.timed_out, done.stdout) == (True, b"early\n")
@@ -392,3 +428,81 @@ def test_sdb_is_asked_for_root_unless_told_not_to(tmp_path: Path, monkeypatch: p
         shell = SdbShell("", PurePosixPath(tmp_path), root=root)
         shell.run(["true"], environment={}, time_limit_s=10)
         assert ('["root", "on"]' in log.read_text()) is root
+
+
+def test_what_a_login_script_prints_does_no_harm(tmp_path: Path):
+    server = Sshd(tmp_path, login="echo hello; echo noise >&2")
+    shell = SshShell("here", server.config())
+    done = shell.run(["sh", "-c", "echo x; echo y >&2"], environment={}, time_limit_s=10)
+    assert (done.stdout, done.stderr) == (b"x\n", b"y\n")
+    source = tmp_path / "source"
+    source.write_bytes(bytes(range(256)))
+    shell.push(source, PurePosixPath(tmp_path / "pushed"))
+    shell.pull(PurePosixPath(tmp_path / "pushed"), tmp_path / "pulled")
+    assert (tmp_path / "pulled").read_bytes() == source.read_bytes()
+    shell.close()
+    server.stop()
+
+
+def test_a_users_configuration_for_logins_does_no_harm(sshd: Sshd, tmp_path: Path):
+    options = sshd.config()
+    config = tmp_path / "config"
+    config.write_text(
+        Path(options[1]).read_text() + "  RemoteCommand tmux attach\n  RequestTTY yes\n"
+        "  StdinNull yes\n  ControlMaster auto\n  ForwardAgent yes\n"
+    )
+    shell = SshShell("here", ["-F", str(config)])
+    assert shell.run(["echo", "x"], environment={}, time_limit_s=10).stdout == b"x\n"
+    shell.close()
+
+
+def test_endless_output_is_cut_in_its_middle(sshd: Sshd):
+    for shell in (LocalShell(), SshShell("here", sshd.config())):
+        lines = "echo begin; head -c 150000000 /dev/zero; echo; echo end"
+        done = shell.run(["sh", "-c", lines], environment={}, time_limit_s=60)
+        assert done.stdout.startswith(b"begin\n")
+        assert done.stdout.endswith(b"\nend\n")
+        assert len(done.stdout) < 100_000_000
+        shell.close()
+
+
+def test_no_connection_outlives_its_shell(sshd: Sshd):
+    cable = Cable(sshd.port)
+    shell = SshShell("here", sshd.config(cable.port))
+    for _ in range(3):
+        shell.run(["true"], environment={}, time_limit_s=10)
+        shell._connect()
+    socket = shell._socket
+    shell.close()
+    assert not socket.parent.exists()
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            assert str(socket).encode() not in (process / "cmdline").read_bytes()
+    cable.close()
+
+
+@pytest.mark.parametrize("name", ["with blank", "100%", "long" * 30])
+def test_a_temporary_folder_of_any_name_serves(
+    sshd: Sshd, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+):
+    (tmp_path / name).mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / name))
+    shell = SshShell("here", sshd.config())
+    assert shell.run(["true"], environment={}, time_limit_s=10).status == 0
+    shell.close()
+
+
+def test_an_sdb_that_hangs_runs_nothing_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.delenv("SDB_STAND_IN_SSH", raising=False)
+    wrapper = tmp_path / "bin" / "sdb"
+    wrapper.parent.mkdir()
+    hangs = 'case "$*" in *"shell sh "*) sleep 60;; esac'
+    wrapper.write_text(f'#!/bin/sh\n{STAND_INS}/sdb "$@"\n{hangs}\n')
+    wrapper.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{wrapper.parent}:{os.environ['PATH']}")
+    monkeypatch.setattr("pareto_profiler.shells.sdb._GRACE_S", 1.0)
+    shell = SdbShell("x", PurePosixPath(tmp_path / "scratch"))
+    count = tmp_path / "count"
+    done = shell.run(["sh", "-c", f"echo x >>{count}"], environment={}, time_limit_s=2)
+    assert done.status == 0
+    assert count.read_text() == "x\n"

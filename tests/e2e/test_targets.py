@@ -7,6 +7,7 @@ import json
 import os
 import random
 import re
+import shutil
 import signal
 import subprocess
 import threading
@@ -16,8 +17,8 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 from build_model import build, dense
-from command import command, pp, pp_json, run
 from devices import ROOT, STAND_INS, Cable, Sshd
+from e2e.command import command, pp, pp_json, run
 from stand_ins.onert_run import ERAS, install
 
 from pareto_profiler import probe
@@ -117,7 +118,7 @@ def test_processors_and_pauses_do_something(dense_file: Path, tmp_path: Path):
     began = time.monotonic()
     pp("search", dense_file, "--output", "a", "--pause", "1s", "--budget", 2, cwd=tmp_path)
     assert time.monotonic() - began > 2
-    done = pp("search", dense_file, "--cpus", "9999", cwd=tmp_path, status=3)
+    done = pp("search", dense_file, "--cpus", "999", cwd=tmp_path, status=3)
     assert "--cpus" in done.stderr
     done = pp("search", dense_file, "--cpus", "four", cwd=tmp_path, status=2)
     assert "expected something like 0,4-7" in done.stderr
@@ -157,13 +158,55 @@ def test_targets_are_listed(folder: Path):
     assert {"local", "odroid", "tizen", "android"} <= set(known)
 
 
+def test_brackets_are_no_markup(folder: Path):
+    (folder / "targets.toml").write_text(
+        '[lab]\nlike = "odroid"\naddress = "[/foo]"\nlibrary = "/tmp/[/b]/x"\n'
+    )
+    assert "[/foo]" in pp("target", "list", cwd=folder).stdout
+
+
+@pytest.mark.parametrize("cpus", ["0-3000000000", "5-2", "", ","])
+def test_processors_are_checked_here(dense_file: Path, tmp_path: Path, cpus: str):
+    done = pp("search", dense_file, f"--cpus={cpus or 'x'}", cwd=tmp_path, status=2)
+    assert "expected something like 0,4-7" in done.stderr
+
+
+def test_a_device_that_restarts_between_two_trials_gets_its_files_again(
+    dense_file: Path, tmp_path: Path, sshd: Sshd, work: Path
+):
+    cable = Cable(sshd.port)
+    write_targets(tmp_path, sshd.config(cable.port), work, "patience_s = 20")
+    journal = tmp_path / "run" / "journal.jsonl"
+
+    def restart() -> None:
+        while not journal.exists() or '"number":2' not in journal.read_text():
+            time.sleep(0.05)
+        cable.plug_out()
+        shutil.rmtree(work)
+        cable.plug_in()
+
+    thread = threading.Thread(target=restart)
+    thread.start()
+    options = ("--granularity", "operation", "--pause", "0.5s", "--output", "run", *QUICK)
+    pp("search", dense_file, "--target", "lab", *options, cwd=tmp_path)
+    thread.join()
+    cable.close()
+    failed = [line for line in journal.read_text().splitlines() if '"failure"' in line]
+    assert all("NYI" in line for line in failed)
+    assert journal.read_text().count('"record":"trial"') == 9
+
+
 def test_cleaning_takes_only_what_this_tool_left(folder: Path, work: Path):
     work.mkdir()
-    for name in ("probe-0123456789ab", "run-0123456789ab", "check", "mine"):
+    token = "0123456789abcdef" * 2
+    own = ["probe-0123456789ab", "run-0123456789ab", f"pareto-profiler-{token}.d"]
+    others = ["check", "mine", "probe-notes", "run-my-thesis"]
+    for name in (*own, *others):
         (work / name).mkdir()
     pp("target", "clean", "lab", cwd=folder)
-    assert [path.name for path in work.iterdir()] == ["mine"]
-    (work / "mine").rmdir()
+    assert sorted(path.name for path in work.iterdir()) == others
+    for name in others:
+        (work / name).rmdir()
     pp("target", "clean", "lab", cwd=folder)
     assert not work.exists()
     pp("target", "clean", "lab", cwd=folder)
@@ -182,8 +225,14 @@ def test_cleaning_takes_only_what_this_tool_left(folder: Path, work: Path):
         ('[lab]\nlike = "odroid"\nwork = "/"\n', "expected an absolute path"),
         ('[lab]\nlike = "odroid"\n[lab.plan]\nrepeats = "5"\n', "expected an integer"),
         ('[lab]\nlike = "odroid"\n[lab.plan]\nspeed = 5\n', "unknown key 'speed'"),
-        ('[lab]\nlike = "odroid"\n[lab.plan]\nrepeats = -5\n', "no negative"),
+        ('[lab]\nlike = "odroid"\n[lab.plan]\nrepeats = -5\n', "expected 1 to"),
         ('["a b"]\nlike = "odroid"\n', "letters, digits"),
+        ('[lab]\nlike = "odroid"\n[lab.plan]\npause_s = nan\n', "expected 0.0 to"),
+        ('[lab]\nlike = "odroid"\n[lab.plan]\ntime_limit_s = inf\n', "expected 0.1 to"),
+        ('[lab]\nlike = "odroid"\n[lab.plan]\nrepeats = 0\n', "expected 1 to"),
+        ('[lab]\nlike = "odroid"\n[lab.plan]\nthreads = 100000\n', "expected 1 to 1024"),
+        ('[lab]\nlike = "odroid"\n[lab.plan]\ncpus = "four"\n', "something like 0,4-7"),
+        ('[lab]\nlike = "odroid"\naddress = "a\\u0000b"\n', "expected a text"),
     ],
 )
 def test_a_wrong_targets_file_is_one_line(tmp_path: Path, text: str, words: str):

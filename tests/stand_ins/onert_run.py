@@ -95,7 +95,7 @@ def settings_of(era: dict[str, Any], package: Path) -> dict[str, str]:
         return dict(os.environ)
     kept = {k: v for k, v in os.environ.items() if k in {"PATH", "HOME", "LD_LIBRARY_PATH"}}
     names = json.loads((package / "metadata" / "MANIFEST").read_text())["configs"]
-    is_late = tuple(map(int, era["version"].split("."))) >= (1, 28)
+    is_late = not era["version"] or tuple(map(int, era["version"].split("."))) >= (1, 28)
     for name in names[:1] if not is_late else []:
         for line in (package / "metadata" / name).read_text().splitlines():
             key, _, value = line.partition("=")

@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from pareto_profiler.targets import Target
 
 _WORK_PREFIX: Final = ".pareto-profiler-work-"
+# Where on a target is looked what it can do; named like a run, so that cleaning finds it.
+_CHECK: Final = "run-000000000000"
 _LONGEST_S: Final = 3_600_000.0
 _LARGEST_KIB: Final = 2**30
 _UNIT_SECONDS: Final = {"s": 1.0, "m": 60.0, "h": 3600.0}
@@ -253,7 +255,7 @@ def _tool_of(target: Target, shell: Shell, library: str, tool: str) -> Runtime:
     own = OnertRunTarget(
         shell,
         path,
-        PurePosixPath(target.work) / "check",
+        PurePosixPath(target.work) / _CHECK,
         library_path=str(found.parent) if found and library else "",
     )
     version = own.dialect().version or "of unknown version"
@@ -278,7 +280,7 @@ def onert_of(target: Target, shell: Shell, library: str = "") -> OnertTarget:
     named = library or target.library
     work = PurePosixPath(target.work)
     if target.shell != "local":
-        return install(shell, work=work, folder=work / "check", library=named)
+        return install(shell, work=work, folder=work / _CHECK, library=named)
     if not named:
         return OnertTarget(
             shell,

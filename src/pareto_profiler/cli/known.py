@@ -6,7 +6,6 @@ import contextlib
 import hashlib
 import json
 import os
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,16 +18,16 @@ class Known:
 
     Attributes:
         file: Where it is kept.
-        answers: Question → answer.
+        answers: Question → answer; to be added to.
     """
 
     file: Path
     answers: dict[str, str]
 
     @classmethod
-    def of(cls, machine: Machine, runtime: str, library: str, model_digest: str) -> Known:
+    def of(cls, machine: Machine, runtime: str, library_digest: str, model_digest: str) -> Known:
         """What is known already; nothing where the file is not there or not readable."""
-        text = f"{machine.architecture} {machine.cpu} {runtime} {library} {model_digest}"
+        text = f"{machine.architecture} {machine.cpu} {runtime} {library_digest} {model_digest}"
         home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
         name = f"operations-{hashlib.sha256(text.encode()).hexdigest()[:16]}.json"
         file = Path(home) / "pareto-profiler" / name
@@ -38,12 +37,6 @@ class Known:
             if isinstance(read, dict):
                 answers = {str(k): v for k, v in read.items() if isinstance(v, str)}
         return cls(file, answers)
-
-    def ask(self, question: str, answer: Callable[[], str]) -> str:
-        """The answer, found out where it is not known."""
-        if question not in self.answers:
-            self.answers[question] = answer()
-        return self.answers[question]
 
     def keep(self) -> None:
         """Write the answers down; that this cannot be done is no reason to complain."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 import shlex
 import sys
 from pathlib import Path
@@ -13,7 +12,7 @@ import typer
 
 from pareto_profiler.cli.exits import program, reporting_errors
 from pareto_profiler.cli.show import BackendsOfDumpOption
-from pareto_profiler.core.plan import Plan
+from pareto_profiler.core.plan import Plan, cpus_of
 from pareto_profiler.core.space import Granularity, readable
 from pareto_profiler.errors import InputError, TargetError
 
@@ -447,8 +446,8 @@ def plan_of(
 
     if tolerance is not None and not math.isfinite(tolerance):
         raise InputError(f"tolerance {tolerance}: expected a fraction of an output's range")
-    if cpus and not re.fullmatch(r"\d+(-\d+)?(,\d+(-\d+)?)*", cpus):
-        raise InputError(f"processors {cpus!r}: expected something like 0,4-7")
+    if cpus:
+        cpus_of(cpus)
     given = {
         "repeats": repeats,
         "warmups": warmups,

@@ -79,15 +79,17 @@ def gen_oplist(
     from pareto_profiler.targets import find
 
     device = find(target.value, address=auth)
-    shell = None if target is SeedTarget.LOCAL else device.open_shell()
+    if device.shell == "ssh" and not device.address:
+        raise InputError(f"target {target}: expected --auth user@host")
     oplist = Oplist.of(load_measurable(model).graph, Granularity(mode))
     write_file(_OPLIST, json.dumps(oplist.to_json()) + "\n")
     print(f"{_OPLIST}: {len(oplist.names)} operation names", end="")
     print(f", {max(oplist.classes) + 1} classes" if oplist.classes else "")
-    if shell is None:
+    if device.shell == "local":
         print("for this machine: run the samplers in this folder")
         return
     show_warnings()
+    shell = device.open_shell()
     try:
         shell.push(_OPLIST, PurePosixPath(_DEVICE_OPLIST))
     finally:

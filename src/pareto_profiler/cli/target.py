@@ -10,7 +10,8 @@ import typer
 
 from pareto_profiler.cli.exits import reporting_errors
 from pareto_profiler.cli.measure import AddressOption, JsonOption, TargetsOption
-from pareto_profiler.errors import TargetError
+from pareto_profiler.errors import FailureKind, RunError, TargetError
+from pareto_profiler.shells.base import printable
 
 if TYPE_CHECKING:
     from pareto_profiler.core.space import Variable
@@ -34,15 +35,27 @@ NameArgument = Annotated[
 
 _HOT_CELSIUS: Final = 70.0
 _LITTLE_MEMORY_KIB: Final = 200 * 1024
-_CLEAN: Final = (
-    'cd "$0" 2>/dev/null || exit 0; rm -rf probe-* run-* check; cd /; rmdir "$0" 2>/dev/null; true'
+# Only what has the shape of this tool's own names.
+_HEX: Final = "[0-9a-f]"
+_OWN: Final = " ".join(
+    (
+        f"probe-{_HEX * 12}",
+        f"probe-{_HEX * 12}.part",
+        f"run-{_HEX * 12}",
+        f"pareto-profiler-{_HEX * 32}",
+        f"pareto-profiler-{_HEX * 32}.d",
+    )
 )
+_CLEAN: Final = f"""[ -e "$0" ] || exit 0
+cd "$0" || exit; for f in {_OWN}; do [ ! -e "$f" ] || rm -rf "./$f" || exit; done
+cd / && rmdir "$0" 2>/dev/null; exit 0"""
 
 
 @app.command("list")
 @reporting_errors
 def list_targets(targets: TargetsOption = None, as_json: JsonOption = False) -> None:
     """List the targets that can be named."""
+    from rich.markup import escape
     from rich.table import Table
 
     from pareto_profiler.cli.output import console, print_json
@@ -57,9 +70,9 @@ def list_targets(targets: TargetsOption = None, as_json: JsonOption = False) -> 
         table.add_row(
             name,
             target.shell,
-            " ".join((target.address or "–", *target.options)),
-            target.library or target.tool or "looked for",
-            ", ".join(target.backends) or "all that load",
+            escape(" ".join((target.address or "–", *target.options))),
+            escape(target.library or target.tool or "looked for"),
+            escape(", ".join(target.backends) or "all that load"),
         )
     console().print(table)
 
@@ -77,7 +90,7 @@ def clean(name: NameArgument, address: AddressOption = "", targets: TargetsOptio
     finally:
         shell.close()
     if done.status:
-        raise TargetError(f"{target.work}: {done.stderr.decode('utf-8', 'replace')}")
+        raise TargetError(f"{target.work}: cannot be cleaned: {printable(done.stderr)}")
     print(f"{name}: {target.work} is clean")
 
 
@@ -207,25 +220,36 @@ def _try_operations(found: Findings, onert: OnertTarget, model: Model) -> None:
     from pareto_profiler.core.space import DecisionSpace, Granularity
     from pareto_profiler.core.support import Support
     from pareto_profiler.runners.inputs import random_inputs
+    from pareto_profiler.runners.installation import library_digest
     from pareto_profiler.runners.onert import OnertRunner
 
     graph = model.graph
     support = Support.of([f"{backend}:*" for backend in found.offered], ())
     space = DecisionSpace.of(graph, found.offered, Granularity.NAME, support=support)
-    known = Known.of(found.machine, found.runtime, found.library, graph.digest)
+    known = Known.of(found.machine, found.runtime, library_digest(onert), graph.digest)
     runner = OnertRunner(
         onert, space, Plan(), graph=graph, model_file=model.file, inputs=random_inputs(graph, 0)
     )
 
     def refusal(backend: str, variable: Variable) -> str:
-        return known.ask(
-            f"{backend}:{variable.name}",
-            lambda: runner.refusal(dict.fromkeys(variable.operations, backend)),
-        )
+        question = f"{backend}:{variable.name}"
+        if question in known.answers:
+            return known.answers[question]
+        try:
+            runner.prepare(dict.fromkeys(variable.operations, backend))
+        except RunError as error:
+            if error.kind is not FailureKind.REJECTED:
+                return f"{error.kind}: {error.message}"  # another time it may be otherwise
+            known.answers[question] = error.message or "refused"
+        else:
+            known.answers[question] = ""
+        return known.answers[question]
 
     try:
-        if words := runner.refusal({}):
-            found.problems.append(f"the model cannot be prepared at all: {words}")
+        try:
+            runner.prepare({})
+        except RunError as error:
+            found.problems.append(f"the model cannot be prepared at all: {error}")
             return
         found.reads_environment = runner.reads_environment()
         tables = DecisionSpace.of(graph, found.offered, Granularity.NAME)
@@ -240,6 +264,7 @@ def _try_operations(found: Findings, onert: OnertTarget, model: Model) -> None:
 
 
 def _print(found: Findings, advice: list[str]) -> None:
+    from rich.markup import escape
     from rich.table import Table
 
     from pareto_profiler.cli.output import console
@@ -247,22 +272,24 @@ def _print(found: Findings, advice: list[str]) -> None:
     out = console()
     machine, here = found.machine, found.conditions
     facts = Table(box=None, show_header=False)
-    facts.add_row("target", found.target)
-    facts.add_row("machine", f"{machine.architecture} {machine.cpu}, {machine.cores} cores")
-    facts.add_row("kernel", machine.kernel)
-    facts.add_row(
-        "memory", f"{machine.memory_kib // 1024} MiB, {here.available_kib // 1024} MiB free"
-    )
-    facts.add_row("governor", ", ".join(here.governors) or "none to see")
+
+    def add(what: str, text: str) -> None:
+        facts.add_row(what, escape(text))
+
+    add("target", found.target)
+    add("machine", f"{machine.architecture} {machine.cpu}, {machine.cores} cores")
+    add("kernel", machine.kernel)
+    add("memory", f"{machine.memory_kib // 1024} MiB, {here.available_kib // 1024} MiB free")
+    add("governor", ", ".join(here.governors) or "none to see")
     zones = ", ".join(f"{name} {celsius:.0f} °C" for name, celsius in here.thermal_zones)
-    facts.add_row("temperature", zones or "none to see")
-    facts.add_row("load", f"{here.load:.2f}")
-    facts.add_row("runtime", found.runtime or "none that can measure")
+    add("temperature", zones or "none to see")
+    add("load", f"{here.load:.2f}")
+    add("runtime", found.runtime or "none that can measure")
     if found.library:
-        facts.add_row("library", found.library)
-    facts.add_row("backends", ", ".join(found.offered) or "none to see")
+        add("library", found.library)
+    add("backends", ", ".join(found.offered) or "none to see")
     if found.loading:
-        facts.add_row("that load", ", ".join(b for b, loads in found.loading.items() if loads))
+        add("that load", ", ".join(b for b, loads in found.loading.items() if loads))
     out.print(facts)
     if found.refusals:
         names = list(next(iter(found.refusals.values())))

@@ -2,8 +2,33 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
+
+from pareto_profiler.errors import InputError
+
+_MOST_CPUS: Final = 1024
+
+
+def cpus_of(text: str) -> tuple[int, ...]:
+    """The processors that a list such as ``0,4-7`` names.
+
+    Raises:
+        InputError: It is no such list.
+
+    Examples:
+        >>> cpus_of("0,4-6")
+        (0, 4, 5, 6)
+    """
+    named: list[int] = []
+    for part in text.split(","):
+        found = re.fullmatch(r"(\d{1,4})(?:-(\d{1,4}))?", part)
+        first, last = (int(found[1]), int(found[2] or found[1])) if found else (1, 0)
+        if not first <= last < _MOST_CPUS:
+            raise InputError(f"processors {text!r}: expected something like 0,4-7")
+        named += range(first, last + 1)
+    return tuple(named)
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,8 @@ _NO_BACKENDS: Final = {"train", "builtin"}
 _LIMIT_S: Final = 30.0
 _ELF_MACHINES: Final = {0x3E: "x86_64", 0xB7: "aarch64", 0x28: "armv7l"}
 _ELF_HARD_FLOAT: Final = 0x400
+# What kernels run beside what they are called after.
+_RUN_BY: Final = {"aarch64": ("aarch64", "armv7l"), "armv8l": ("armv7l",)}
 
 
 def install(
@@ -96,6 +98,17 @@ def offered_backends(shell: Shell, library: PurePosixPath) -> tuple[str, ...]:
     return backends_among(done.stdout.decode("utf-8", "replace").split("\n"))
 
 
+def library_digest(target: OnertTarget) -> str:
+    """What tells builds of one version apart: checksums of the library and all beside it."""
+    folder = shlex.quote(str(target.library.parent))
+    done = target.shell.run(
+        ["sh", "-c", f"cd {folder} && cksum *.so nnfw/backend/*.so 2>/dev/null"],
+        environment={},
+        time_limit_s=_LIMIT_S,
+    )
+    return hashlib.sha256(done.stdout).hexdigest()
+
+
 def backends_among(files: Sequence[str]) -> tuple[str, ...]:
     """The backends whose libraries are among file names, ``cpu`` first.
 
@@ -114,16 +127,20 @@ def backends_among(files: Sequence[str]) -> tuple[str, ...]:
 def _architecture(shell: Shell, library: PurePosixPath) -> str:
     """The probe's architecture: the library's, which may be 32 bits under a kernel of 64."""
     done = shell.run(
-        ["sh", "-c", 'head -c 40 "$0" | od -An -v -tx1', str(library)],
+        ["sh", "-c", 'uname -m; head -c 40 "$0" | od -An -v -tx1', str(library)],
         environment={},
         time_limit_s=_LIMIT_S,
     )
-    head = bytes.fromhex("".join(done.stdout.decode("ascii", "replace").split()))
+    kernel, _, digits = done.stdout.decode("ascii", "replace").partition("\n")
+    head = bytes.fromhex("".join(digits.split()))
     if not head.startswith(b"\x7fELF") or len(head) < 40:
         raise TargetError(f"{library}: no library (no ELF header)")
     machine = int.from_bytes(head[18:20], "little")
     if machine not in _ELF_MACHINES:
         raise TargetError(f"{library}: is for a processor of ELF number {machine}, no probe is")
+    runs = _RUN_BY.get(kernel, (kernel,))
+    if _ELF_MACHINES[machine] not in runs:
+        raise TargetError(f"{library}: is for {_ELF_MACHINES[machine]}, the target is {kernel}")
     flags = int.from_bytes(head[36:40], "little")
     name = _ELF_MACHINES[machine]
     return "armv7l-softfp" if name == "armv7l" and not flags & _ELF_HARD_FLOAT else name

@@ -25,7 +25,7 @@ from pareto_profiler.runners.log import LOG_VARIABLES, NOT_LOADED, read_placemen
 from pareto_profiler.runners.outputs import largest_error
 from pareto_profiler.runners.trace import OperationTime, operation_times
 from pareto_profiler.runners.workbench import Workbench
-from pareto_profiler.shells.base import Completed, Shell
+from pareto_profiler.shells.base import Completed, Shell, printable
 
 Event = Mapping[str, Any]
 
@@ -78,7 +78,10 @@ class OnertTarget:
         """
         if self.local_probe is None:
             return
-        there = ["test", "-x", str(self.probe)]
+        # What is there may have been cut short by a power failure.
+        script = '[ -x "$0" ] && [ "$(wc -c <"$0")" -eq "$1" ]'
+        size = self.local_probe.stat().st_size
+        there = ["sh", "-c", script, str(self.probe), str(size)]
         if self.shell.run(there, environment={}, time_limit_s=30.0).status:
             self.shell.push(self.local_probe, self.probe)
 
@@ -161,6 +164,7 @@ class OnertRunner:
             graph=graph,
             model_file=model_file,
             inputs=inputs,
+            needs=[target.probe],
             restore=target.push_probe,
         )
         self._inputs = [
@@ -199,24 +203,22 @@ class OnertRunner:
         """
         return self._bench.until_reached(lambda: self._trace(assignment))
 
-    def refusal(self, backend_by_operation: Mapping[int, str]) -> str:
-        """Why the runtime does not prepare some operations on the backends given; empty if it does.
-
-        All others run on the space's first backend.
+    def prepare(self, backend_by_operation: Mapping[int, str]) -> None:
+        """Let the runtime prepare some operations on the backends given, others on the first one.
 
         Raises:
+            RunError: It does not.
             TargetError: The target is unusable.
         """
         first = self._space.backends[0]
         backends = dict.fromkeys((first, *backend_by_operation.values()))
-        try:
-            done = self._bench.until_reached(
-                lambda: self._probe(tuple(backends), backend_by_operation, {}, ["--prepare-only"])
-            )
+
+        def step() -> None:
+            arguments = ["--prepare-only"]
+            done = self._probe(tuple(backends), backend_by_operation, {}, arguments)
             _checked(done, "prepared")
-        except RunError as error:
-            return error.message
-        return ""
+
+        self._bench.until_reached(step)
 
     def loads(self, backend: str) -> bool:
         """Whether a backend can be loaded at all.
@@ -225,7 +227,13 @@ class OnertRunner:
             TargetError: The target is unusable.
         """
         index = next(iter(self._space.backend_by_operation(self._space.default)), None)
-        return index is not None and not NOT_LOADED.search(self.refusal({index: backend}))
+        if index is None:
+            return False
+        try:
+            self.prepare({index: backend})
+        except RunError as error:
+            return not NOT_LOADED.search(error.message)
+        return True
 
     def reads_environment(self) -> bool:
         """Whether the runtime takes its settings from environment variables.
@@ -475,7 +483,7 @@ def _words(done: Completed) -> str:
     """What the runtime wrote on stderr, its end where it is long, without its log."""
     lines = [
         line.strip()
-        for line in done.stderr.decode("utf-8", "replace").splitlines()
+        for line in printable(done.stderr).splitlines()
         if line.strip() and not line.startswith("[")
     ]
     return " | ".join(lines)[-_MESSAGE_LIMIT:]

@@ -21,7 +21,7 @@ import numpy as np
 from pareto_profiler.core.configuration import Configuration
 from pareto_profiler.core.graph import Graph
 from pareto_profiler.core.measurement import Measurement
-from pareto_profiler.core.plan import Plan
+from pareto_profiler.core.plan import Plan, cpus_of
 from pareto_profiler.core.space import Assignment, DecisionSpace
 from pareto_profiler.core.trial import Placement
 from pareto_profiler.errors import FailureKind, RunError, TargetError
@@ -29,7 +29,7 @@ from pareto_profiler.runners.inputs import Array
 from pareto_profiler.runners.log import LOG_VARIABLES, NOT_LOADED, read_placement
 from pareto_profiler.runners.outputs import compared, largest_error
 from pareto_profiler.runners.workbench import Workbench
-from pareto_profiler.shells.base import Completed, Shell
+from pareto_profiler.shells.base import Completed, Shell, printable
 
 TOOL_NAMES: Final = ("onert_run", "nnpackage_run")
 """What the tool is called, since 1.22 and before."""
@@ -255,7 +255,12 @@ class OnertRunRunner:
         self._dialect = target.dialect()
         self._reference: list[Array] | None = None
         self._bench = Workbench(
-            target.shell, target.work, graph=graph, model_file=model_file, inputs=inputs
+            target.shell,
+            target.work,
+            graph=graph,
+            model_file=model_file,
+            inputs=inputs,
+            needs=[target.tool],
         )
         self._inputs = list(inputs)
         self._h5_pushed = 0
@@ -309,11 +314,11 @@ class OnertRunRunner:
         done = self._start(self._space.default, ["-w", "0", "-r", "1"], _NO_EXECUTOR)
         if done.status:
             return True
-        version = tuple(map(int, self._dialect.version.split(".")[:2])) or _CFG_PLACES_UNTIL
-        if version >= _CFG_PLACES_UNTIL:
+        version = self._dialect.version
+        if not version or tuple(map(int, version.split(".")[:2])) >= _CFG_PLACES_UNTIL:
             raise TargetError(
-                f"{self._target.tool} {self._dialect.version} ignores environment variables, as "
-                f"Tizen's builds do, and since 1.28 packages too: use the probe"
+                f"{self._target.tool} {version or '(of unknown version)'} ignores environment "
+                f"variables, as Tizen's builds do, and since 1.28 packages too: use the probe"
             )
         return False
 
@@ -405,7 +410,9 @@ class OnertRunRunner:
         if self._plan.memory_limit_kib:
             before += f" && ulimit -d {self._plan.memory_limit_kib}"
         if self._plan.cpus:
-            command = ["taskset", f"{_mask(self._plan.cpus):x}", *command]
+            # As a bit mask, which every taskset takes.
+            mask = sum({1 << cpu for cpu in cpus_of(self._plan.cpus)})
+            command = ["taskset", f"{mask:x}", *command]
         return self._target.shell.run(
             ["sh", "-c", f'{before} && exec "$@"', str(self._out), *command],
             environment=environment | dict(variables or {}),
@@ -454,21 +461,6 @@ def _sane(kib: int | None) -> int | None:
     return kib if kib is not None and 0 < kib < _MOST_KIB else None
 
 
-def _mask(cpus: str) -> int:
-    """Processors as a bit mask, which every ``taskset`` takes.
-
-    Examples:
-        >>> hex(_mask("0,4-7"))
-        '0xf1'
-    """
-    mask = 0
-    for part in cpus.split(","):
-        first, _, last = part.partition("-")
-        for cpu in range(int(first), int(last or first) + 1):
-            mask |= 1 << cpu
-    return mask
-
-
 def _h5_of(arrays: Sequence[Array]) -> bytes:
     import h5py
 
@@ -511,7 +503,7 @@ def _check(done: Completed) -> None:
 def _words(done: Completed) -> str:
     lines = [
         line.strip()
-        for line in done.stderr.decode("utf-8", "replace").splitlines()
+        for line in printable(done.stderr).splitlines()
         if line.strip() and not line.startswith(("[", "Package Filename", "Model Filename"))
     ]
     return " | ".join(lines)[-_MESSAGE_LIMIT:]

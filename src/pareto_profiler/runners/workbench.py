@@ -34,7 +34,8 @@ class Workbench:
         graph: The model.
         model_file: Its file on this machine.
         inputs: Input tensors, written as their bare bytes.
-        restore: What else to put back when the target was restarted.
+        needs: What else has to be there, such as the probe.
+        restore: Puts that back.
 
     Raises:
         TargetError: The target cannot take the files.
@@ -48,6 +49,7 @@ class Workbench:
         graph: Graph,
         model_file: Path,
         inputs: Sequence[Array],
+        needs: Sequence[PurePosixPath] = (),
         restore: Callable[[], None] = lambda: None,
     ) -> None:
         self.shell = shell
@@ -62,6 +64,11 @@ class Workbench:
         self._model_file = model_file
         self._inputs = list(inputs)
         self._restore_rest = restore
+        manifest = self.package / "metadata" / "MANIFEST"
+        self._needed = [
+            *(folder / "complete", self.package / self._model, manifest),
+            *(*self.input_files, *needs),
+        ]
         self._has_cfg = False
         self._cfg_there = ""
         self._boot_id = ""
@@ -72,11 +79,12 @@ class Workbench:
             raise
 
     def until_reached(self, step: Callable[[], _R]) -> _R:
-        """Take a step; when the connection is lost meanwhile, restore the files and take it again.
+        """Take a step; when the connection or files are lost meanwhile, restore and take it again.
 
         Raises:
-            RunError: The target restarts whenever it is taken.
-            TargetError: The connection is lost time and again, or for good.
+            RunError: The step failed with all files there; or the target restarts whenever it is
+                taken.
+            TargetError: The target is unusable, or the connection is lost time and again.
         """
         restarts = losses = 0
         while True:
@@ -92,6 +100,12 @@ class Workbench:
                 losses += 1
                 if losses >= _MOST_LOSSES:
                     raise TargetError(f"{error}, {losses} times in a row") from error
+            except (RunError, TargetError):
+                # Something that cleans up, or a restart nobody was connected to see: such a
+                # failure says nothing about the assignment.
+                if losses or not self.pushed or not self._has_lost_files():
+                    raise
+                losses += 1
 
     def tell(self, settings: dict[str, str]) -> None:
         """Write the package's configuration file, for builds that read no variables."""
@@ -115,30 +129,40 @@ class Workbench:
 
     def read(self, remote: PurePosixPath) -> bytes | None:
         """The content of a file on the target; None where there is none."""
-        try:
-            with tempfile.TemporaryDirectory(prefix="pareto-profiler-") as here:
-                local = Path(here) / "file"
-                self.shell.pull(remote, local)
-                return local.read_bytes()
-        except ConnectionLostError:
-            raise
-        except TargetError:
+        if self.shell.run(
+            ["test", "-f", str(remote)], environment={}, time_limit_s=_ANSWER_LIMIT_S
+        ).status:
             return None
+        with tempfile.TemporaryDirectory(prefix="pareto-profiler-") as here:
+            local = Path(here) / "file"
+            self.shell.pull(remote, local)
+            return local.read_bytes()
 
     def close(self) -> None:
         """Remove the folder; of a target that is gone, the next search or ``clean`` does."""
         with contextlib.suppress(TargetError):
             self.shell.remove(self.folder)
 
+    def _has_lost_files(self) -> bool:
+        try:
+            return not self._is_whole()
+        except TargetError:  # nothing can be known of it: what was wrong before counts
+            return False
+
+    def _is_whole(self) -> bool:
+        script = 'for f; do [ -e "$f" ] || exit 1; done'
+        command = ["sh", "-c", script, "sh", *map(str, self._needed)]
+        done = self.shell.run(command, environment={}, time_limit_s=_ANSWER_LIMIT_S)
+        return done.status == 0
+
     def _restore(self) -> bool:
         """Put back what the target lost; whether it was restarted."""
         before = self._boot_id
-        there = ["test", "-e", str(self.folder / "complete")]
-        if self.shell.run(there, environment={}, time_limit_s=_ANSWER_LIMIT_S).status:
+        if self._is_whole():
+            self._boot_id = self._ask_boot_id()
+        else:
             self._restore_rest()
             self._push_files()
-        else:
-            self._boot_id = self._ask_boot_id()
         return self._boot_id != before
 
     def _ask_boot_id(self) -> str:

@@ -28,6 +28,17 @@ class Completed:
     timed_out: bool = False
 
 
+def printable(output: bytes) -> str:
+    r"""Output as text that does nothing to a terminal: line ends are kept, other controls are not.
+
+    Examples:
+        >>> printable(b"a\x1b[1m\nb\x00")
+        'a?[1m\nb?'
+    """
+    text = output.decode("utf-8", "replace").replace("\r\n", "\n")
+    return "".join(c if c.isprintable() or c in "\n\t" else "?" for c in text)
+
+
 class Shell(Protocol):
     """Reaches a target."""
 
@@ -35,6 +46,8 @@ class Shell(Protocol):
         self, command: Sequence[str], *, environment: Mapping[str, str], time_limit_s: float
     ) -> Completed:
         """Run a command to its end or to the time limit, after which nothing of it is left.
+
+        (After an end of its own, children that left its session may go on.)
 
         Args:
             command: The program and its arguments; none of them is ever parsed by a shell.

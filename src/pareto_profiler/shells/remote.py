@@ -18,7 +18,7 @@ from pathlib import PurePosixPath
 from typing import IO, Final
 
 from pareto_profiler.errors import ConnectionLostError, TargetError
-from pareto_profiler.shells.base import PASSED_ON, Completed
+from pareto_profiler.shells.base import PASSED_ON, Completed, printable
 
 LOG: Final = logging.getLogger(__name__)
 
@@ -45,6 +45,7 @@ class RemoteShell(ABC):
         self.name = name
         self._patience_s = patience_s
         self._was_reached = False
+        self._last_words = ""
 
     @abstractmethod
     def _connect(self) -> None:
@@ -80,6 +81,8 @@ class RemoteShell(ABC):
             if answer is not None:
                 if answer.status == ABSENT:
                     raise TargetError(f"{command[0]}: no such program on {self.name}")
+                if answer.timed_out:
+                    self._lines(_sweeping(token))  # children that left the command's session
                 return answer
             self._wait_for_return()
             if began:
@@ -136,7 +139,10 @@ class RemoteShell(ABC):
                 return
 
     def _always_lost(self) -> TargetError:
-        return TargetError(f"{self.name}: the connection was lost {MOST_TRIES} times in a row")
+        words = f": {self._last_words}" if self._last_words else ""
+        return TargetError(
+            f"{self.name}: the connection was lost {MOST_TRIES} times in a row{words}"
+        )
 
 
 def new_token() -> str:
@@ -148,6 +154,8 @@ def started(command: Sequence[str], environment: Mapping[str, str], token: str) 
     """The words for ``sh`` that start a program with few variables beside those given."""
     passed = " ".join(f'${{{name}+"{name}=${name}"}}' for name in PASSED_ON)
     given = [f"{_TOKEN_VARIABLE}={token}", *(f"{n}={v}" for n, v in environment.items())]
+    if "=" in command[0]:  # env would take it for a variable
+        command = ["sh", "-c", 'exec "$0" "$@"', *command]
     return f"env -i {passed} {shlex.join([*given, *command])}"
 
 
@@ -198,11 +206,14 @@ def has_size(quoted_path: str, size: int) -> str:
     )
 
 
+def no_folder(quoted_path: str) -> str:
+    """The words for ``sh`` that check that a file's place is not a folder's."""
+    return f"{{ [ ! -d {quoted_path} ] || {{ echo 'there is a folder' >&2; false; }}; }}"
+
+
 def words_of(done: Completed) -> str:
     """What was said last, on one line."""
-    return " ".join(done.stderr.decode("utf-8", "replace").split())[-500:] or (
-        f"exit status {done.status}"
-    )
+    return " ".join(printable(done.stderr).split())[-500:] or f"exit status {done.status}"
 
 
 def _sweeping(token: str) -> str:

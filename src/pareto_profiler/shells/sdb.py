@@ -19,7 +19,7 @@ from pathlib import Path, PurePosixPath
 from typing import Final
 
 from pareto_profiler.errors import TargetError
-from pareto_profiler.shells.base import Completed
+from pareto_profiler.shells.base import Completed, printable
 from pareto_profiler.shells.remote import (
     ABSENT,
     TRANSFER_LIMIT_S,
@@ -27,6 +27,7 @@ from pareto_profiler.shells.remote import (
     call_client,
     has_size,
     new_token,
+    no_folder,
     signal_or_status,
     started,
     words_of,
@@ -42,7 +43,7 @@ class SdbShell(RemoteShell):
     Args:
         serial: As ``sdb devices`` lists it, or ``address:port``, which is connected to; empty for
             the only device there is.
-        scratch: An existing folder on the device that may be written to.
+        scratch: A folder on the device for the lines to run and for output; it is made.
         root: Whether to ask for root (``sdb root on``) when connecting.
         patience_s: As :class:`RemoteShell`.
 
@@ -62,7 +63,9 @@ class SdbShell(RemoteShell):
         if serial.startswith("-"):
             raise TargetError(f"sdb serial {serial!r}: expected one that `sdb devices` lists")
         if not re.fullmatch(r"/[\w/.-]+", str(scratch), re.ASCII):
-            raise TargetError(f"{scratch}: expected a path of letters, digits, _, . and - only")
+            raise TargetError(
+                f"folder {scratch}: sdb needs a path of letters, digits, /, _, . and - only"
+            )
         if shutil.which("sdb") is None:
             raise TargetError("no sdb here: it comes with Tizen Studio; put its tools on PATH")
         self._serial = serial
@@ -79,8 +82,9 @@ class SdbShell(RemoteShell):
         part = self._push_plainly(local)
         folder, path = shlex.quote(str(remote.parent)), shlex.quote(str(remote))
         done = self._lines(
-            f"{has_size(part, found.st_size)} && mkdir -p {folder} "
-            f"&& chmod {found.st_mode & 0o777:o} {part} && mv -f {part} {path}"
+            f"{has_size(part, found.st_size)} && mkdir -p {folder} && {no_folder(path)} "
+            f"&& chmod {found.st_mode & 0o777:o} {part} && mv -f {part} {path} "
+            f"|| {{ rm -f {part}; false; }}"
         )
         if done.status:
             raise TargetError(
@@ -117,12 +121,12 @@ class SdbShell(RemoteShell):
             if self._was_reached:
                 self._sdb_alone("disconnect", self._serial)
             self._sdb_alone("connect", self._serial)
-        token = new_token()
-        said = self._sdb("shell", f"echo {token}")
-        if token not in said:
-            raise TargetError(f"{self.name} cannot be reached: {said or 'sdb shell says nothing'}")
         if self._root:  # where it is refused, the device goes on as it can
             self._sdb("root", "on")
+        token = new_token()
+        said = self._sdb("shell", f"mkdir -p {self._scratch} && echo {token}")
+        if token not in said:
+            raise TargetError(f"{self.name} cannot be reached: {said or 'sdb shell says nothing'}")
 
     def _attempt(
         self,
@@ -140,7 +144,7 @@ s=; command -v setsid >/dev/null && s=setsid
 if command -v {shlex.quote(command[0])} >/dev/null; then
 $s {started(command, environment, token)} </dev/null >out 2>err &
 p=$!
-trap 'kill -9 -$p || kill -9 $p; exit' HUP TERM
+trap 'kill -9 -$p || kill -9 $p; cd /; rm -rf {folder} {self._scratch}/{token}; exit' HUP TERM
 (sleep {max(0.1, time_limit_s):.1f} & z=$!; trap 'kill $z; exit' TERM; wait $z
 : >late; kill -9 -$p || kill -9 $p) &
 w=$!
@@ -163,7 +167,8 @@ echo {token}-end $r $t
             rf"{token}-out(.*?){token}-err(.*?){token}-end (\d+) (\d)", said, re.DOTALL
         )
         if not found:
-            return None, token in said
+            self._last_words = " ".join(printable(said.encode()).split())[-300:]
+            return None, f"{token}-begin" in said
         stdout, stderr, status, late = found.groups()
         return (
             Completed(
@@ -191,9 +196,9 @@ echo {token}-end $r $t
         )
 
     def _sdb_alone(self, *arguments: str, limit_s: float = _ANSWER_LIMIT_S) -> str:
-        """What sdb says, on either stream; nothing where it hangs."""
+        """What sdb says, on either stream; where it hangs, what it said till then."""
         try:
             done = call_client(["sdb", *arguments], limit_s, stderr=subprocess.STDOUT)
-        except subprocess.TimeoutExpired:
-            return ""
+        except subprocess.TimeoutExpired as error:
+            return (error.stdout or b"").decode("utf-8", "replace").strip()
         return done.stdout.decode("utf-8", "replace").strip()

@@ -27,6 +27,10 @@ _OPTIONS: Final = {
     "RequestTTY": "no",
     "EscapeChar": "none",
     "LogLevel": "ERROR",
+    # Whatever a user's configuration has for logins is not for this.
+    "RemoteCommand": "none",
+    "StdinNull": "no",
+    "PermitLocalCommand": "no",
 }
 
 
@@ -56,8 +60,7 @@ class SshShell(StreamShell):
         super().close()
         if self._folder is None:
             return
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            call_client([*self._ssh("no"), "-O", "exit", "--", self.name], _CONNECT_LIMIT_S)
+        self._end_master()
         self._folder.cleanup()
         self._folder = None
 
@@ -69,9 +72,15 @@ class SshShell(StreamShell):
 
     def _connect(self) -> None:
         if self._folder is None:
-            # Short, as sockets' names are limited to 108 characters.
-            self._folder = tempfile.TemporaryDirectory(prefix="pp-ssh-")
+            # Short, as sockets' names are limited to 108 characters; and ssh expands % in them.
+            here = tempfile.gettempdir()
+            is_plain = len(here) < 40 and here.isascii() and not {"%", " ", '"'} & set(here)
+            self._folder = tempfile.TemporaryDirectory(
+                prefix="pp-ssh-",
+                dir=here if is_plain else "/tmp",  # noqa: S108 - a folder of mode 700 in it
+            )
             self._socket = Path(self._folder.name) / "s"
+        self._end_master()
         self._socket.unlink(missing_ok=True)
         # To a file: the connection stays in the background and would hold a pipe open.
         with tempfile.TemporaryFile() as words:
@@ -90,6 +99,12 @@ class SshShell(StreamShell):
             raise TargetError(
                 f"{self.name} cannot be reached: {' '.join(said.split()) or 'ssh failed'}"
             )
+
+    def _end_master(self) -> None:
+        if self._socket.exists():
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                command = [*self._ssh("no"), "-O", "exit", "--", self.name]
+                call_client(command, _CONNECT_LIMIT_S)
 
     def _ssh(self, master: str) -> list[str]:
         given = {"ControlMaster": master, "ControlPath": str(self._socket)} | _OPTIONS

@@ -9,6 +9,7 @@ there that could disturb what comes next.
 from __future__ import annotations
 
 import contextlib
+import re
 import selectors
 import shlex
 import subprocess
@@ -20,7 +21,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO, Final
 
 from pareto_profiler.errors import TargetError
-from pareto_profiler.shells.base import Completed
+from pareto_profiler.shells.base import Completed, printable
 from pareto_profiler.shells.remote import (
     ABSENT,
     MOST_TRIES,
@@ -29,12 +30,15 @@ from pareto_profiler.shells.remote import (
     call_client,
     has_size,
     new_token,
+    no_folder,
     signal_or_status,
     started,
     words_of,
 )
 
 _GRACE_S: Final = 5.0
+_LONGEST_MARK: Final = 100
+_MOST_BYTES: Final = 64 << 20
 
 
 class StreamShell(RemoteShell):
@@ -56,8 +60,9 @@ class StreamShell(RemoteShell):
             raise TargetError(f"{local} cannot be copied: {error.strerror}") from error
         # Beside its place and then renamed: never half a file under the name.
         lines = (
-            f"mkdir -p {folder} && cat >{part} && {has_size(part, found.st_size)} "
-            f"&& chmod {found.st_mode & 0o777:o} {part} && mv -f {part} {path}"
+            f"mkdir -p {folder} && {no_folder(path)} && cat >{part} "
+            f"&& {has_size(part, found.st_size)} && chmod {found.st_mode & 0o777:o} {part} "
+            f"&& mv -f {part} {path} || {{ rm -f {part}; false; }}"
         )
         with source:
             done = self._stream(lines, source, None)
@@ -74,14 +79,21 @@ class StreamShell(RemoteShell):
                 part = Path(folder) / "part"
                 with part.open("wb") as target:
                     done = self._stream(f"cat {path} && wc -c <{path} >&2", None, target)
-                if done.status:
-                    words = words_of(done)
-                elif done.stderr.strip() != str(part.stat().st_size).encode():
-                    # Such as a login script that greets.
-                    words = "not only the file's bytes came"
-                else:
-                    part.replace(local)
-                    return
+                if done.status == 0:
+                    # What a login script printed stands before, and is no part of it.
+                    size = int(done.stderr.split()[-1])
+                    with part.open("r+b") as target:
+                        surplus = target.seek(0, 2) - size
+                        if surplus > 0:
+                            target.seek(surplus)
+                            content = target.read()
+                            target.seek(0)
+                            target.write(content)
+                            target.truncate()
+                    if surplus >= 0:
+                        part.replace(local)
+                        return
+                words = words_of(done)
         except OSError as error:
             raise TargetError(f"{remote} cannot be copied to {local}: {error.strerror}") from error
         raise TargetError(f"{remote} cannot be copied from {self.name}: {words}")
@@ -105,6 +117,7 @@ class StreamShell(RemoteShell):
             self._end_session()
             raise
         if answer[0] is None:
+            self._last_words = self._session.last_words
             self._end_session()
         return answer
 
@@ -187,6 +200,7 @@ class _Session:
             start_new_session=True,
         )
         self._is_opened = False
+        self.last_words = ""
 
     def ask(self, lines: bytes, token: str, time_limit_s: float) -> tuple[Completed | None, bool]:
         """Send the lines of a command and gather its answer, or what came of it."""
@@ -210,11 +224,15 @@ class _Session:
                     continue
                 for key, _ in selector.select(remaining):
                     piece: bytes = key.data.read1(1 << 16)
-                    if not piece:
-                        return None, parts[streams[0].fileno()].has_begun
-                    parts[key.fd].add(piece)
+                    if piece:
+                        parts[key.fd].add(piece)
+                    else:
+                        selector.unregister(key.fileobj)
+                if not selector.get_map():
+                    break
         out, err = (parts[stream.fileno()] for stream in streams)
         if not (out.is_whole and err.is_whole):
+            self.last_words = " ".join(printable(err.tail).split())
             return None, out.has_begun
         return Completed(signal_or_status(err.status), out.text, err.text, timed_out), True
 
@@ -232,29 +250,42 @@ class _Session:
 
 
 class _Part:
-    """What one stream brings of a command's answer, between the marks that its token makes."""
+    """What one stream brings of a command's answer, between the marks that its token makes.
+
+    Of endless output the beginning and the end are kept.
+    """
 
     def __init__(self, token: bytes) -> None:
-        self._begin, self._end = token + b"\n", b"\n" + token + b" "
+        self._begin = token + b"\n"
+        self._end = re.compile(rb"\n" + token + rb" (\d+)\n")
         self._data = bytearray()
-        self._ends_at = -1
-        self.is_whole = False
+        self._found: re.Match[bytes] | None = None
 
     def add(self, piece: bytes) -> None:
-        from_ = max(0, len(self._data) - len(self._end))
+        unsearched = max(0, len(self._data) - _LONGEST_MARK)
         self._data += piece
-        if self._ends_at < 0:
-            self._ends_at = self._data.find(self._end, from_)
-        self.is_whole = self._ends_at >= 0 and self._data.endswith(b"\n")
+        if self._found is None:
+            self._found = self._end.search(self._data, unsearched)
+        if self._found is None and len(self._data) > _MOST_BYTES:
+            del self._data[_MOST_BYTES // 4 : -_MOST_BYTES // 4]
+
+    @property
+    def is_whole(self) -> bool:
+        return self._found is not None
 
     @property
     def has_begun(self) -> bool:
         return self._begin in self._data
 
     @property
+    def tail(self) -> bytes:
+        return bytes(self._data[-500:])
+
+    @property
     def text(self) -> bytes:
-        return bytes(self._data[: self._ends_at]).partition(self._begin)[2]
+        end = self._found.start() if self._found else len(self._data)
+        return bytes(self._data[:end]).partition(self._begin)[2]
 
     @property
     def status(self) -> int:
-        return int(self._data[self._ends_at + len(self._end) :])
+        return int(self._found[1]) if self._found else 0
