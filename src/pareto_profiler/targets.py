@@ -149,6 +149,8 @@ def find(name: str, file: Path | None = None, address: str = "") -> Target:
     known = targets(file)
     if name not in known:
         raise InputError(f"target {name!r}: expected one of {', '.join(known)}")
+    if address and known[name].shell == "local":
+        raise InputError(f"target {name} is this machine: expected no address, got {address!r}")
     return replace(known[name], address=address) if address else known[name]
 
 

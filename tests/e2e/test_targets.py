@@ -257,6 +257,8 @@ def test_the_example_of_the_docs_is_a_targets_file(tmp_path: Path):
 def test_a_target_that_nobody_knows_is_one_line(dense_file: Path, tmp_path: Path):
     done = pp("search", dense_file, "--target", "moon", cwd=tmp_path, status=2)
     assert "target 'moon': expected one of local, odroid, tizen, android" in done.stderr
+    done = pp("search", dense_file, "--address", "me@there", cwd=tmp_path, status=2)
+    assert "target local is this machine" in done.stderr
     done = pp("search", dense_file, "--targets", "none.toml", cwd=tmp_path, status=2)
     assert "none.toml: cannot be read" in done.stderr
 

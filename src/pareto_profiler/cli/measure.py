@@ -91,7 +91,7 @@ RepeatsOption = Annotated[
         min=1,
         max=100_000,
         help="Timed runs per assignment.",
-        show_default=str(_PLAN.repeats),
+        show_default=f"{_PLAN.repeats}, or as the target says",
         rich_help_panel="Measuring",
     ),
 ]
@@ -101,7 +101,7 @@ WarmupsOption = Annotated[
         min=0,
         max=100_000,
         help="Runs before them, after the first one.",
-        show_default=str(_PLAN.warmups),
+        show_default=f"{_PLAN.warmups}, or as the target says",
         rich_help_panel="Measuring",
     ),
 ]
@@ -111,7 +111,7 @@ ThreadsOption = Annotated[
         min=1,
         max=1024,
         help="Threads each backend may use, where --vary does not vary them.",
-        show_default=str(_PLAN.threads),
+        show_default=f"{_PLAN.threads}, or as the target says",
         rich_help_panel="Measuring",
     ),
 ]
@@ -129,7 +129,7 @@ ToleranceOption = Annotated[
     typer.Option(
         min=0.0,
         help="Largest accepted difference from the baseline's output, as a fraction of its range.",
-        show_default=str(_PLAN.tolerance),
+        show_default=f"{_PLAN.tolerance}, or as the target says",
         rich_help_panel="Measuring",
     ),
 ]
@@ -137,7 +137,7 @@ TimeLimitOption = Annotated[
     str,
     typer.Option(
         help="Per assignment, e.g. 30s.",
-        show_default=f"{_PLAN.time_limit_s:.0f}s",
+        show_default=f"{_PLAN.time_limit_s:.0f}s, or as the target says",
         rich_help_panel="Measuring",
     ),
 ]
