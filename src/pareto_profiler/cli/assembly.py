@@ -36,8 +36,6 @@ if TYPE_CHECKING:
     from pareto_profiler.targets import Target
 
 _WORK_PREFIX: Final = ".pareto-profiler-work-"
-# Where on a target is looked what it can do; named like a run, so that cleaning finds it.
-_CHECK: Final = "run-000000000000"
 _LONGEST_S: Final = 3_600_000.0
 _LARGEST_KIB: Final = 2**30
 _UNIT_SECONDS: Final = {"s": 1.0, "m": 60.0, "h": 3600.0}
@@ -109,7 +107,7 @@ class Job:
             TargetError: The files cannot be put there.
         """
         if self.target.shell != "local":
-            return self.start(_remote_folder(self.target, run_folder), self.header.space)
+            return self.start(_folder_on(self.target, str(run_folder.resolve())), self.header.space)
         for left in run_folder.glob(f"{_WORK_PREFIX}*"):
             if not left.is_symlink():
                 shutil.rmtree(left, ignore_errors=True)
@@ -255,7 +253,7 @@ def _tool_of(target: Target, shell: Shell, library: str, tool: str) -> Runtime:
     own = OnertRunTarget(
         shell,
         path,
-        PurePosixPath(target.work) / _CHECK,
+        _folder_on(target, f"check by {os.getpid()}"),
         library_path=str(found.parent) if found and library else "",
     )
     version = own.dialect().version or "of unknown version"
@@ -278,15 +276,15 @@ def onert_of(target: Target, shell: Shell, library: str = "") -> OnertTarget:
     from pareto_profiler.runners.onert import OnertTarget, wheel_library
 
     named = library or target.library
-    work = PurePosixPath(target.work)
+    folder = _folder_on(target, f"check by {os.getpid()}")
     if target.shell != "local":
-        return install(shell, work=work, folder=work / _CHECK, library=named)
+        return install(shell, work=PurePosixPath(target.work), folder=folder, library=named)
     if not named:
         return OnertTarget(
             shell,
             probe=PurePosixPath(binary()),
             library=PurePosixPath(wheel_library().resolve()),
-            work=work,
+            work=folder,
             reads_environment=True,
         )
     if not os.access(named, os.R_OK):
@@ -296,7 +294,7 @@ def onert_of(target: Target, shell: Shell, library: str = "") -> OnertTarget:
         shell,
         probe=PurePosixPath(binary()),
         library=path,
-        work=work,
+        work=folder,
         library_path=str(path.parent),
     )
 
@@ -351,12 +349,12 @@ def _loading(
     return loading
 
 
-def _remote_folder(target: Target, run_folder: Path) -> PurePosixPath:
-    """The same for the same search, so that a search that goes on finds what it left."""
+def _folder_on(target: Target, purpose: str) -> PurePosixPath:
+    """The same for the same purpose of this machine: what a killed search left is found again."""
     import hashlib
     import socket
 
-    text = f"{socket.gethostname()}:{run_folder.resolve()}"
+    text = f"{socket.gethostname()}:{purpose}"
     return PurePosixPath(target.work) / f"run-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
 
 
