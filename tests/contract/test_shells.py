@@ -371,13 +371,14 @@ def test_a_device_that_stays_away_is_a_target_error(reached: Reached):
 
 
 @remote_only
-def test_a_device_that_was_never_there_is_said_at_once(reached: Reached):
+def test_a_device_that_was_never_there_is_not_waited_for(reached: Reached):
     reached.shell.close()
+    reached.shell._patience_s = 60
     reached.plug_out()
     began = time.monotonic()
     with pytest.raises(TargetError, match="cannot be reached"):
         reached.run("true")
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 30
     reached.plug_in()
 
 

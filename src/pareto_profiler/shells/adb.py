@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
+import time
 from typing import Final
 
 from pareto_profiler.errors import TargetError
@@ -12,6 +13,9 @@ from pareto_profiler.shells.remote import call_client
 from pareto_profiler.shells.stream import StreamShell
 
 _ANSWER_LIMIT_S: Final = 30.0
+_HANDSHAKE_LIMIT_S: Final = 5.0
+_HANDSHAKES: Final = 3
+_RETRY_S: Final = 0.2
 
 
 class AdbShell(StreamShell):
@@ -38,16 +42,30 @@ class AdbShell(StreamShell):
         return [*self._adb(), "shell", "-T", command]
 
     def _connect(self) -> None:
-        if re.fullmatch(r"\S+:\d+", self._serial):
-            # A dead connection is kept in the list as "offline" and would be taken for a live one.
-            if self._was_reached:
+        is_address = re.fullmatch(r"\S+:\d+", self._serial)
+        for _ in range(_HANDSHAKES if is_address else 1):
+            if is_address:
+                # A dead connection is kept in adb's list and would be taken for a live one.
                 _adb(["adb", "disconnect", self._serial])
-            _adb(["adb", "connect", self._serial])
-        status, said = _adb([*self._adb(), "features"])
+                _, answer = _adb(["adb", "connect", self._serial])
+                if not re.search(r"\bconnected to", answer):
+                    raise TargetError(f"{self.name} cannot be reached: {answer}")
+            status, said = self._features()
+            if "offline" not in said:
+                break
         if status:
             raise TargetError(f"{self.name} cannot be reached: {said}")
         if "shell_v2" not in said.split():
             raise TargetError(f"{self.name}: its adbd is older than Android 7 (no shell_v2)")
+
+    def _features(self) -> tuple[int, str]:
+        """What the device can do; it is "offline" until both sides have shaken hands."""
+        until = time.monotonic() + _HANDSHAKE_LIMIT_S
+        while True:
+            status, said = _adb([*self._adb(), "features"])
+            if not status or "offline" not in said or time.monotonic() >= until:
+                return status, said
+            time.sleep(_RETRY_S)
 
     def _adb(self) -> list[str]:
         return ["adb", *(["-s", self._serial] if self._serial else [])]
