@@ -100,10 +100,11 @@ class Workbench:
                 losses += 1
                 if losses >= _MOST_LOSSES:
                     raise TargetError(f"{error}, {losses} times in a row") from error
-            except (RunError, TargetError):
+            except (RunError, TargetError) as error:
                 # Something that cleans up, or a restart nobody was connected to see: such a
-                # failure says nothing about the assignment.
-                if losses or not self.pushed or not self._has_lost_files():
+                # failure says nothing about the assignment. Wrong outputs needed all files.
+                is_wrong = isinstance(error, RunError) and error.kind is FailureKind.WRONG_OUTPUT
+                if is_wrong or losses or not self.pushed or not self._has_lost_files():
                     raise
                 losses += 1
 

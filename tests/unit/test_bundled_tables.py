@@ -1,0 +1,57 @@
+"""The recorded table is what its page and the docs say it is."""
+
+from __future__ import annotations
+
+import pytest
+from conftest import MODELS, ROOT
+
+from pareto_profiler.core.measurement import Measurement
+from pareto_profiler.core.recording import Recording
+from pareto_profiler.core.trial import Failure
+from pareto_profiler.errors import FailureKind
+from pareto_profiler.models import load
+from pareto_profiler.report.summary import Summary
+from pareto_profiler.store import JOURNAL, read
+
+TABLE = ROOT / "examples" / "tables" / "mobilenet_v2_035_96_logits-emulated_board"
+
+
+@pytest.fixture(scope="module")
+def table() -> Recording:
+    return read(TABLE / JOURNAL)
+
+
+def test_it_holds_every_feasible_assignment_of_the_bundled_model(table: Recording):
+    assert (
+        table.header.model_digest == load(MODELS / f"{table.header.model_name}.tflite").graph.digest
+    )
+    space = table.header.space
+    assert space.backends == ("cpu", "acl_neon", "xnnpack", "ruy")
+    feasible = [t.assignment for t in table.trials if space.is_feasible(t.assignment)]
+    assert len(feasible) == len(set(feasible)) == 192
+    measured = [t for t in table.trials if isinstance(t.outcome, Measurement)]
+    assert (len(table.trials), len(measured)) == (194, 168)
+
+
+def test_wrong_outputs_are_where_the_docs_say(table: Recording):
+    names = [variable.name for variable in table.header.space.variables]
+    wrong = 0
+    for trial in table.trials:
+        on = dict(zip(names, trial.assignment, strict=True))
+        convolutions = (on["Conv2D"], on["DepthwiseConv2D"])
+        is_expected = table.header.space.is_feasible(trial.assignment) and (
+            convolutions == ("xnnpack", "xnnpack")
+            or (convolutions == ("cpu", "cpu") and on["BinaryArithmetic"] == "acl_neon")
+        )
+        outcome = trial.outcome
+        is_wrong = isinstance(outcome, Failure) and outcome.kind is FailureKind.WRONG_OUTPUT
+        assert is_wrong is is_expected
+        wrong += is_wrong
+    assert wrong == 24
+
+
+def test_its_front_is_the_one_of_the_docs(table: Recording):
+    rows = Summary.of(table).front
+    shown = {(round(row.values["exec_time"], 2), round(row.values["max_rss"])) for row in rows}
+    assert {(96.05, 15348), (11.14, 18168), (8.63, 45696)} <= shown
+    assert len(rows) == 12
