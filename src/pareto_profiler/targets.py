@@ -187,8 +187,10 @@ def _target(where: str, name: str, table: Any, folder: Path) -> Target:
     if "backends" in values:
         values["backends"] = tuple(values["backends"])
     plan = dict(base.plan if base else {}) | _plan(where, values.pop("plan", {}))
-    made = base or Target(name, values["shell"])
-    return replace(made, name=name, plan=plan, **values)
+    made = replace(base or Target(name, values["shell"]), name=name, plan=plan, **values)
+    if made.shell == "local" and made.address:
+        raise InputError(f"{where}: shell local is this machine: expected no address")
+    return made
 
 
 def _plan(where: str, values: dict[str, Any]) -> dict[str, Any]:

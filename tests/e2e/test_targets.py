@@ -119,7 +119,7 @@ def test_processors_and_pauses_do_something(dense_file: Path, tmp_path: Path):
     pp("search", dense_file, "--output", "a", "--pause", "1s", "--budget", 2, cwd=tmp_path)
     assert time.monotonic() - began > 2
     done = pp("search", dense_file, "--cpus", "999", cwd=tmp_path, status=3)
-    assert "--cpus" in done.stderr
+    assert "--cpus 999: there are no such processors here" in done.stderr
     done = pp("search", dense_file, "--cpus", "four", cwd=tmp_path, status=2)
     assert "expected something like 0,4-7" in done.stderr
 
@@ -141,6 +141,45 @@ def test_check_tells_what_the_target_can_do(dense_file: Path, folder: Path, tmp_
     done = pp("target", "check", "lab", dense_file, cwd=folder, **cache)
     assert "from the cache" in done.stdout
     assert "--forbid ruy:FullyConnected" in done.stdout
+
+
+def test_check_looks_at_the_backends_of_the_file(
+    dense_file: Path, tmp_path: Path, sshd: Sshd, work: Path
+):
+    write_targets(tmp_path, sshd.config(), work, 'backends = ["ruy", "acl_cl"]')
+    done = pp("target", "check", "lab", dense_file, cwd=tmp_path, status=3)
+    assert "backend acl_cl, which lab is to have, is not there: there are cpu, ruy" in done.stdout
+    assert "ready to measure" not in done.stdout
+    done = pp("search", dense_file, "--target", "lab", cwd=tmp_path, status=2)
+    assert "target lab has no backend acl_cl, it has cpu, ruy" in done.stderr
+
+
+def test_check_takes_a_library(folder: Path):
+    library = ("--onert-library", wheel_library().parent)
+    done = pp("target", "check", "odroid", *library, cwd=folder)
+    assert "ready to measure" in done.stdout
+    done = pp("target", "clean", "odroid", cwd=folder)
+    assert "removed probe-" in done.stdout
+    assert "nothing, it is clean" in pp("target", "clean", "odroid", cwd=folder).stdout
+
+
+def test_what_ssh_refuses_comes_with_advice(folder: Path, sshd: Sshd, work: Path):
+    write_targets(folder, sshd.config(known=False), work)
+    done = pp("target", "check", "lab", cwd=folder, status=3)
+    assert "connect once with ssh" in done.stderr
+    write_targets(folder, [*sshd.config(), "-oPubkeyAuthentication=no"], work)
+    done = pp("target", "check", "lab", cwd=folder, status=3)
+    assert "let your key in with ssh-copy-id" in done.stderr
+
+
+def test_options_undo_the_plan_of_the_file(
+    dense_file: Path, tmp_path: Path, sshd: Sshd, work: Path
+):
+    write_targets(tmp_path, sshd.config(), work, "[lab.plan]\npause_s = 5\ncpus = '0'\n")
+    options = ("--cpus", "all", "--pause", "0s", "--budget", 1, "--output", "run", *QUICK)
+    pp("search", dense_file, "--target", "lab", *options, cwd=tmp_path)
+    kept = json.loads((tmp_path / "run" / "journal.jsonl").read_text().splitlines()[0])["plan"]
+    assert (kept["cpus"], kept["pause_s"]) == ("", 0.0)
 
 
 def test_check_says_what_is_wrong(folder: Path, sshd: Sshd, work: Path):
@@ -227,6 +266,7 @@ def test_cleaning_takes_only_what_this_tool_left(folder: Path, work: Path):
         ('[lab]\nlike = "odroid"\n[lab.plan]\nspeed = 5\n', "unknown key 'speed'"),
         ('[lab]\nlike = "odroid"\n[lab.plan]\nrepeats = -5\n', "expected 1 to"),
         ('["a b"]\nlike = "odroid"\n', "letters, digits"),
+        ('[local]\naddress = "me@there"\n', "expected no address"),
         ('[lab]\nlike = "odroid"\n[lab.plan]\npause_s = nan\n', "expected 0.0 to"),
         ('[lab]\nlike = "odroid"\n[lab.plan]\ntime_limit_s = inf\n', "expected 0.1 to"),
         ('[lab]\nlike = "odroid"\n[lab.plan]\nrepeats = 0\n', "expected 1 to"),

@@ -313,8 +313,8 @@ def _backends(
     asked = () if choices.backends.isdecimal() else split(choices.backends) or target.backends
     missing = [b for b in asked if offered and b not in offered]
     if missing:
-        raise TargetError(
-            f"{runtime.library} has no backend {missing[0]}, it has {', '.join(offered)}"
+        raise InputError(
+            f"target {target.name} has no backend {missing[0]}, it has {', '.join(offered)}"
         )
     if asked:
         return asked

@@ -144,16 +144,16 @@ TimeLimitOption = Annotated[
 CpusOption = Annotated[
     str,
     typer.Option(
-        help="Processors that a measured process may run on, e.g. 4-7.",
-        show_default="all",
+        help="Processors that a measured process may run on, e.g. 4-7, or all.",
+        show_default="all, or as the target says",
         rich_help_panel="Measuring",
     ),
 ]
 PauseOption = Annotated[
     str,
     typer.Option(
-        help="Rest before each process, e.g. 2s, for a device that heats up.",
-        show_default="none",
+        help="Rest before each process, e.g. 0.5s, for a device that heats up.",
+        show_default="none, or as the target says",
         rich_help_panel="Measuring",
     ),
 ]
@@ -211,7 +211,7 @@ DumpfileOption = Annotated[
     Path | None,
     typer.Option(help="Write the result in the format of the seed's tools there, too."),
 ]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
 
 @reporting_errors
@@ -446,7 +446,7 @@ def plan_of(
 
     if tolerance is not None and not math.isfinite(tolerance):
         raise InputError(f"tolerance {tolerance}: expected a fraction of an output's range")
-    if cpus:
+    if cpus and cpus != "all":
         cpus_of(cpus)
     given = {
         "repeats": repeats,
@@ -455,8 +455,8 @@ def plan_of(
         "tolerance": tolerance,
         "time_limit_s": seconds_of(time_limit) if time_limit else None,
         "memory_limit_kib": kib_of(memory_limit) or None,
-        "cpus": cpus or None,
-        "pause_s": seconds_of(pause) if pause else None,
+        "cpus": ("" if cpus == "all" else cpus) if cpus else None,
+        "pause_s": (0.0 if pause in {"0", "0s"} else seconds_of(pause)) if pause else None,
     }
     return {name: value for name, value in given.items() if value is not None}
 

@@ -9,7 +9,12 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from pareto_profiler.cli.exits import reporting_errors
-from pareto_profiler.cli.measure import AddressOption, JsonOption, TargetsOption
+from pareto_profiler.cli.measure import (
+    AddressOption,
+    JsonOption,
+    LibraryOption,
+    TargetsOption,
+)
 from pareto_profiler.errors import FailureKind, RunError, TargetError
 from pareto_profiler.shells.base import printable
 
@@ -47,7 +52,7 @@ _OWN: Final = " ".join(
     )
 )
 _CLEAN: Final = f"""[ -e "$0" ] || exit 0
-cd "$0" || exit; for f in {_OWN}; do [ ! -e "$f" ] || rm -rf "./$f" || exit; done
+cd "$0" || exit; for f in {_OWN}; do [ ! -e "$f" ] || {{ rm -rf "./$f" && echo "$f"; }} || exit; done
 cd / && rmdir "$0" 2>/dev/null; exit 0"""
 
 
@@ -91,7 +96,8 @@ def clean(name: NameArgument, address: AddressOption = "", targets: TargetsOptio
         shell.close()
     if done.status:
         raise TargetError(f"{target.work}: cannot be cleaned: {printable(done.stderr)}")
-    print(f"{name}: {target.work} is clean")
+    removed = printable(done.stdout).split()
+    print(f"{name}: {target.work}: removed {', '.join(removed) or 'nothing, it is clean'}")
 
 
 @dataclass(slots=True)
@@ -125,7 +131,7 @@ class Findings:
                 said.append(f"{zone} is at {celsius:.0f} °C: let it cool down, or give --pause 2s")
         if here.load > 0.5 * self.machine.cores:
             said.append(
-                f"load {here.load:.1f} on {self.machine.cores} cores: something else is running; "
+                f"load {here.load:.2f} on {_cores(self.machine)}: something else is running; "
                 f"end it, or pin measurements to quiet cores with --cpus"
             )
         if 0 < here.available_kib < _LITTLE_MEMORY_KIB:
@@ -165,6 +171,7 @@ def check(
         typer.Argument(help="A model: tells which backends load and what of it each can prepare."),
     ] = None,
     address: AddressOption = "",
+    onert_library: LibraryOption = "",
     targets: TargetsOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -184,7 +191,7 @@ def check(
     shell = target.open_shell()
     try:
         found = Findings(name, describe(shell), conditions(shell))
-        _look_at_runtime(found, target, shell, read)
+        _look_at_runtime(found, target, shell, read, onert_library)
     finally:
         shell.close()
     advice = found.advice(model)
@@ -198,18 +205,27 @@ def check(
         raise typer.Exit(3)
 
 
-def _look_at_runtime(found: Findings, target: Target, shell: Shell, model: Model | None) -> None:
+def _look_at_runtime(
+    found: Findings, target: Target, shell: Shell, model: Model | None, library: str
+) -> None:
     from pareto_profiler.cli.assembly import runtime_of
     from pareto_profiler.runners.installation import offered_backends
     from pareto_profiler.runners.onert import OnertTarget
 
     try:
-        runtime = runtime_of(target, shell)
+        runtime = runtime_of(target, shell, library)
     except TargetError as error:
         found.problems.append(str(error))
         return
     found.runtime, found.library = runtime.name, str(runtime.library or "")
-    found.offered = offered_backends(shell, runtime.library) if runtime.library else ()
+    there = offered_backends(shell, runtime.library) if runtime.library else ()
+    for backend in target.backends:
+        if there and backend not in there:
+            found.problems.append(
+                f"backend {backend}, which {target.name} is to have, is not there: "
+                f"there are {', '.join(there)}"
+            )
+    found.offered = tuple(b for b in target.backends if b in there) or there
     if model and found.offered and isinstance(runtime.target, OnertTarget):
         _try_operations(found, runtime.target, model)
 
@@ -277,7 +293,7 @@ def _print(found: Findings, advice: list[str]) -> None:
         facts.add_row(what, escape(text))
 
     add("target", found.target)
-    add("machine", f"{machine.architecture} {machine.cpu}, {machine.cores} cores")
+    add("machine", f"{machine.architecture} {machine.cpu}, {_cores(machine)}")
     add("kernel", machine.kernel)
     add("memory", f"{machine.memory_kib // 1024} MiB, {here.available_kib // 1024} MiB free")
     add("governor", ", ".join(here.governors) or "none to see")
@@ -307,5 +323,9 @@ def _print(found: Findings, advice: list[str]) -> None:
     out.print()
     for line in advice:
         out.print(f"• {line}", highlight=False, markup=False, soft_wrap=True)
-    if not advice:
+    if not found.problems:
         out.print("ready to measure")
+
+
+def _cores(machine: Machine) -> str:
+    return f"{machine.cores} core{'s' if machine.cores > 1 else ''}"

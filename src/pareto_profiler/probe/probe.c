@@ -463,7 +463,8 @@ static void pin(const char *list) {
     for (long cpu = first; cpu <= last; cpu++) CPU_SET((size_t)cpu, &set);
     at = *end ? end + 1 : end;
   }
-  if (sched_setaffinity(0, sizeof set, &set)) refuse_request("--cpus %s: %s", list, strerror(errno));
+  if (sched_setaffinity(0, sizeof set, &set))
+    refuse_request("--cpus %s: %s", list, errno == EINVAL ? "there are no such processors here" : strerror(errno));
 }
 
 /* A backend that cannot be loaded is skipped by the runtime without a word: those that were are

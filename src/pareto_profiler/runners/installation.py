@@ -81,8 +81,8 @@ def find_library(shell: Shell, given: str = "") -> PurePosixPath:
         raise TargetError(
             f"{given}: no {' or '.join(LIBRARY_NAMES)} there"
             if given
-            else f"no {' or '.join(LIBRARY_NAMES)} in the usual places of the target: name it "
-            f"(library = … in targets.toml, or --onert-library)"
+            else f"no {' or '.join(LIBRARY_NAMES)} in the usual places of the target ({_FOLDERS}): "
+            f"name it (library = … in targets.toml, or --onert-library)"
         )
     return PurePosixPath(found)
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from pareto_profiler.errors import TargetError
+from pareto_profiler.shells.base import printable
 from pareto_profiler.shells.remote import call_client
 from pareto_profiler.shells.stream import StreamShell
 
@@ -31,6 +32,10 @@ _OPTIONS: Final = {
     "RemoteCommand": "none",
     "StdinNull": "no",
     "PermitLocalCommand": "no",
+}
+_ADVICE: Final = {
+    "Permission denied": " (let your key in with ssh-copy-id; passwords are not asked for)",
+    "Host key verification failed": " (connect once with ssh, to see and accept its host key)",
 }
 
 
@@ -83,22 +88,22 @@ class SshShell(StreamShell):
         self._end_master()
         self._socket.unlink(missing_ok=True)
         # To a file: the connection stays in the background and would hold a pipe open.
-        with tempfile.TemporaryFile() as words:
+        with tempfile.TemporaryFile() as output:
             try:
                 done = call_client(
                     [*self._ssh("yes"), "-N", "-f", "--", self.name],
                     _CONNECT_LIMIT_S,
                     stdout=subprocess.DEVNULL,
-                    stderr=words,
+                    stderr=output,
                 )
             except subprocess.TimeoutExpired as error:
                 raise TargetError(f"{self.name} cannot be reached: no answer") from error
-            words.seek(0)
-            said = words.read().decode("utf-8", "replace")
+            output.seek(0)
+            said = output.read()
         if done.returncode:
-            raise TargetError(
-                f"{self.name} cannot be reached: {' '.join(said.split()) or 'ssh failed'}"
-            )
+            words = " ".join(printable(said).split()) or "ssh failed"
+            advice = next((advice for sign, advice in _ADVICE.items() if sign in words), "")
+            raise TargetError(f"{self.name} cannot be reached: {words}{advice}")
 
     def _end_master(self) -> None:
         if self._socket.exists():
