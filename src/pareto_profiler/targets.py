@@ -175,12 +175,7 @@ def _target(where: str, name: str, table: Any, folder: Path) -> Target:
         )
     if base is None and "shell" not in values:
         raise InputError(f"{where}: expected shell = one of {', '.join(SHELLS)}, or like = …")
-    for key, value in values.items():
-        if key not in _CHECKS:
-            raise InputError(f"{where}: unknown key {key!r}, expected one of {', '.join(_CHECKS)}")
-        expected, is_right = _CHECKS[key]
-        if not is_right(value):
-            raise InputError(f"{where}: {key} = {value!r}: expected {expected}")
+    _check_keys(where, values)
     if "options" in values:
         # Paths in them, such as of -F, are the file's neighbours.
         values["options"] = tuple(o.replace("{here}", str(folder)) for o in values["options"])
@@ -191,6 +186,16 @@ def _target(where: str, name: str, table: Any, folder: Path) -> Target:
     if made.shell == "local" and made.address:
         raise InputError(f"{where}: shell local is this machine: expected no address")
     return made
+
+
+def _check_keys(where: str, values: dict[str, Any]) -> None:
+    for key, value in values.items():
+        if key not in _CHECKS:
+            known = ", ".join(("like", *_CHECKS))
+            raise InputError(f"{where}: unknown key {key!r}, expected one of {known}")
+        expected, is_right = _CHECKS[key]
+        if not is_right(value):
+            raise InputError(f"{where}: {key} = {value!r}: expected {expected}")
 
 
 def _plan(where: str, values: dict[str, Any]) -> dict[str, Any]:
