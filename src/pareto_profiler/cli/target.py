@@ -52,7 +52,8 @@ _OWN: Final = " ".join(
     )
 )
 _CLEAN: Final = f"""[ -e "$0" ] || exit 0
-cd "$0" || exit; for f in {_OWN}; do [ ! -e "$f" ] || {{ rm -rf "./$f" && echo "$f"; }} || exit; done
+cd "$0" || exit
+for f in {_OWN}; do [ ! -e "$f" ] || {{ rm -rf "./$f" && echo "$f"; }} || exit; done
 cd / && rmdir "$0" 2>/dev/null; exit 0"""
 
 
