@@ -1,4 +1,4 @@
-"""Reading onert's verbose log: where each operation really runs."""
+"""What onert says: its refusals, and its verbose log with the place of each operation."""
 
 from __future__ import annotations
 
@@ -7,12 +7,24 @@ from typing import Final
 
 from pareto_profiler.core.space import Assignment, DecisionSpace
 from pareto_profiler.core.trial import Placement
+from pareto_profiler.shells.base import Completed, printable
 
 LOG_VARIABLES: Final = {"ONERT_LOG_ENABLE": "1", "ENABLE_LOG": "1"}
 """What switches it on, before 1.31 and since."""
 
+WRONG_EXECUTOR: Final = {"EXECUTOR": "none"}
+"""A setting that no onert accepts: one that prepares nevertheless does not read variables."""
+
+# The last is what a thread that finds no room for its stack reports.
+NO_MEMORY: Final = re.compile("bad_alloc|Cannot allocate memory|Resource temporarily unavailable")
+"""What the runtime says when memory ran out."""
+
 NOT_LOADED: Final = re.compile("Fail to find backend|No loaded backends")
 """What the runtime says when a backend that it was told to use is not there."""
+
+# Lines of the log, and what the command-line tools print before anything happens.
+_NO_WORDS: Final = ("[", "Package Filename", "Model Filename")
+_MESSAGE_LIMIT: Final = 2000
 
 # Fits every onert since 2021: "backend for  @12: cpu".
 _PLACEMENT: Final = re.compile(r"backend for\s+@(\d+): (\S+)")
@@ -36,3 +48,15 @@ def read_placement(text: str, space: DecisionSpace, assignment: Assignment) -> P
             if backend not in found.get(i, ())
         ),
     )
+
+
+def words_of_runtime(done: Completed) -> str:
+    r"""What the runtime wrote on stderr, its end where it is long, without its log.
+
+    Examples:
+        >>> words_of_runtime(Completed(1, b"", b"[ Compiler ] x\nError: NYI\n"))
+        'Error: NYI'
+    """
+    lines = [line.strip() for line in printable(done.stderr).splitlines()]
+    said = [line for line in lines if line and not line.startswith(_NO_WORDS)]
+    return " | ".join(said)[-_MESSAGE_LIMIT:]

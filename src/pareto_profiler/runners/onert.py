@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import re
 import signal
 import time
 from collections.abc import Mapping, Sequence
@@ -21,11 +20,18 @@ from pareto_profiler.core.space import Assignment, DecisionSpace
 from pareto_profiler.core.trial import Placement
 from pareto_profiler.errors import FailureKind, RunError, TargetError
 from pareto_profiler.runners.inputs import Array
-from pareto_profiler.runners.log import LOG_VARIABLES, NOT_LOADED, read_placement
+from pareto_profiler.runners.log import (
+    LOG_VARIABLES,
+    NO_MEMORY,
+    NOT_LOADED,
+    WRONG_EXECUTOR,
+    read_placement,
+    words_of_runtime,
+)
 from pareto_profiler.runners.outputs import largest_error
 from pareto_profiler.runners.trace import OperationTime, operation_times
 from pareto_profiler.runners.workbench import Workbench
-from pareto_profiler.shells.base import Completed, Shell, printable
+from pareto_profiler.shells.base import Completed, Shell
 
 Event = Mapping[str, Any]
 
@@ -33,13 +39,8 @@ Event = Mapping[str, Any]
 _PROBE_GRACE_S: Final = 2
 _MAP_ENTRIES: Final = 1000
 _BACKENDS_LIMIT: Final = 31
-_MESSAGE_LIMIT: Final = 2000
 _ONE_ELEMENT_BYTES: Final = 8
 _NNFW_OUT_OF_MEMORY: Final = 4
-# The last is what a thread that finds no room for its stack reports.
-_NO_MEMORY: Final = re.compile("bad_alloc|Cannot allocate memory|Resource temporarily unavailable")
-# No onert has such an executor: one that reads the environment refuses to prepare.
-_NO_EXECUTOR: Final = {"EXECUTOR": "none"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +105,9 @@ class OnertTarget:
                         f"expected {probe.PROTOCOL}"
                     )
                 return str(event["runtime_version"])
-        raise TargetError(f"{self.library}: no usable onert: {_words(done) or _ending(done)}")
+        raise TargetError(
+            f"{self.library}: no usable onert: {words_of_runtime(done) or _ending(done)}"
+        )
 
 
 def wheel_library() -> Path:
@@ -341,7 +344,7 @@ class OnertRunner:
         """Whether the runtime takes its settings from variables; found out once, by a wrong one."""
         if self._reads_environment is None:
             backends = self._space.backends[:1]
-            done = self._probe(backends, {}, _NO_EXECUTOR, ["--prepare-only"])
+            done = self._probe(backends, {}, WRONG_EXECUTOR, ["--prepare-only"])
             events = {event.get("event") for event in _events(done)}
             self._reads_environment = "prepared" not in events
         return self._reads_environment
@@ -452,7 +455,7 @@ def _checked(done: Completed, last: str) -> dict[str, Event]:
     events = {str(event.get("event")): event for event in _events(done)}
     if done.status == 0 and not done.timed_out and last in events:
         return events
-    words = _words(done)
+    words = words_of_runtime(done)
     stage = "opening the runtime"
     for name, following in (
         ("opened", "load"),
@@ -467,26 +470,16 @@ def _checked(done: Completed, last: str) -> dict[str, Event]:
         refused = events["refused"]
         if refused["stage"] == "open_library":
             raise TargetError(f"onert cannot be opened: {words}")
-        if refused["status"] == _NNFW_OUT_OF_MEMORY or _NO_MEMORY.search(words):
+        if refused["status"] == _NNFW_OUT_OF_MEMORY or NO_MEMORY.search(words):
             raise RunError(FailureKind.OUT_OF_MEMORY, f"{refused['stage']}: {words}")
         raise RunError(FailureKind.REJECTED, words or f"{refused['stage']} was refused")
     if done.status == 2:
         raise TargetError(f"the probe cannot do what it was asked: {words}")
-    if done.status == -signal.SIGKILL or _NO_MEMORY.search(words):
+    if done.status == -signal.SIGKILL or NO_MEMORY.search(words):
         raise RunError(
             FailureKind.OUT_OF_MEMORY, f"{_ending(done)} during {stage}, memory ran out: {words}"
         )
     raise RunError(FailureKind.CRASHED, f"{_ending(done)} during {stage}: {words}")
-
-
-def _words(done: Completed) -> str:
-    """What the runtime wrote on stderr, its end where it is long, without its log."""
-    lines = [
-        line.strip()
-        for line in printable(done.stderr).splitlines()
-        if line.strip() and not line.startswith("[")
-    ]
-    return " | ".join(lines)[-_MESSAGE_LIMIT:]
 
 
 def _ending(done: Completed) -> str:

@@ -26,21 +26,24 @@ from pareto_profiler.core.space import Assignment, DecisionSpace
 from pareto_profiler.core.trial import Placement
 from pareto_profiler.errors import FailureKind, RunError, TargetError
 from pareto_profiler.runners.inputs import Array
-from pareto_profiler.runners.log import LOG_VARIABLES, NOT_LOADED, read_placement
+from pareto_profiler.runners.log import (
+    LOG_VARIABLES,
+    NO_MEMORY,
+    NOT_LOADED,
+    WRONG_EXECUTOR,
+    read_placement,
+    words_of_runtime,
+)
 from pareto_profiler.runners.outputs import compared, largest_error
 from pareto_profiler.runners.workbench import Workbench
-from pareto_profiler.shells.base import Completed, Shell, printable
+from pareto_profiler.shells.base import Completed, Shell
 
 TOOL_NAMES: Final = ("onert_run", "nnpackage_run")
 """What the tool is called, since 1.22 and before."""
 
 _ANSWER_LIMIT_S: Final = 30.0
-_MESSAGE_LIMIT: Final = 2000
-_NO_MEMORY: Final = re.compile("bad_alloc|Cannot allocate memory|Resource temporarily unavailable")
 # Since then the runtime reads a package's configuration too late for it to place operations.
 _CFG_PLACES_UNTIL: Final = (1, 28)
-# No onert has such an executor: one that reads the environment refuses to prepare.
-_NO_EXECUTOR: Final = {"EXECUTOR": "none"}
 _KIB: Final = 1024.0
 # More is an unsigned difference that went below zero.
 _MOST_KIB: Final = 2**31
@@ -311,7 +314,7 @@ class OnertRunRunner:
             TargetError: Neither from there nor from the package.
         """
         self._reads_environment = True
-        done = self._start(self._space.default, ["-w", "0", "-r", "1"], _NO_EXECUTOR)
+        done = self._start(self._space.default, ["-w", "0", "-r", "1"], WRONG_EXECUTOR)
         if done.status:
             return True
         version = self._dialect.version
@@ -340,7 +343,7 @@ class OnertRunRunner:
             report = self._read_csv()
         if report.mean_ms is None or report.peak_kib is None:
             raise TargetError(
-                f"{self._target.tool}: no time and memory in its report: {_words(done)}"
+                f"{self._target.tool}: no time and memory in its report: {words_of_runtime(done)}"
             )
         outputs = self._read_outputs()
         error = None
@@ -488,22 +491,13 @@ def _check(done: Completed) -> None:
     Raises:
         RunError: It did not.
     """
-    words = _words(done)
+    words = words_of_runtime(done)
     if done.timed_out:
         raise RunError(FailureKind.TIMED_OUT, f"the time limit passed: {words}")
     if done.status == 0:
         return
-    if done.status == -signal.SIGKILL or _NO_MEMORY.search(words):
+    if done.status == -signal.SIGKILL or NO_MEMORY.search(words):
         raise RunError(FailureKind.OUT_OF_MEMORY, f"memory ran out: {words}")
     if done.status < 0:
         raise RunError(FailureKind.CRASHED, f"ended by signal {-done.status}: {words}")
     raise RunError(FailureKind.REJECTED, words or f"exit status {done.status}")
-
-
-def _words(done: Completed) -> str:
-    lines = [
-        line.strip()
-        for line in printable(done.stderr).splitlines()
-        if line.strip() and not line.startswith(("[", "Package Filename", "Model Filename"))
-    ]
-    return " | ".join(lines)[-_MESSAGE_LIMIT:]
