@@ -28,6 +28,10 @@ RUNNERS: Final = ("probe", "onert_run")
 _PLAN_LIMITS: Final = {
     "repeats": (1, 100_000),
     "warmups": (0, 100_000),
+    "precision": (0.0, 1.0),
+    "least_repeats": (1, 100_000),
+    "most_repeats": (1, 100_000),
+    "run_time_s": (0.0, 3.6e6),
     "time_limit_s": (0.1, 3.6e6),
     "threads": (1, 1024),
     "tolerance": (0.0, 1e6),
@@ -54,6 +58,8 @@ class Target:
         work: The tool's folder on the device.
         root: Whether to ask sdb for root.
         patience_s: Seconds to wait for a device that is gone in the middle of a search.
+        energy: Files of counters of energy (µJ) or sensors of power (µW) on the device; empty to
+            look in the usual places.
         plan: What differs from the default plan there.
     """
 
@@ -68,6 +74,7 @@ class Target:
     work: str = "/tmp/pareto-profiler"  # noqa: S108 - the device's
     root: bool = True
     patience_s: float = 120.0
+    energy: tuple[str, ...] = ()
     plan: Mapping[str, Any] = field(default_factory=dict)
 
     def open_shell(self) -> Shell:
@@ -179,8 +186,9 @@ def _target(where: str, name: str, table: Any, folder: Path) -> Target:
     if "options" in values:
         # Paths in them, such as of -F, are the file's neighbours.
         values["options"] = tuple(o.replace("{here}", str(folder)) for o in values["options"])
-    if "backends" in values:
-        values["backends"] = tuple(values["backends"])
+    for key in ("backends", "energy"):
+        if key in values:
+            values[key] = tuple(values[key])
     plan = dict(base.plan if base else {}) | _plan(where, values.pop("plan", {}))
     made = replace(base or Target(name, values["shell"]), name=name, plan=plan, **values)
     if made.shell == "local" and made.address:
@@ -199,7 +207,7 @@ def _check_keys(where: str, values: dict[str, Any]) -> None:
 
 
 def _plan(where: str, values: dict[str, Any]) -> dict[str, Any]:
-    defaults = Plan().to_json()
+    defaults = Plan(repeats=1, warmups=0).to_json()
     for key, value in values.items():
         if key not in _PLAN_KEYS:
             raise InputError(
@@ -246,6 +254,7 @@ _CHECKS: Final[Mapping[str, tuple[str, Callable[[Any], bool]]]] = {
     "backends": ("a list of texts", _is_texts),
     "work": ("an absolute path", _is_path),
     "root": ("true or false", lambda v: isinstance(v, bool)),
+    "energy": ("a list of absolute paths", lambda v: _is_texts(v) and all(map(_is_path, v))),
     "patience_s": ("a number", lambda v: isinstance(v, int | float) and 0 <= v < 1e6),
     "plan": ("a table", lambda v: isinstance(v, dict)),
 }

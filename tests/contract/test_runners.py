@@ -29,6 +29,8 @@ from pareto_profiler.search import attempt
 from pareto_profiler.shells.local import LocalShell
 
 PLAN = Plan(repeats=4, warmups=2, time_limit_s=30)
+# Nor can be told of microseconds what else was running.
+MAY_BE_HIDDEN = {"clock_frequency", "temperature", "energy", "other_cpus"}
 
 
 def make_space(file: Path) -> DecisionSpace:
@@ -120,7 +122,8 @@ def test_every_metric_is_there_with_its_samples(runner: Runner, assignment: tupl
         assert set(measurement.samples) in (TOLD, TOLD - {"rss_before_load"})
         assert all(len(values) == 1 for values in measurement.samples.values())
         return
-    assert set(measurement.samples) == set(METRIC_UNITS)
+    # Not every machine shows its clock, its temperature or what it consumes.
+    assert set(METRIC_UNITS) - set(measurement.samples) <= MAY_BE_HIDDEN
     for name in ("exec_time", "cpu_time"):
         assert len(measurement.samples[name]) == PLAN.repeats
         assert len(measurement.warmups[name]) == PLAN.warmups
@@ -128,11 +131,12 @@ def test_every_metric_is_there_with_its_samples(runner: Runner, assignment: tupl
         measurement.samples[name][0] for name in ("rss_before_load", "rss_after_prepare", "max_rss")
     )
     assert 1e6 < before <= prepared <= after < 1e9
-    assert all(measurement.has(o) and measurement.value(o) >= 0 for o in OBJECTIVES.values())
+    shown = [o for o in OBJECTIVES.values() if o.name != "energy"]
+    assert all(measurement.has(o) and measurement.value(o) >= 0 for o in shown)
 
 
 def test_outputs_are_compared_with_the_baselines(runner: Runner):
-    assert runner.run(CPU).output_error is None
+    assert runner.run(CPU).output_error == 0.0
     error = runner.run(RUY_DENSE).output_error
     assert error is not None
     assert 0 <= error < PLAN.tolerance

@@ -26,8 +26,9 @@ SPACE = DecisionSpace.of(
     GRAPH, ("cpu", "ruy"), Granularity.OPERATION, support=Support.of(allow=["ruy:*"])
 )
 OTHER = ("ruy", "cpu")
+THREADS = ("NUM_THREADS", "RUY_THREADS", "XNNPACK_THREADS", "OMP_NUM_THREADS")
 
-OPENED = {"event": "opened", "protocol": 2, "runtime_version": "1.30.0", "addresses": "fixed"}
+OPENED = {"event": "opened", "protocol": 3, "runtime_version": "1.30.0", "addresses": "fixed"}
 OPENED["hwm_before_load_kib"] = 5000  # type: ignore[assignment]
 LOADED = {"event": "loaded", "load_ns": 1_000_000}
 PREPARED = {"event": "prepared", "prepare_ns": 2_000_000, "hwm_after_prepare_kib": 6000}
@@ -58,6 +59,13 @@ def measured(**changes: object) -> dict:
         "run_cpu_ns": [7000, 9000],
         "run_delay_ns": [100, 0],
         "run_involuntary_switches": [1, 0],
+        "run_milli_cpus_of_others": [250, 0],
+        "steal_ns": 0,
+        "clock_khz": -1,
+        "milli_degrees": 45_500,
+        "pss_kib": 5000,
+        "rss_anon_kib": 4000,
+        "rss_file_kib": -1,
         "outputs": [OUTPUT | changes],
     }
 
@@ -202,6 +210,11 @@ def test_the_answer_becomes_seconds_and_bytes():
     assert measurement.warmups["cpu_time"] == (5e-6,)
     assert measurement.samples["max_rss"] == (7000 * 1024.0,)
     assert measurement.samples["prepare_time"] == (0.002,)
+    assert measurement.samples["other_cpus"] == (0.25, 0.0)
+    assert measurement.samples["temperature"] == (45.5,)
+    assert measurement.samples["rss_anon"] == (4000 * 1024.0,)
+    # What the target does not tell is not there, rather than a number.
+    assert not {"clock_frequency", "rss_file", "energy"} & set(measurement.samples)
 
 
 @pytest.mark.parametrize(
@@ -259,7 +272,7 @@ def test_everything_is_told_explicitly():
     assert options["--map"] == "0=cpu;1=cpu"
     assert options["--memory-limit"] == "4096"
     assert options["--time-limit"] == "9"
-    assert environment == dict.fromkeys(("NUM_THREADS", "RUY_THREADS", "XNNPACK_THREADS"), "2")
+    assert environment == dict.fromkeys(THREADS, "2")
     assert not any("ONERT" in name for name in environment)
 
 
@@ -325,7 +338,7 @@ def test_counters_that_the_kernel_does_not_keep_are_left_out():
 
 def test_the_version_is_asked_for():
     assert target(Scripted(answer(OPENED))).version() == "1.30.0"
-    with pytest.raises(TargetError, match="speaks protocol 9, expected 2"):
+    with pytest.raises(TargetError, match="speaks protocol 9, expected 3"):
         target(Scripted(answer(OPENED | {"protocol": 9}))).version()
     with pytest.raises(TargetError, match="no usable onert: no such file"):
         target(Scripted(answer(status=1, stderr="no such file"))).version()

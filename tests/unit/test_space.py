@@ -277,4 +277,5 @@ def test_configuration_by_index_names_every_operation():
         "NUM_THREADS": "2",
         "RUY_THREADS": "2",
         "XNNPACK_THREADS": "2",
+        "OMP_NUM_THREADS": "2",
     }

@@ -19,7 +19,7 @@ SETTING_VALUES: Final[Mapping[str, tuple[str, ...]]] = {
 
 _SETTING_KEYS: Final = {
     # One key since 1.30, one per backend before: all are set, an unknown key is ignored.
-    "threads": ("NUM_THREADS", "RUY_THREADS", "XNNPACK_THREADS"),
+    "threads": ("NUM_THREADS", "RUY_THREADS", "XNNPACK_THREADS", "OMP_NUM_THREADS"),
     "executor": ("EXECUTOR",),
     "memory_planner": ("CPU_MEMORY_PLANNER",),
     "use_mmaped_data": ("USE_MMAPED_DATA",),

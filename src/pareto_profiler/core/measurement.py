@@ -21,20 +21,37 @@ METRIC_UNITS: Final[Mapping[str, str]] = MappingProxyType(
         "max_rss": "B",
         "rss_before_load": "B",
         "rss_after_prepare": "B",
+        "pss": "B",
+        "rss_anon": "B",
+        "rss_file": "B",
+        "energy": "J",
         "run_delay": "s",
         "involuntary_switches": "1",
+        "other_cpus": "1",
+        "steal_time": "s",
+        "clock_frequency": "Hz",
+        "temperature": "°C",
     }
 )
-"""Metrics that are measured, and the unit of their samples.
+"""Metrics that are measured, and the unit of their samples; absent where a target does not tell.
 
-``exec_time``, ``cpu_time`` and the two last have one sample per timed run, the others one per
-process.
-``max_rss`` is the peak resident set of the measuring process (VmHWM) after the runs; the two other
-``rss_`` metrics are the same peak before the model was loaded and after it was prepared.
+``exec_time``, ``cpu_time``, ``run_delay``, ``involuntary_switches`` and ``other_cpus`` have one
+sample per timed run, the others one per process.
+``max_rss`` is the peak resident set of the measuring process (VmHWM) after the runs; the two
+``rss_`` metrics below it are the same peak before the model was loaded and after it was prepared.
+``pss``, ``rss_anon`` and ``rss_file`` are what is resident after the runs: with shared pages
+divided among those that share them, without a file behind, with one. ``energy`` is a run's mean.
 ``run_delay`` is time that the process's threads waited for a processor, ``involuntary_switches``
-how often one was taken from them: signs of other work on the target; absent where its kernel does
-not count them.
+how often one was taken from them, ``other_cpus`` how many processors others kept busy meanwhile,
+``steal_time`` what a hypervisor took. ``clock_frequency`` and ``temperature`` are the highest of
+the target right after the runs.
 """
+
+QUIET_CPUS: Final = 0.2
+"""Others may use that much of a processor before runs count as disturbed."""
+
+_LONG_WAIT: Final = 0.05
+_FEW_RUNS: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,12 +81,20 @@ OBJECTIVES: Final[Mapping[str, Objective]] = MappingProxyType(
     {
         o.name: o
         for o in (
-            _time("exec_time", "wall time of one inference, median over the timed runs"),
+            _time("exec_time", "wall time of one inference, median over the undisturbed runs"),
             _memory("max_rss", "peak resident set of the measuring process (VmHWM)"),
             _memory("model_rss", "max_rss less the same peak before the model was loaded"),
             _time("prepare_time", "time the runtime takes to compile the model"),
             _time("first_run_time", "wall time of the first inference"),
             _time("cpu_time", "CPU time of one inference over all threads, median"),
+            Objective(
+                "output_error",
+                "1",
+                "ppm",
+                1e6,
+                "largest difference from the baseline's output, relative to its range",
+            ),
+            Objective("energy", "J", "mJ", 1e3, "energy the target's counters saw per inference"),
         )
     }
 )
@@ -134,24 +159,96 @@ class Measurement:
             object.__setattr__(self, kind, MappingProxyType(frozen))
 
     def value(self, objective: Objective) -> float:
-        """The figure of an objective, in its unit: the median of the samples.
+        """The figure of an objective, in its unit: the median of the :meth:`usual` samples.
 
-        The median is not moved by a minority of runs that something else disturbed.
+        The median, since a minority of runs that something disturbed a little does not move it
+        much. Where most runs were disturbed it says little, see :attr:`is_contended`.
 
         Raises:
             KeyError: The metric was not measured.
         """
         if objective.name == "model_rss":
             return max(0.0, self._median("max_rss") - self._median("rss_before_load"))
+        if objective.name == "output_error":
+            if self.output_error is None:
+                raise KeyError("output_error")
+            return self.output_error
         return self._median(objective.name)
 
     def has(self, objective: Objective) -> bool:
         """Whether the metrics behind an objective were measured."""
+        if objective.name == "output_error":
+            return self.output_error is not None
         needed = (
             ("max_rss", "rss_before_load") if objective.name == "model_rss" else (objective.name,)
         )
         return all(name in self.samples for name in needed)
 
+    @property
+    def disturbed(self) -> tuple[bool, ...]:
+        """For each timed run: whether other work on the target disturbed it.
+
+        It did where others used more than ``QUIET_CPUS`` processors meanwhile. Where the target
+        does not tell that: where the process's threads waited for a processor longer than in its
+        other runs, by 5 % of the run (how long they usually wait for each other does not count).
+        All false where it tells neither.
+
+        Examples:
+            >>> Measurement({"exec_time": (2.0, 2.1, 9.0), "other_cpus": (0.0, 0.0, 1.0)}).disturbed
+            (False, False, True)
+        """
+        runs = self.samples.get("exec_time", ())
+        others = self.samples.get("other_cpus", ())
+        waits = self.samples.get("run_delay", ())
+        if len(others) == len(runs):
+            return tuple(other > QUIET_CPUS for other in others)
+        if len(waits) != len(runs):
+            return (False,) * len(runs)
+        usual = median(waits) if waits else 0.0
+        return tuple(w - usual > _LONG_WAIT * run for w, run in zip(waits, runs, strict=True))
+
+    @property
+    def is_contended(self) -> bool:
+        """Whether other work disturbed most runs, so that the times say little."""
+        marks = self.disturbed
+        return 2 * sum(marks) > len(marks)
+
+    def undisturbed(self, name: str) -> tuple[float, ...]:
+        """The samples of a metric without those of disturbed runs; all where most were.
+
+        Raises:
+            KeyError: The metric was not measured.
+        """
+        values = self.samples[name]
+        marks = self.disturbed
+        if len(values) != len(marks) or not any(marks) or 2 * sum(marks) > len(marks):
+            return values
+        return tuple(v for v, is_disturbed in zip(values, marks, strict=True) if not is_disturbed)
+
+    def usual(self, name: str) -> tuple[float, ...]:
+        """The undisturbed samples of a metric, without those that are far slower than the others.
+
+        What disturbs a run unseen makes it slower. So the scatter is read from the faster side, the
+        distance from the median to the 16th percentile, and what lies more than four such distances
+        above the median is left out, twice, since the median moves.
+
+        Raises:
+            KeyError: The metric was not measured.
+
+        Examples:
+            >>> Measurement({"exec_time": (1.0, 1.01, 1.02, 1.03, 1.04, 2.0)}).usual("exec_time")
+            (1.0, 1.01, 1.02, 1.03, 1.04)
+        """
+        values = self.undisturbed(name)
+        for _ in range(2):
+            if len(values) < _FEW_RUNS:
+                return values
+            ordered = sorted(values)
+            middle, low = median(ordered), ordered[round(0.16 * (len(ordered) - 1))]
+            limit = middle * (middle / low) ** 4 if low else math.inf
+            values = tuple(v for v in values if v <= limit)
+        return values
+
     def _median(self, name: str) -> float:
         values = self.samples[name]
-        return values[0] if len(values) == 1 else median(values)
+        return values[0] if len(values) == 1 else median(self.usual(name))

@@ -36,8 +36,13 @@ class Plan:
     """How each assignment is measured; figures of different plans are not compared.
 
     Attributes:
-        repeats: Timed runs per process.
-        warmups: Runs before them, kept apart.
+        repeats: Timed runs per process; None for as many as ``precision`` takes.
+        warmups: Runs before them, kept apart; None for as many as it takes until a block of runs is
+            no faster than the one before it.
+        precision: Standard error of the median that is precise enough, as a fraction of it.
+        least_repeats: At least that many timed runs, whatever the precision.
+        most_repeats: At most that many.
+        run_time_s: Seconds of timed runs after which no more than ``least_repeats`` are made.
         time_limit_s: Seconds after which a process is ended.
         threads: Threads each backend may use, where that is not varied.
         tolerance: Largest accepted difference from the baseline's output, as a fraction of the
@@ -50,8 +55,12 @@ class Plan:
         input_digest: SHA-256 of the input tensors.
     """
 
-    repeats: int = 10
-    warmups: int = 3
+    repeats: int | None = None
+    warmups: int | None = None
+    precision: float = 0.005
+    least_repeats: int = 10
+    most_repeats: int = 200
+    run_time_s: float = 1.0
     time_limit_s: float = 60.0
     threads: int = 1
     tolerance: float = 1e-3
@@ -60,6 +69,26 @@ class Plan:
     cpus: str = ""
     pause_s: float = 0.0
     input_digest: str = ""
+
+    @property
+    def in_words(self) -> str:
+        """How often an assignment runs in one process.
+
+        Examples:
+            >>> Plan(repeats=10, warmups=3).in_words
+            '10 runs after 3 warm-ups'
+            >>> Plan().in_words
+            '10 to 200 runs (to 0.5 %, 1 s) after warming up'
+        """
+        runs = (
+            f"{self.least_repeats} to {self.most_repeats} runs "
+            f"(to {100 * self.precision:g} %, {self.run_time_s:g} s)"
+            if self.repeats is None
+            else f"{self.repeats} run{'s' * (self.repeats != 1)}"
+        )
+        if self.warmups is None:
+            return f"{runs} after warming up"
+        return f"{runs} after {self.warmups} warm-up{'s' * (self.warmups != 1)}"
 
     def to_json(self) -> dict[str, Any]:
         """As plain data."""

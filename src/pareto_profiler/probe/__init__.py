@@ -8,8 +8,20 @@ from typing import Final
 
 from pareto_profiler.errors import TargetError
 
-PROTOCOL: Final = 2
+PROTOCOL: Final = 3
 """Version of the probe's answers that this package reads."""
+
+
+def model() -> Path:
+    """A small model, to see how much a machine's measurements scatter.
+
+    Raises:
+        TargetError: This installation has none.
+    """
+    path = Path(__file__).parent / "bin" / "model.tflite"
+    if not path.is_file():
+        raise TargetError(f"{path}: missing: this package was installed without its build step")
+    return path
 
 
 def binary(architecture: str | None = None) -> Path:

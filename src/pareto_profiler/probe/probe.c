@@ -11,6 +11,7 @@
 #include <dirent.h>
 #include <dlfcn.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <math.h>
 #include <sched.h>
 #include <signal.h>
@@ -25,11 +26,22 @@
 #include <time.h>
 #include <unistd.h>
 
-#define PROTOCOL 2
+#define PROTOCOL 3
 _Static_assert(sizeof(rlim_t) == 8, "limits beyond 4 GiB: build with -D_FILE_OFFSET_BITS=64");
 #define MAX_TENSORS 64
 #define MAX_MAPS 4096
 #define MAX_OUTPUT_BYTES ((size_t)1 << 30)
+#define MAX_THREADS 256
+#define MAX_SENSORS 16
+/* Warm-up is judged by blocks of this many runs and of at least this time. */
+#define BLOCK_RUNS 5
+#define BLOCK_NS 20000000
+#define MOST_WARMUPS 1000
+/* Idle time comes in ticks of 10 ms: shorter windows say nothing about what else was running. */
+#define WINDOW_NS 100000000
+#define TICK_NS 10000000
+/* More of a processor taken by others than this, and the runs of a window count as disturbed. */
+#define QUIET_CPUS 0.2
 
 typedef struct nnfw_session nnfw_session;
 typedef struct {
@@ -67,8 +79,11 @@ static struct {
 typedef struct {
   const char *library, *model, *backends, *cpus, *write_outputs, *reference;
   const char *maps[MAX_MAPS], *inputs[MAX_TENSORS], *shapes[MAX_TENSORS];
-  int map_count, input_count;
-  long warmups, runs, time_limit_s, prepare_only, version_only;
+  const char *energy[MAX_SENSORS];
+  int map_count, input_count, energy_count;
+  /* warmups: -1 until the samples say so; runs: least and most. */
+  long warmups, runs, most_runs, run_time_ms, time_limit_s, prepare_only, version_only;
+  double precision;
   long long memory_limit_bytes;
 } request;
 
@@ -109,16 +124,20 @@ static int64_t clock_ns(clockid_t clock) {
   return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
 }
 
-static long peak_rss_kib(void) {
+/* A line "Key:   123 kB" of a file of /proc; -1 where there is none. */
+static long kib_of(const char *path, const char *key) {
   char line[256];
   long kib = -1;
-  FILE *status = fopen("/proc/self/status", "re");
-  if (!status) return kib;
-  while (fgets(line, sizeof line, status))
-    if (sscanf(line, "VmHWM: %ld kB", &kib) == 1) break;
-  fclose(status);
+  size_t length = strlen(key);
+  FILE *file = fopen(path, "re");
+  if (!file) return kib;
+  while (kib < 0 && fgets(line, sizeof line, file))
+    if (!strncmp(line, key, length) && line[length] == ':') sscanf(line + length + 1, "%ld kB", &kib);
+  fclose(file);
   return kib;
 }
+
+static long peak_rss_kib(void) { return kib_of("/proc/self/status", "VmHWM"); }
 
 static long positive(const char *option, const char *text, long most) {
   char *end;
@@ -130,7 +149,7 @@ static long positive(const char *option, const char *text, long most) {
 }
 
 static request parse(int argc, char **argv) {
-  request asked = {.warmups = 0, .runs = 1};
+  request asked = {.warmups = 0, .runs = 1, .most_runs = 1};
   for (int i = 1; i < argc; i++) {
     const char *option = argv[i];
     if (!strcmp(option, "--prepare-only")) {
@@ -149,8 +168,12 @@ static request parse(int argc, char **argv) {
     else if (!strcmp(option, "--cpus")) asked.cpus = value;
     else if (!strcmp(option, "--write-outputs")) asked.write_outputs = value;
     else if (!strcmp(option, "--reference")) asked.reference = value;
-    else if (!strcmp(option, "--warmups")) asked.warmups = positive(option, value, 1000000);
-    else if (!strcmp(option, "--runs")) asked.runs = positive(option, value, 1000000);
+    else if (!strcmp(option, "--warmups"))
+      asked.warmups = strcmp(value, "auto") ? positive(option, value, 1000000) : -1;
+    else if (!strcmp(option, "--runs")) asked.runs = asked.most_runs = positive(option, value, 1000000);
+    else if (!strcmp(option, "--most-runs")) asked.most_runs = positive(option, value, 1000000);
+    else if (!strcmp(option, "--run-time-ms")) asked.run_time_ms = positive(option, value, 100000000);
+    else if (!strcmp(option, "--precision-ppm")) asked.precision = (double)positive(option, value, 1000000) / 1e6;
     else if (!strcmp(option, "--time-limit")) asked.time_limit_s = positive(option, value, 4000000);
     else if (!strcmp(option, "--memory-limit"))
       asked.memory_limit_bytes = 1024LL * positive(option, value, 2000000000);
@@ -160,6 +183,9 @@ static request parse(int argc, char **argv) {
     } else if (!strcmp(option, "--input")) {
       if (asked.input_count == MAX_TENSORS) refuse_request("--input: more than %d", MAX_TENSORS);
       asked.inputs[asked.input_count++] = value;
+    } else if (!strcmp(option, "--energy")) {
+      if (asked.energy_count == MAX_SENSORS) refuse_request("--energy: more than %d", MAX_SENSORS);
+      asked.energy[asked.energy_count++] = value;
     } else if (!strcmp(option, "--shape")) {
       if (!asked.input_count) refuse_request("--shape: expected behind its --input");
       asked.shapes[asked.input_count - 1] = value;
@@ -313,23 +339,39 @@ static int64_t first_run(nnfw_session *session, buffer *outputs, int output_coun
   }
 }
 
+static struct {
+  int file[MAX_THREADS], count;
+} threads;
+
+/* Open what tells how long each thread waited: opening it for every run would cost more than small
+ * models take. */
+static void watch_threads(void) {
+  for (int i = 0; i < threads.count; i++) close(threads.file[i]);
+  threads.count = 0;
+  DIR *tasks = opendir("/proc/self/task");
+  if (!tasks) return;
+  for (struct dirent *task; (task = readdir(tasks)) && threads.count < MAX_THREADS;) {
+    char path[64];
+    if (!isdigit((unsigned char)task->d_name[0])) continue;
+    snprintf(path, sizeof path, "/proc/self/task/%.20s/schedstat", task->d_name);
+    int file = open(path, O_RDONLY | O_CLOEXEC);
+    if (file >= 0) threads.file[threads.count++] = file;
+  }
+  closedir(tasks);
+}
+
 /* Time that threads of this process were ready to run and did not, summed over them; -1 where the
  * kernel does not count it. */
 static int64_t run_delay_ns(void) {
   int64_t sum = -1;
-  DIR *tasks = opendir("/proc/self/task");
-  if (!tasks) return sum;
-  for (struct dirent *task; (task = readdir(tasks));) {
-    char path[64];
+  for (int i = 0; i < threads.count; i++) {
+    char text[80];
     long long on_cpu, waiting;
-    if (!isdigit((unsigned char)task->d_name[0])) continue;
-    snprintf(path, sizeof path, "/proc/self/task/%.20s/schedstat", task->d_name);
-    FILE *file = fopen(path, "re");
-    if (!file) continue;
-    if (fscanf(file, "%lld %lld", &on_cpu, &waiting) == 2) sum = (sum < 0 ? 0 : sum) + waiting;
-    fclose(file);
+    ssize_t length = pread(threads.file[i], text, sizeof text - 1, 0);
+    if (length <= 0) continue;
+    text[length] = 0;
+    if (sscanf(text, "%lld %lld", &on_cpu, &waiting) == 2) sum = (sum < 0 ? 0 : sum) + waiting;
   }
-  closedir(tasks);
   return sum;
 }
 
@@ -338,22 +380,229 @@ static long involuntary_switches(void) {
   return getrusage(RUSAGE_SELF, &usage) ? 0 : usage.ru_nivcsw;
 }
 
+/* Idle and stolen time of the processors this process may use, and how many they are. */
 typedef struct {
-  int64_t *wall, *cpu, *delay, *switches;
+  int64_t idle_ns, steal_ns;
+  int cpus;
+} machine_time;
+
+static machine_time machine_now(void) {
+  static char text[1 << 16];
+  static cpu_set_t allowed;
+  static int file = -1, is_known;
+  machine_time now = {0, 0, 0};
+  if (!is_known) {
+    is_known = 1;
+    file = open("/proc/stat", O_RDONLY | O_CLOEXEC);
+    if (sched_getaffinity(0, sizeof allowed, &allowed)) file = -1;
+  }
+  ssize_t length = file < 0 ? 0 : pread(file, text, sizeof text - 1, 0);
+  if (length <= 0) return now;
+  text[length] = 0;
+  int64_t tick_ns = 1000000000 / sysconf(_SC_CLK_TCK);
+  for (char *line = text; line && !strncmp(line, "cpu", 3); line = strchr(line, '\n'), line += line != NULL) {
+    unsigned cpu;
+    long long idle, waiting, stolen = 0;
+    if (sscanf(line, "cpu%u %*d %*d %*d %lld %lld %*d %*d %lld", &cpu, &idle, &waiting, &stolen) < 3) continue;
+    if (cpu >= CPU_SETSIZE || !CPU_ISSET(cpu, &allowed)) continue;
+    now.idle_ns += (idle + waiting) * tick_ns;
+    now.steal_ns += stolen * tick_ns;
+    now.cpus++;
+  }
+  return now;
+}
+
+typedef struct {
+  int64_t *wall, *cpu, *delay, *switches; /* one a run, warm-ups included */
+  int64_t *others;                        /* thousandths of a processor that others used meanwhile */
+  int64_t *power_uw;
+  long count, judged; /* runs made; those of closed windows */
+  int64_t window_start, window_cpu, began, last_delay;
+  long last_switches;
+  const request *sensors; /* of power, read after each run; NULL for none */
+  int64_t energy[2][MAX_SENSORS]; /* before the last two blocks */
+  machine_time window_machine, first_machine;
 } timings;
 
-static void time_runs(nnfw_session *session, const char *stage, long from, long to, timings *taken) {
-  for (long i = from; i < to; i++) {
-    int64_t delay_before = run_delay_ns(), switches_before = involuntary_switches();
-    int64_t cpu_start = clock_ns(CLOCK_PROCESS_CPUTIME_ID), start = clock_ns(CLOCK_MONOTONIC);
-    int status = nnfw.run(session);
-    taken->wall[i] = clock_ns(CLOCK_MONOTONIC) - start;
-    taken->cpu[i] = clock_ns(CLOCK_PROCESS_CPUTIME_ID) - cpu_start;
-    int64_t delay_after = run_delay_ns();
-    taken->switches[i] = involuntary_switches() - switches_before;
-    taken->delay[i] = delay_before < 0 || delay_after < delay_before ? -1 : delay_after - delay_before;
-    check(stage, status);
+static void open_window(timings *taken) {
+  taken->window_machine = machine_now();
+  taken->window_cpu = clock_ns(CLOCK_PROCESS_CPUTIME_ID);
+  taken->window_start = clock_ns(CLOCK_MONOTONIC);
+}
+
+/* What was neither idle nor ours was used by others; -1 where the machine does not tell. */
+static void close_window(timings *taken) {
+  machine_time now = machine_now();
+  int64_t wall = clock_ns(CLOCK_MONOTONIC) - taken->window_start;
+  int64_t own = clock_ns(CLOCK_PROCESS_CPUTIME_ID) - taken->window_cpu;
+  int64_t idle = now.idle_ns - taken->window_machine.idle_ns;
+  /* Each processor's idle time is cut to ticks at both ends: independent errors. */
+  int64_t slack = (int64_t)(TICK_NS * sqrt(now.cpus > 0 ? now.cpus : 1));
+  int64_t others = wall * now.cpus - idle - own - slack;
+  int64_t share = now.cpus && wall > 0 ? (others > 0 ? others * 1000 / wall : 0) : -1;
+  if (share >= 0 && (double)share <= 1000 * QUIET_CPUS && (double)slack > QUIET_CPUS * (double)wall)
+    /* Too short to tell; the end of a measurement is as what was before it. */
+    share = taken->judged > 0 ? taken->others[taken->judged - 1] : -1;
+  for (; taken->judged < taken->count; taken->judged++) taken->others[taken->judged] = share;
+  open_window(taken);
+}
+
+/* A sensor of power, as hwmon's power1_input in microwatts, and no counter of energy. */
+static int is_power(const char *path) {
+  const char *name = strrchr(path, '/');
+  return !strncmp(name ? name + 1 : path, "power", 5);
+}
+
+static int64_t power_now(const request *asked) {
+  int64_t sum = 0;
+  for (int i = 0; i < asked->energy_count; i++) {
+    long long value = 0;
+    FILE *file = is_power(asked->energy[i]) ? fopen(asked->energy[i], "re") : NULL;
+    if (!file) continue;
+    if (fscanf(file, "%lld", &value) == 1) sum += value;
+    fclose(file);
   }
+  return sum;
+}
+
+static void time_run(nnfw_session *session, const char *stage, timings *taken) {
+  long i = taken->count;
+  int64_t cpu_start = clock_ns(CLOCK_PROCESS_CPUTIME_ID), start = clock_ns(CLOCK_MONOTONIC);
+  int status = nnfw.run(session);
+  int64_t end = clock_ns(CLOCK_MONOTONIC);
+  taken->wall[i] = end - start;
+  taken->cpu[i] = clock_ns(CLOCK_PROCESS_CPUTIME_ID) - cpu_start;
+  int64_t delay = run_delay_ns();
+  long switches = involuntary_switches();
+  taken->switches[i] = switches - taken->last_switches;
+  taken->delay[i] = delay < 0 || delay < taken->last_delay ? -1 : delay - taken->last_delay;
+  taken->last_delay = delay;
+  taken->last_switches = switches;
+  if (taken->sensors) taken->power_uw[i] = power_now(taken->sensors);
+  taken->count++;
+  check(stage, status);
+  if (end - taken->window_start >= WINDOW_NS) close_window(taken);
+}
+
+static int ascending(const void *a, const void *b) {
+  int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+  return (x > y) - (x < y);
+}
+
+/* Whether the last `block` runs are faster than as many before them: Mann and Whitney's test, one
+ * side, 5 %. */
+static int is_getting_faster(const timings *taken, long block) {
+  const int64_t *last = taken->wall + taken->count - block, *before = last - block;
+  double faster = 0, n = (double)block;
+  for (long i = 0; i < block; i++)
+    for (long j = 0; j < block; j++) faster += last[i] < before[j] ? 1.0 : last[i] == before[j] ? 0.5 : 0.0;
+  return faster - n * n / 2 > 1.645 * sqrt(n * n * (2 * n + 1) / 12);
+}
+
+/* Microjoules that the counters show; a power sensor has no counter. */
+static void read_energy(const request *asked, int64_t *uj) {
+  for (int i = 0; i < asked->energy_count; i++) {
+    long long value = -1;
+    FILE *file = fopen(asked->energy[i], "re");
+    if (!file || fscanf(file, "%lld", &value) != 1) refuse_request("--energy %s: cannot be read", asked->energy[i]);
+    fclose(file);
+    uj[i] = value;
+  }
+}
+
+/* Runs until a block is no faster than the one before it; returns where the first of the two began:
+ * nothing that is steady is thrown away. */
+static long warm_up(nnfw_session *session, const request *asked, timings *taken) {
+  if (asked->warmups >= 0) {
+    while (taken->count < asked->warmups) time_run(session, "warmup", taken);
+    read_energy(asked, taken->energy[0]);
+    return taken->count;
+  }
+  read_energy(asked, taken->energy[0]);
+  time_run(session, "warmup", taken);
+  long block = BLOCK_NS / (taken->wall[0] + 1) + 1;
+  block = block < BLOCK_RUNS ? BLOCK_RUNS : block > 50 ? 50 : block;
+  while (taken->count < block) time_run(session, "warmup", taken);
+  read_energy(asked, taken->energy[1]);
+  while (taken->count < 2 * block) time_run(session, "warmup", taken);
+  while (is_getting_faster(taken, block) && taken->count + block <= MOST_WARMUPS &&
+         clock_ns(CLOCK_MONOTONIC) - taken->began < (int64_t)asked->run_time_ms * 2000000)
+  {
+    memcpy(taken->energy[0], taken->energy[1], sizeof taken->energy[0]);
+    read_energy(asked, taken->energy[1]);
+    for (long i = 0; i < block; i++) time_run(session, "warmup", taken);
+  }
+  return taken->count - 2 * block;
+}
+
+/* The value at a rank from 0, between two values where it lies between two ranks. */
+static double at_rank(const int64_t *sorted, long n, double rank) {
+  rank = rank < 0 ? 0 : rank > (double)(n - 1) ? (double)(n - 1) : rank;
+  long below = (long)rank, above = below + 1 < n ? below + 1 : below;
+  return (double)sorted[below] + (rank - (double)below) * (double)(sorted[above] - sorted[below]);
+}
+
+/* Whether the median of the undisturbed runs is known well enough: its standard error from the order
+ * statistics one standard error of rank to both sides. */
+static int is_precise(const timings *taken, long from, const request *asked, int64_t *sorted) {
+  long n = 0;
+  for (long i = from; i < taken->count; i++)
+    if (i >= taken->judged || (double)taken->others[i] <= 1000 * QUIET_CPUS) sorted[n++] = taken->wall[i];
+  if (n < asked->runs || n < 2) return 0;
+  qsort(sorted, (size_t)n, sizeof *sorted, ascending);
+  double middle = (double)(n - 1) / 2, reach = sqrt((double)n) / 2;
+  double error = (at_rank(sorted, n, middle + reach) - at_rank(sorted, n, middle - reach)) / 2;
+  return error <= asked->precision * (double)sorted[n / 2];
+}
+
+static void time_runs(nnfw_session *session, const request *asked, long from, timings *taken, int64_t *scratch) {
+  int64_t start = clock_ns(CLOCK_MONOTONIC), already = 0;
+  for (long i = from; i < taken->count; i++) already += taken->wall[i];
+  for (long next = asked->runs;;) {
+    long made = taken->count - from;
+    if (made >= asked->most_runs) break;
+    if (made >= asked->runs) {
+      if (already + clock_ns(CLOCK_MONOTONIC) - start >= (int64_t)asked->run_time_ms * 1000000) break;
+      if (made >= next) {
+        if (is_precise(taken, from, asked, scratch)) break;
+        next = made + made / 5 + 1;
+      }
+    }
+    time_run(session, "run", taken);
+  }
+  if (taken->judged < taken->count) close_window(taken);
+}
+
+/* Largest value in files of a folder of /sys whose names begin and end so; -1 where there is none. */
+static long long largest_of(const char *folder, const char *begin, const char *leaf) {
+  long long largest = -1;
+  DIR *entries = opendir(folder);
+  if (!entries) return largest;
+  for (struct dirent *entry; (entry = readdir(entries));) {
+    char path[512];
+    long long value;
+    if (strncmp(entry->d_name, begin, strlen(begin))) continue;
+    snprintf(path, sizeof path, "%s/%.100s/%s", folder, entry->d_name, leaf);
+    FILE *file = fopen(path, "re");
+    if (!file) continue;
+    if (fscanf(file, "%lld", &value) == 1 && value > largest) largest = value;
+    fclose(file);
+  }
+  closedir(entries);
+  return largest;
+}
+
+/* A counter begins anew at its range. */
+static int64_t counted(const char *path, int64_t before, int64_t after) {
+  char beside[4096];
+  const char *slash = strrchr(path, '/');
+  long long range = 0;
+  if (after >= before) return after - before;
+  snprintf(beside, sizeof beside, "%.*s/max_energy_range_uj", (int)(slash ? slash - path : 0), path);
+  FILE *file = fopen(beside, "re");
+  if (!file || fscanf(file, "%lld", &range) != 1) refuse_request("--energy %s: the counter went back", path);
+  fclose(file);
+  return after - before + range;
 }
 
 static void print_list(const char *key, const int64_t *values, long count) {
@@ -541,10 +790,14 @@ int main(int argc, char **argv) {
   fflush(answer);
   if (asked.prepare_only) _exit(0);
 
-  long all = asked.warmups + asked.runs;
-  int64_t *taken = calloc(4 * ((size_t)all + 1), sizeof *taken);
+  long all = (asked.warmups < 0 ? MOST_WARMUPS : asked.warmups) + 100 + asked.most_runs;
+  int64_t *taken = calloc(7 * (size_t)all, sizeof *taken);
   if (!taken) fail("inputs", STATUS_OUT_OF_MEMORY);
-  timings times = {taken, taken + all, taken + 2 * all, taken + 3 * all};
+  timings times = {.wall = taken, .cpu = taken + all, .delay = taken + 2 * all, .switches = taken + 3 * all,
+                   .others = taken + 4 * all, .power_uw = taken + 5 * all};
+  int64_t energy_after[MAX_SENSORS];
+  for (int i = 0; i < asked.energy_count; i++)
+    if (is_power(asked.energy[i])) times.sensors = &asked;
   set_inputs(session, &asked);
   int output_count = set_outputs(session, outputs);
 
@@ -552,16 +805,48 @@ int main(int argc, char **argv) {
   fprintf(answer, "{\"event\": \"first_run\", \"first_run_ns\": %lld}\n", (long long)first_run_ns);
   fflush(answer);
 
-  time_runs(session, "warmup", 0, asked.warmups, &times);
-  time_runs(session, "run", asked.warmups, all, &times);
+  watch_threads();
+  times.last_delay = run_delay_ns();
+  times.last_switches = involuntary_switches();
+  times.first_machine = machine_now();
+  open_window(&times);
+  times.began = times.window_start;
+  long from = warm_up(session, &asked, &times);
+  long energy_from = from;
+  if (times.count - from > asked.most_runs) from = times.count - asked.most_runs;
+  time_runs(session, &asked, from, &times, taken + 6 * all);
+  read_energy(&asked, energy_after);
+  long long clock_khz = largest_of("/sys/devices/system/cpu", "cpu", "cpufreq/scaling_cur_freq");
+  long long milli_degrees = largest_of("/sys/class/thermal", "thermal_zone", "temp");
+  machine_time last_machine = machine_now();
   long after_runs_kib = peak_rss_kib();
+  long runs = times.count - from;
   fprintf(answer, "{\"event\": \"measured\", \"hwm_after_runs_kib\": %ld", after_runs_kib);
-  print_list("warmup_wall_ns", times.wall, asked.warmups);
-  print_list("warmup_cpu_ns", times.cpu, asked.warmups);
-  print_list("run_wall_ns", times.wall + asked.warmups, asked.runs);
-  print_list("run_cpu_ns", times.cpu + asked.warmups, asked.runs);
-  print_list("run_delay_ns", times.delay + asked.warmups, asked.runs);
-  print_list("run_involuntary_switches", times.switches + asked.warmups, asked.runs);
+  fprintf(answer, ", \"rss_anon_kib\": %ld, \"rss_file_kib\": %ld, \"pss_kib\": %ld",
+          kib_of("/proc/self/status", "RssAnon"), kib_of("/proc/self/status", "RssFile"),
+          kib_of("/proc/self/smaps_rollup", "Pss"));
+  fprintf(answer, ", \"steal_ns\": %lld, \"clock_khz\": %lld, \"milli_degrees\": %lld",
+          (long long)(last_machine.steal_ns - times.first_machine.steal_ns), clock_khz, milli_degrees);
+  print_list("warmup_wall_ns", times.wall, from);
+  print_list("warmup_cpu_ns", times.cpu, from);
+  print_list("run_wall_ns", times.wall + from, runs);
+  print_list("run_cpu_ns", times.cpu + from, runs);
+  print_list("run_delay_ns", times.delay + from, runs);
+  print_list("run_involuntary_switches", times.switches + from, runs);
+  print_list("run_milli_cpus_of_others", times.others + from, runs);
+  if (asked.energy_count && times.count > energy_from) {
+    /* Counters move every millisecond or less often: the mean over all runs. */
+    double joules = 0;
+    for (int i = 0; i < asked.energy_count; i++)
+      if (!is_power(asked.energy[i])) joules += (double)counted(asked.energy[i], times.energy[0][i], energy_after[i]) / 1e6;
+    joules /= (double)(times.count - energy_from);
+    double watts = 0, seconds = 0;
+    for (long i = energy_from; i < times.count; i++) {
+      watts += (double)times.power_uw[i] / 1e6 / (double)(times.count - energy_from);
+      seconds += (double)times.wall[i] / 1e9 / (double)(times.count - energy_from);
+    }
+    fprintf(answer, ", \"energy_j\": %.17g", joules + watts * seconds);
+  }
   fputs(", \"outputs\": [", answer);
   fit_outputs(session, outputs, output_count);
   for (int i = 0; i < output_count; i++) print_output(&asked, i, &outputs[i]);

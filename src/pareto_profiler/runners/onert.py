@@ -56,6 +56,7 @@ class OnertTarget:
         local_probe: The probe on this machine, where it has to be pushed.
         reads_environment: Whether the runtime takes its settings from environment variables, as
             all do but Tizen's builds; None to find out.
+        energy: Files of counters of energy or sensors of power that are read with the runs.
     """
 
     shell: Shell
@@ -65,6 +66,7 @@ class OnertTarget:
     library_path: str = ""
     local_probe: Path | None = None
     reads_environment: bool | None = None
+    energy: tuple[str, ...] = ()
 
     @property
     def environment(self) -> dict[str, str]:
@@ -254,26 +256,35 @@ class OnertRunner:
         if not is_baseline and self._reference_of != self._bench.pushed:
             self._make_reference()
         outputs = ["--write-outputs" if is_baseline else "--reference", str(self._reference)]
+        sensors = [word for file in self._target.energy for word in ("--energy", file)]
         if self._plan.pause_s:
             time.sleep(self._plan.pause_s)
         done = self._realise(
             assignment,
-            ["--warmups", str(self._plan.warmups), "--runs", str(self._plan.repeats), *outputs],
+            [*self._runs(), *sensors, *outputs],
         )
         events = _checked(done, "measured")
         if is_baseline:
             self._reference_of = self._bench.pushed
         measured = events["measured"]
         self._check_loaded(assignment, events["prepared"]["loaded_backends"])
-        contention = {
+        told = {
             "run_delay": _seconds(measured["run_delay_ns"]),
             "involuntary_switches": tuple(map(float, measured["run_involuntary_switches"])),
+            "other_cpus": tuple(n / 1000 for n in measured["run_milli_cpus_of_others"]),
+            "steal_time": _seconds([measured["steal_ns"]]),
+            "clock_frequency": (measured["clock_khz"] * 1e3,),
+            "temperature": (measured["milli_degrees"] / 1e3,),
+            "pss": _bytes(measured["pss_kib"]),
+            "rss_anon": _bytes(measured["rss_anon_kib"]),
+            "rss_file": _bytes(measured["rss_file_kib"]),
+            "energy": (measured.get("energy_j", -1.0),),
         }
         return Measurement(
             samples={
                 # Where the kernel does not count, it says -1.
                 name: values
-                for name, values in contention.items()
+                for name, values in told.items()
                 if all(value >= 0 for value in values)
             }
             | {
@@ -290,7 +301,7 @@ class OnertRunner:
                 "exec_time": _seconds(measured["warmup_wall_ns"]),
                 "cpu_time": _seconds(measured["warmup_cpu_ns"]),
             },
-            output_error=None
+            output_error=0.0
             if is_baseline
             else largest_error(measured["outputs"], self._plan.tolerance),
             notes=_notes(events) if is_baseline else (),
@@ -307,13 +318,23 @@ class OnertRunner:
         # The first two are the way since 1.28, the third is the one before.
         keys = {"TRACING_MODE": "1", "WORKSPACE_DIR": str(folder)}
         keys["TRACE_FILEPATH"] = str(folder / "trace")
-        runs = ["--warmups", str(self._plan.warmups), "--runs", str(self._plan.repeats)]
         try:
-            _checked(self._realise(assignment, runs, keys), "measured")
+            events = _checked(self._realise(assignment, self._runs(), keys), "measured")
             text = self._bench.read(folder / "trace.chrome.json") or b""
         finally:
             self._target.shell.remove(folder)
-        return operation_times(text.decode("utf-8", "replace"), self._plan.warmups + 1)
+        before = 1 + len(events["measured"]["warmup_wall_ns"])
+        return operation_times(text.decode("utf-8", "replace"), before)
+
+    def _runs(self) -> list[str]:
+        plan = self._plan
+        warmups = ["--warmups", "auto" if plan.warmups is None else str(plan.warmups)]
+        run_time = ["--run-time-ms", str(round(1000 * plan.run_time_s))]
+        if plan.repeats is not None:
+            return [*warmups, *run_time, "--runs", str(plan.repeats)]
+        counts = ["--runs", str(plan.least_repeats), "--most-runs", str(plan.most_repeats)]
+        precision = ["--precision-ppm", str(round(1e6 * plan.precision))]
+        return [*warmups, *run_time, *counts, *precision]
 
     def _check_loaded(self, assignment: Assignment, loaded: Sequence[str]) -> None:
         """That no backend in use was silently replaced by another.

@@ -42,6 +42,8 @@ TOOL_NAMES: Final = ("onert_run", "nnpackage_run")
 """What the tool is called, since 1.22 and before."""
 
 _ANSWER_LIMIT_S: Final = 30.0
+# Where the plan leaves it open: the tool itself cannot tell when it is warm.
+_WARMUPS: Final = 3
 # Since then the runtime reads a package's configuration too late for it to place operations.
 _CFG_PLACES_UNTIL: Final = (1, 28)
 _KIB: Final = 1024.0
@@ -332,7 +334,8 @@ class OnertRunRunner:
         if self._plan.pause_s:
             time.sleep(self._plan.pause_s)
         # Memory is looked at during warm-ups only, so one there must be.
-        runs = ["-w", str(max(1, self._plan.warmups)), "-r", str(self._plan.repeats)]
+        warmups = _WARMUPS if self._plan.warmups is None else max(1, self._plan.warmups)
+        runs = ["-w", str(warmups), "-r", str(self._plan.repeats or self._plan.least_repeats)]
         runs += self._dialect.flag("-m")
         if self._dialect.can_report:
             runs += self._dialect.flag("-p")
@@ -349,6 +352,7 @@ class OnertRunRunner:
         error = None
         if is_baseline:
             self._reference = outputs
+            error = None if outputs is None else 0.0
         elif outputs is not None and self._reference is not None:
             pairs = zip(outputs, self._reference, strict=True)
             error = largest_error([compared(a, b) for a, b in pairs], self._plan.tolerance)

@@ -1,0 +1,54 @@
+/* A libonert.so whose runs take as long as STUB_RUN_US says: microseconds, comma-separated, the last
+ * one for all further runs. It waits without using a processor. STUB_COUNTER names a file whose
+ * number grows by 1500 with every run, as a counter of microjoules. */
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+typedef struct {
+  int dtype;
+  int32_t rank;
+  int32_t dims[6];
+} tensorinfo;
+
+static const char *next_run;
+
+int nnfw_create_session(void **session) {
+  *session = malloc(1);
+  next_run = getenv("STUB_RUN_US");
+  return 0;
+}
+int nnfw_close_session(void *session) { free(session); return 0; }
+int nnfw_load_model_from_file(void *session, const char *path) { (void)session; (void)path; return 0; }
+int nnfw_set_available_backends(void *session, const char *names) { (void)session; (void)names; return 0; }
+int nnfw_set_backends_per_operation(void *session, const char *map) { (void)session; (void)map; return 0; }
+int nnfw_prepare(void *session) { (void)session; return 0; }
+int nnfw_input_size(void *session, uint32_t *count) { (void)session; *count = 0; return 0; }
+int nnfw_output_size(void *session, uint32_t *count) { (void)session; *count = 0; return 0; }
+int nnfw_input_tensorinfo(void *s, uint32_t i, tensorinfo *t) { (void)s; (void)i; (void)t; return 1; }
+int nnfw_output_tensorinfo(void *s, uint32_t i, tensorinfo *t) { (void)s; (void)i; (void)t; return 1; }
+int nnfw_set_input_tensorinfo(void *s, uint32_t i, const tensorinfo *t) { (void)s; (void)i; (void)t; return 1; }
+int nnfw_set_input(void *s, uint32_t i, int d, const void *p, size_t n) { (void)s; (void)i; (void)d; (void)p; (void)n; return 1; }
+int nnfw_set_output(void *s, uint32_t i, int d, void *p, size_t n) { (void)s; (void)i; (void)d; (void)p; (void)n; return 1; }
+int nnfw_query_info_u32(void *s, int id, uint32_t *value) { (void)s; (void)id; *value = 30 << 8 | 1 << 24; return 0; }
+
+int nnfw_run(void *session) {
+  (void)session;
+  long us = next_run ? atol(next_run) : 0;
+  const char *comma = next_run ? strchr(next_run, ',') : NULL;
+  if (comma) next_run = comma + 1;
+  struct timespec pause = {us / 1000000, us % 1000000 * 1000};
+  nanosleep(&pause, NULL);
+  const char *counter = getenv("STUB_COUNTER");
+  if (counter) {
+    long long value = 0;
+    FILE *file = fopen(counter, "r+");
+    if (!file || fscanf(file, "%lld", &value) != 1) return 1;
+    rewind(file);
+    fprintf(file, "%lld\n", value + 1500);
+    fclose(file);
+  }
+  return 0;
+}

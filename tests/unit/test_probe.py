@@ -1,0 +1,161 @@
+"""The probe decides itself when it is warm and when it has run often enough."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pareto_profiler.probe import binary
+
+# Gives way to other tests, and uses whatever they leave.
+HOG = ["nice", "-n", "19", sys.executable, "-c", "while True: pass"]
+STUB = Path(__file__).parent.parent / "stand_ins" / "stub_onert.c"
+
+
+@pytest.fixture(scope="session")
+def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A runtime whose runs take as long as it is told."""
+    path = tmp_path_factory.mktemp("stub") / "libonert.so"
+    compiler = [sys.executable, "-m", "ziglang", "cc", "-shared", "-fPIC", "-Wall", "-Werror"]
+    subprocess.run([*compiler, "-o", str(path), str(STUB)], check=True)
+    return path
+
+
+def measured(library: Path, *options: object, runs_us: str, **environment: str) -> dict[str, Any]:
+    done = subprocess.run(
+        [str(binary()), "--library", str(library), "--model", "none", *map(str, options)],
+        env={**os.environ, "STUB_RUN_US": runs_us, **environment},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+LONG = ("--run-time-ms", 60_000)
+NEVER = ("--precision-ppm", 0)
+
+
+def test_it_is_warm_when_runs_get_no_faster(library: Path):
+    # Every run of the first three blocks of five is faster than the one before it.
+    falling = ",".join(str(round(80_000 * 0.86**i)) for i in range(18))
+    answer = measured(library, "--warmups", "auto", "--runs", 10, *LONG, runs_us=f"0,{falling}")
+    warm_ns = answer["run_wall_ns"]
+    assert len(answer["warmup_wall_ns"]) >= 10
+    # What is left of the fall in the first block that counts does not move the median.
+    assert sorted(warm_ns)[-3] < 1.6 * min(warm_ns)
+    # Without warming up they are not.
+    cold = measured(library, "--warmups", 0, "--runs", 10, *LONG, runs_us=f"0,{falling}")
+    assert sorted(cold["run_wall_ns"])[-3] > 1.6 * min(cold["run_wall_ns"])
+
+
+def test_nothing_steady_is_thrown_away(library: Path):
+    answer = measured(library, "--warmups", "auto", "--runs", 10, *LONG, runs_us="8000")
+    # One time in twenty steady blocks look as if they got faster.
+    assert len(answer["warmup_wall_ns"]) <= 10
+    assert len(answer["run_wall_ns"]) == 10
+
+
+def test_warming_up_has_an_end(library: Path):
+    falling = ",".join(str(us) for us in range(60_000, 1_000, -300))
+    limits = ("--run-time-ms", 500)
+    answer = measured(library, "--warmups", "auto", "--runs", 10, *limits, runs_us=f"0,{falling}")
+    warming_s = sum(answer["warmup_wall_ns"]) / 1e9
+    assert warming_s < 2.5
+
+
+def test_given_numbers_are_kept_exactly(library: Path):
+    answer = measured(library, "--warmups", 3, "--runs", 7, runs_us="2000")
+    assert [len(answer[f"{kind}_wall_ns"]) for kind in ("warmup", "run")] == [3, 7]
+    for name in ("run_cpu_ns", "run_delay_ns", "run_milli_cpus_of_others"):
+        assert len(answer[name]) == 7
+
+
+def test_runs_end_when_the_median_is_known(library: Path):
+    counts = ("--warmups", 0, "--runs", 10, "--most-runs", 60, *LONG)
+    coarse = measured(library, *counts, "--precision-ppm", 900_000, runs_us="3000")
+    exact = measured(library, *counts, *NEVER, runs_us="3000")
+    assert len(exact["run_wall_ns"]) == 60
+    # Where other work disturbed runs they do not count, so it may take more than the least number.
+    if max(coarse["run_milli_cpus_of_others"]) <= 200:
+        assert len(coarse["run_wall_ns"]) == 10
+
+
+def test_runs_end_when_their_time_is_over_but_not_before_the_least_number(library: Path):
+    counts = ("--warmups", 0, "--runs", 10, "--most-runs", 1000, *NEVER)
+    short = measured(library, *counts, "--run-time-ms", 200, runs_us="10000")
+    assert 10 <= len(short["run_wall_ns"]) < 40
+    none = measured(library, *counts, "--run-time-ms", 0, runs_us="20000")
+    assert len(none["run_wall_ns"]) == 10
+
+
+def test_a_counter_of_energy_is_read_around_the_runs(library: Path, tmp_path: Path):
+    counter = tmp_path / "energy_uj"
+    counter.write_text("1000000\n")
+    options = ("--warmups", 4, "--runs", 20, "--energy", counter)
+    answer = measured(library, *options, runs_us="1000", STUB_COUNTER=str(counter))
+    assert answer["energy_j"] == pytest.approx(1.5e-3)
+
+
+@pytest.mark.parametrize("most", [10, 12, 200])
+def test_energy_is_there_too_when_the_steady_blocks_are_enough(
+    library: Path, tmp_path: Path, most: int
+):
+    counter = tmp_path / "energy_uj"
+    counter.write_text("7\n")
+    options = ("--warmups", "auto", "--runs", 10, "--most-runs", most, "--energy", counter)
+    coarse = ("--precision-ppm", 900_000, "--run-time-ms", 1)
+    answer = measured(library, *options, *coarse, runs_us="6000", STUB_COUNTER=str(counter))
+    assert answer["energy_j"] == pytest.approx(1.5e-3)
+
+
+def test_a_counter_may_begin_anew(library: Path, tmp_path: Path):
+    counter = tmp_path / "energy_uj"
+    (tmp_path / "max_energy_range_uj").write_text("5000000\n")
+    counter.write_text("4990000\n")
+    script = f"sleep 0.15; echo 40000 >{counter}"
+    with subprocess.Popen(["sh", "-c", script]):
+        options = ("--warmups", 0, "--runs", 10, "--energy", counter)
+        answer = measured(library, *options, runs_us="40000")
+    assert answer["energy_j"] == pytest.approx(50_000e-6 / 10)
+
+
+def test_a_sensor_of_power_is_read_after_every_run(library: Path, tmp_path: Path):
+    sensor = tmp_path / "power1_input"
+    sensor.write_text("2500000\n")
+    options = ("--warmups", 0, "--runs", 10, "--energy", sensor)
+    answer = measured(library, *options, runs_us="10000")
+    seconds = sum(answer["run_wall_ns"]) / 1e9 / 10
+    assert answer["energy_j"] == pytest.approx(2.5 * seconds)
+
+
+def test_other_work_is_seen(library: Path):
+    hogs = [subprocess.Popen(HOG) for _ in range(3)]
+    try:
+        answer = measured(library, "--warmups", 0, "--runs", 30, runs_us="20000")
+    finally:
+        for hog in hogs:
+            hog.kill()
+            hog.wait()
+    others = answer["run_milli_cpus_of_others"]
+    assert min(others) > 500
+
+
+def test_other_work_is_seen_by_short_measurements_or_not_denied(library: Path):
+    hogs = [subprocess.Popen(HOG) for _ in range(3)]
+    try:
+        limits = ("--precision-ppm", 5000, "--run-time-ms", 500)
+        counts = ("--warmups", "auto", "--runs", 10, "--most-runs", 200)
+        answer = measured(library, *counts, *limits, runs_us="200")
+    finally:
+        for hog in hogs:
+            hog.kill()
+            hog.wait()
+    # Minus one: it cannot be told.
+    assert all(other == -1 or other > 200 for other in answer["run_milli_cpus_of_others"])
