@@ -1,17 +1,21 @@
-"""Front: the best trade-offs among trials, and how much they cover."""
+"""Front: the best trade-offs among what was measured, and how much they cover."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Final
 
 import moocore
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from pareto_profiler.core.measurement import Measurement, Objective
+from pareto_profiler.core.estimate import Estimate, Estimates
+from pareto_profiler.core.measurement import Objective
 from pareto_profiler.core.trial import Trial
+
+_SURELY: Final = 6.0
+_MOST_REACH: Final = 300.0
 
 
 def nondominated(points: ArrayLike, /) -> NDArray[np.bool_]:
@@ -91,65 +95,133 @@ def _rows(points: ArrayLike) -> NDArray[np.float64]:
 
 @dataclass(frozen=True, slots=True)
 class Front:
-    """Trials that no other trial dominates, sorted by the first objective, then the others.
+    """Assignments that no other one dominates by its figures, sorted by the first objective.
 
     Attributes:
         objectives: What is minimised.
-        trials: Measured trials only; failures are never on a front.
+        items: Measured assignments only; failures are never on a front.
     """
 
     objectives: tuple[Objective, ...]
-    trials: tuple[Trial, ...] = ()
+    items: tuple[Estimate, ...] = ()
 
     @classmethod
     def of(cls, trials: Iterable[Trial], objectives: Sequence[Objective]) -> Front:
-        """The front of these trials; failures are left out."""
-        measured = [t for t in trials if isinstance(t.outcome, Measurement)]
-        front = cls(tuple(objectives), tuple(measured))
-        if not measured:
-            return front
-        values = front.values()
-        kept = np.flatnonzero(nondominated(values))
-        order = sorted(kept.tolist(), key=lambda i: (*values[i], measured[i].number))
-        return cls(front.objectives, tuple(measured[i] for i in order))
+        """The front of these trials; failures are left out, repeats of an assignment are one."""
+        return cls.among(Estimates.of(trials, objectives))
 
-    def including(self, trial: Trial) -> Front:
-        """The front after one more trial. O(k log k) for a front of k."""
-        if not isinstance(trial.outcome, Measurement):
-            return self
-        return Front.of((*self.trials, trial), self.objectives)
+    @classmethod
+    def among(cls, estimates: Estimates) -> Front:
+        """The front of these estimates."""
+        if not estimates.items:
+            return cls(estimates.objectives)
+        kept = [estimates.items[i] for i in np.flatnonzero(nondominated(estimates.values()))]
+        kept.sort(key=lambda item: (*item.values, item.trials[0].number))
+        return cls(estimates.objectives, tuple(kept))
+
+    @property
+    def trials(self) -> tuple[Trial, ...]:
+        """The first trial of each assignment."""
+        return tuple(item.trials[0] for item in self.items)
 
     def values(self) -> NDArray[np.float64]:
         """Objective values in seconds and bytes, shape ``(k, m)``."""
-        return objective_values(self.trials, self.objectives)
+        return Estimates(self.objectives, self.items).values()
 
     def hypervolume(self, reference: Sequence[float]) -> float:
         """The fraction of the box from 0 to the reference that the front dominates: no unit."""
-        corner = np.asarray(reference, dtype=np.float64)
-        return hypervolume(self.values() / corner, np.ones(len(corner)).tolist())
+        return hypervolume_share(self.values(), reference)
 
 
-def objective_values(
-    trials: Sequence[Trial], objectives: Sequence[Objective]
-) -> NDArray[np.float64]:
-    """Objective values of measured trials, shape ``(n, m)``.
+def hypervolume_share(points: ArrayLike, reference: Sequence[float]) -> float:
+    """The fraction of the box from 0 to the reference that points dominate: no unit.
 
-    Raises:
-        ValueError: A trial is a failure.
+    Examples:
+        >>> hypervolume_share([[1.0, 10.0]], [2.0, 20.0])
+        0.25
     """
-    rows: list[list[Any]] = []
-    for trial in trials:
-        if not isinstance(trial.outcome, Measurement):
-            raise ValueError(f"trial {trial.number} is a failure and has no values")
-        rows.append([trial.outcome.value(o) for o in objectives])
-    return np.array(rows, dtype=np.float64).reshape(len(rows), len(objectives))
+    corner = np.asarray(reference, dtype=np.float64)
+    rows = np.asarray(points, dtype=np.float64).reshape(-1, len(corner))
+    return hypervolume(rows / corner, np.ones(len(corner)).tolist())
+
+
+def resampled_hypervolumes(
+    estimates: Estimates, reference: Sequence[float], *, draws: int = 400, seed: int = 0
+) -> NDArray[np.float64]:
+    """Hypervolumes that are as plausible as the front's own, given how uncertain the figures are.
+
+    Each draw takes every figure from its distribution (Student's t on logarithms).
+
+    Args:
+        estimates: Of all measured assignments.
+        reference: The corner.
+        draws: How many.
+        seed: Of the draws.
+
+    Returns:
+        As shares of the box, shape ``(draws,)``.
+    """
+    values = estimates.values()
+    if not len(values):
+        return np.zeros(draws)
+    random = np.random.default_rng(seed)
+    drawn = plausible_values(estimates, contenders(estimates), draws=draws, random=random)
+    return np.array([hypervolume_share(rows, reference) for rows in drawn])
+
+
+def contenders(estimates: Estimates) -> list[int]:
+    """Positions of the assignments that noise could bring to the front: not dominated surely."""
+    values = estimates.values()
+    if not len(values):
+        return []
+    spread = np.array([[f.deviation for f in item.figures] for item in estimates.items])
+    reach = np.minimum(_SURELY * np.where(np.isfinite(spread), spread, 0.0), _MOST_REACH)
+    optimistic, pessimistic = values * np.exp(-reach), values * np.exp(reach)
+    optimistic = np.where(np.isfinite(spread), optimistic, 0.0)
+    best = pessimistic[nondominated(pessimistic)]
+    return [i for i, row in enumerate(optimistic) if not (best < row).all(axis=1).any()]
+
+
+def plausible_values(
+    estimates: Estimates,
+    positions: Sequence[int],
+    *,
+    draws: int,
+    random: np.random.Generator,
+    is_open: bool = False,
+) -> NDArray[np.float64]:
+    """Values that are as plausible as the estimates, given how uncertain these are.
+
+    Args:
+        estimates: Of all measured assignments.
+        positions: Of those to draw.
+        draws: How often.
+        random: Draws; Student's t on logarithms.
+        is_open: Whether what was never measured undisturbed is drawn as anything faster than it was
+            measured (exponential on logarithms), or else as it was measured.
+
+    Returns:
+        Shape ``(draws, len(positions), m)``.
+    """
+    items = [estimates.items[i] for i in positions]
+    values = Estimates(estimates.objectives, tuple(items)).values()
+    spread = np.array([[f.deviation for f in item.figures] for item in items])
+    spread = spread.reshape(values.shape)
+    freedom = np.array([[min(f.freedom, 1e9) for f in item.figures] for item in items])
+    noise = random.standard_t(freedom.reshape(values.shape), size=(draws, *values.shape))
+    noise *= np.where(np.isfinite(spread), spread, 0.0)
+    if is_open:
+        faster = random.exponential(size=noise.shape)
+        noise = np.where(np.isfinite(spread), noise, -faster)
+    drawn: NDArray[np.float64] = values * np.exp(np.clip(noise, -_MOST_REACH, _MOST_REACH))
+    return drawn
 
 
 def reference_point(
-    baseline: Trial | None,
-    uniforms: Sequence[Trial],
-    others: Sequence[Trial],
-    objectives: Sequence[Objective],
+    baseline: Sequence[float] | None,
+    uniforms: Sequence[Sequence[float]],
+    others: Sequence[Sequence[float]],
+    objectives: int,
 ) -> tuple[float, ...]:
     """The corner that hypervolumes are measured against: the same from the warm start on.
 
@@ -159,22 +231,23 @@ def reference_point(
     others.
 
     Args:
-        baseline: Its trial, None where it was not measured.
-        uniforms: Measured trials of the uniform assignments.
-        others: All measured trials.
-        objectives: What is minimised.
+        baseline: Its values, None where it was not measured.
+        uniforms: Values of the uniform assignments that were measured.
+        others: Values of all measured assignments.
+        objectives: How many there are.
 
     Returns:
-        Shape ``(m,)``, in seconds and bytes, positive; ones where there is no trial at all.
+        Shape ``(m,)``, in seconds and bytes, positive; ones where there is no value at all.
     """
     rows = []
     if baseline is not None:
-        rows.append(2.0 * objective_values([baseline], objectives)[0])
-    warm_start = [t for t in (baseline, *uniforms) if t is not None]
-    rivals = [t for t in Front.of(warm_start, objectives).trials if t is not baseline]
-    rows += [1.1 * row for row in objective_values(rivals, objectives)]
-    rows = rows or [1.1 * row for row in objective_values(others, objectives)]
+        rows.append(2.0 * np.asarray(baseline))
+    warm_start = np.array([row for row in (baseline, *uniforms) if row is not None])
+    if len(warm_start):
+        rivals = np.flatnonzero(nondominated(warm_start))
+        rows += [1.1 * warm_start[i] for i in rivals if baseline is None or i > 0]
+    rows = rows or [1.1 * np.asarray(row) for row in others]
     if not rows:
-        return (1.0,) * len(objectives)
+        return (1.0,) * objectives
     corner = np.max(rows, axis=0)
     return tuple(float(c) if c > 0 else 1.0 for c in corner)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pareto_profiler.core.plan import Plan
+from pareto_profiler.core.rules import CONFIDENCE, MARGIN
 from pareto_profiler.core.space import DecisionSpace
 from pareto_profiler.core.trial import Placement, Trial
 
@@ -28,6 +29,9 @@ class Header:
         seed: Its seed.
         tool_version: Version of this package.
         created_at: UTC, ISO 8601.
+        margin: A difference in an objective that nobody would notice, as a fraction.
+        confidence: Of each verdict on what is on the front.
+        origin: Where model, inputs and target were, to measure more.
     """
 
     model_name: str
@@ -42,6 +46,9 @@ class Header:
     seed: int = 0
     tool_version: str = ""
     created_at: str = ""
+    margin: float = MARGIN
+    confidence: float = CONFIDENCE
+    origin: Mapping[str, str] = field(default_factory=dict)
 
     def differences(self, other: Header) -> list[str]:
         """What makes trials under another header no trials of this search, in words."""
@@ -54,6 +61,8 @@ class Header:
         }
         if self.plan and other.plan:
             mine, others = self.plan.to_json(), other.plan.to_json()
+            inputs = (mine.pop("input_digest")[:12], others.pop("input_digest")[:12])
+            pairs |= {"inputs": inputs}
             pairs |= {f"plan: {name}": (mine[name], others[name]) for name in mine}
         return [
             f"{what} {a or '(none)'} → {b or '(none)'}" for what, (a, b) in pairs.items() if a != b

@@ -30,9 +30,12 @@ class Trial:
         number: Position in the search, from 0.
         assignment: One choice per variable.
         outcome: The measurement, or why there is none.
-        source: Who proposed it: ``baseline``, ``uniform`` or the sampler's name.
+        source: Why it was made: ``baseline``, ``uniform``, the sampler's name; ``anchor`` for the
+            baseline once more, ``again`` after other work disturbed it, ``confirm`` to decide what
+            is on the front.
         started_at: UTC, ISO 8601; empty where it was not recorded.
         duration_s: Wall time of the whole attempt, host's work included.
+        rested_s: How long the device was left alone before, to cool down.
     """
 
     number: int
@@ -41,6 +44,7 @@ class Trial:
     source: str = ""
     started_at: str = field(default="", compare=False)
     duration_s: float = field(default=0.0, compare=False)
+    rested_s: float = field(default=0.0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

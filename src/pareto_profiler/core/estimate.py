@@ -1,0 +1,262 @@
+"""Estimates: what all trials of an assignment together say of it, and how surely."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pareto_profiler.core.measurement import Measurement, Objective
+from pareto_profiler.core.space import Assignment
+from pareto_profiler.core.statistics import (
+    Drift,
+    drift,
+    hodges_lehmann,
+    standard_error_of_median,
+)
+from pareto_profiler.core.trial import Trial
+
+Vector = NDArray[np.float64]
+
+LEAST_REPEATS: Final = 2
+"""Repeated processes, first ones not counted, from which on noise counts as known."""
+
+# Variance of the Hodges-Lehmann estimate over the mean's, for normal noise.
+_HODGES_LEHMANN: Final = math.pi / 3
+# What other assignments' repeats say of the noise of one counts as at most so many of its own.
+_BORROWED_FREEDOM: Final = 16
+_CLIP: Final = 4.0
+_FROM_MAD: Final = 1.4826
+_ENOUGH_TO_CLIP: Final = 8
+# What counts as nothing, since logarithms need something: a page, a tick, and of output errors the
+# rounding of float32.
+_LEAST: Final = {"B": 4096.0, "s": 1e-9, "J": 1e-6, "1": 1e-6}
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One objective of one assignment.
+
+    Attributes:
+        value: In the objective's unit, drift corrected.
+        deviation: Standard error of its logarithm; 0 where it is exact or nothing is known of the
+            noise, infinite where other work disturbed all its trials.
+        freedom: Degrees of freedom of that.
+    """
+
+    value: float
+    deviation: float = 0.0
+    freedom: float = math.inf
+
+    def interval(self, confidence: float = 0.95) -> tuple[float, float]:
+        """Where the true value lies with that confidence (Student's t, on logarithms).
+
+        Examples:
+            >>> low, high = Figure(10.0, deviation=0.01, freedom=10).interval()
+            >>> round(low, 2), round(high, 2)
+            (9.78, 10.23)
+        """
+        if not self.deviation:
+            return self.value, self.value
+        if math.isinf(self.deviation):
+            return 0.0, math.inf
+        from scipy.special import stdtrit
+
+        reach = float(stdtrit(self.freedom, (1 + confidence) / 2)) * self.deviation
+        return self.value * math.exp(-reach), self.value * math.exp(min(reach, 700.0))
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """One assignment, over all its trials.
+
+    Attributes:
+        assignment: Which.
+        trials: Its measured trials, in order.
+        figures: One for each objective.
+        is_contended: Whether other work on the target disturbed every one of them.
+    """
+
+    assignment: Assignment
+    trials: tuple[Trial, ...]
+    figures: tuple[Figure, ...]
+    is_contended: bool = False
+
+    @property
+    def values(self) -> tuple[float, ...]:
+        """The figures' values."""
+        return tuple(f.value for f in self.figures)
+
+
+@dataclass(frozen=True, slots=True)
+class Estimates:
+    """All measured assignments.
+
+    Attributes:
+        objectives: Whose figures they are.
+        items: In the order of their first trials.
+        is_noise_known: Whether enough assignments were measured in several processes to say how
+            much processes differ; if not, figures count as exact.
+        noise: For each objective, the standard deviation between processes, of the logarithm.
+        drifts: For each objective, from the lowest to the highest level that was corrected.
+    """
+
+    objectives: tuple[Objective, ...]
+    items: tuple[Estimate, ...] = ()
+    is_noise_known: bool = False
+    noise: tuple[float, ...] = ()
+    drifts: tuple[float, ...] = ()
+
+    @classmethod
+    def of(
+        cls,
+        trials: Iterable[Trial],
+        objectives: Sequence[Objective],
+        anchor: Assignment | None = None,
+    ) -> Estimates:
+        """Estimate every measured assignment.
+
+        For each objective, on logarithms: drift as the anchor shows it is taken off; of an
+        assignment's trials those that other work disturbed are left out where others remain; the
+        level is the Hodges-Lehmann estimate of the rest, and its standard error comes from how much
+        processes differ: the assignment's own repeats, and those of all others, which count as at
+        most sixteen (an empirical Bayes compromise between a variance per assignment, which two or
+        three repeats do not show, and one for all). O(n) for n trials besides the drift.
+
+        Args:
+            trials: Failures are left out.
+            objectives: All of them measured in all trials.
+            anchor: The assignment that was measured again and again.
+        """
+        measured = [t for t in trials if isinstance(t.outcome, Measurement)]
+        outcomes = [t.outcome for t in measured if isinstance(t.outcome, Measurement)]
+        groups: dict[Assignment, list[int]] = {}
+        for i, trial in enumerate(measured):
+            groups.setdefault(trial.assignment, []).append(i)
+        quiet = np.array([not o.is_contended for o in outcomes], dtype=bool)
+        kept = {a: [i for i in rows if quiet[i]] or rows for a, rows in groups.items()}
+        repeats = sum(len(rows) - 1 for rows in kept.values())
+        is_noise_known = repeats >= LEAST_REPEATS
+        times = _seconds(measured)
+        columns: list[list[Figure]] = []
+        noise, sizes = [], []
+        for objective in objectives:
+            levels = _levels(outcomes, objective)
+            if objective.unit == "1":
+                columns.append([Figure(float(np.exp(levels[r].max()))) for r in groups.values()])
+                noise.append(0.0)
+                sizes.append(0.0)
+                continue
+            found = Drift(np.zeros(len(levels)), np.zeros(len(levels)))
+            anchors = [i for i in kept.get(anchor, []) if quiet[i]] if anchor else []
+            if objective.unit in {"s", "J"} and anchors:
+                found = drift(times[anchors], levels[anchors], times)
+            column, deviation = _figures(
+                outcomes, objective, levels, found, list(kept.values()), repeats
+            )
+            if objective.unit in {"s", "J"} and is_noise_known:
+                column = [
+                    figure if quiet[rows].any() else Figure(figure.value, math.inf, 1.0)
+                    for figure, rows in zip(column, kept.values(), strict=True)
+                ]
+            columns.append(column)
+            noise.append(deviation)
+            sizes.append(found.size)
+        items = tuple(
+            Estimate(
+                assignment,
+                tuple(measured[i] for i in rows),
+                figures,
+                is_contended=not quiet[rows].any(),
+            )
+            for (assignment, rows), figures in zip(
+                groups.items(), zip(*columns, strict=True), strict=True
+            )
+        )
+        return cls(tuple(objectives), items, is_noise_known, tuple(noise), tuple(sizes))
+
+    def values(self) -> Vector:
+        """Objective values in seconds, bytes …, shape ``(n, m)``."""
+        rows = [item.values for item in self.items]
+        return np.array(rows, dtype=np.float64).reshape(len(rows), len(self.objectives))
+
+
+def _levels(outcomes: Sequence[Measurement], objective: Objective) -> Vector:
+    return np.log([max(o.value(objective), _LEAST[objective.unit]) for o in outcomes])
+
+
+def _seconds(trials: Sequence[Trial]) -> Vector:
+    """When the trials began; equal where that was not recorded."""
+    moments = []
+    for trial in trials:
+        try:
+            moments.append(datetime.fromisoformat(trial.started_at).timestamp())
+        except ValueError:
+            return np.zeros(len(trials))
+    return np.array(moments, dtype=np.float64)
+
+
+def _figures(
+    outcomes: Sequence[Measurement],
+    objective: Objective,
+    levels: Vector,
+    found: Drift,
+    kept: Sequence[list[int]],
+    repeats: int,
+) -> tuple[list[Figure], float]:
+    """The figures of one objective, and its standard deviation between processes."""
+    steady = levels - found.offsets
+    centres = [
+        float(steady[rows[0]]) if len(rows) == 1 else hodges_lehmann(steady[rows]) for rows in kept
+    ]
+    values = [
+        # Exactly what was measured, where nothing was done to it.
+        outcomes[rows[0]].value(objective)
+        if len(rows) == 1 and not found.offsets[rows[0]]
+        else math.exp(centre)
+        for rows, centre in zip(kept, centres, strict=True)
+    ]
+    if repeats < LEAST_REPEATS:
+        return [Figure(value) for value in values], 0.0
+    squares = _squares(steady, kept, centres)
+    pooled = sum(squares) / repeats
+    figures = []
+    for rows, value, own in zip(kept, values, squares, strict=True):
+        count = len(rows)
+        borrowed = min(repeats, _BORROWED_FREEDOM)
+        freedom = borrowed + count - 1
+        between = (borrowed * pooled + own) / freedom
+        within = sum(_within(outcomes[i], objective) ** 2 for i in rows) / count
+        variance = max(between * (_HODGES_LEHMANN if count > 2 else 1.0), within) / count
+        variance += float(found.variances[rows].mean())
+        figures.append(Figure(value, math.sqrt(variance), freedom))
+    return figures, math.sqrt(pooled)
+
+
+def _squares(steady: Vector, kept: Sequence[list[int]], centres: Sequence[float]) -> list[float]:
+    """For each assignment the sum of squares around its centre, rare outliers pulled in."""
+    deviations = [
+        (steady[rows] - centre) * math.sqrt(len(rows) / max(1, len(rows) - 1))
+        for rows, centre in zip(kept, centres, strict=True)
+    ]
+    repeated = [np.abs(d) for d in deviations if len(d) > 1]
+    limit = math.inf
+    if sum(map(len, repeated)) >= _ENOUGH_TO_CLIP:
+        scale = _FROM_MAD * float(np.median(np.concatenate(repeated)))
+        limit = _CLIP * scale if scale > 0 else math.inf
+    return [
+        float((np.clip(d, -limit, limit) ** 2).sum()) * (len(d) - 1) / len(d) for d in deviations
+    ]
+
+
+def _within(outcome: Measurement, objective: Objective) -> float:
+    """Standard error of the logarithm of a median over runs; 0 of a single sample."""
+    values = outcome.usual(objective.name) if objective.name in outcome.samples else ()
+    if len(values) < 2 or min(values) <= 0:
+        return 0.0
+    return standard_error_of_median([math.log(v) for v in values])

@@ -1,0 +1,43 @@
+"""Rules: how carefully a search measures, and what difference counts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+MARGIN: Final = 0.01
+"""A difference that nobody would notice, as a fraction."""
+
+CONFIDENCE: Final = 0.99
+"""Of each verdict on what is on the front."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """How carefully a search measures.
+
+    Attributes:
+        anchor_every: Trials after which the baseline is measured again; 0 for never.
+        block: Assignments that are measured in random order before the sampler is asked again.
+        retries: How often an assignment is measured again because other work disturbed it; over
+            the whole search at most every other trial is such a repeat.
+        confirm_share: Of the budget, kept for repeats that decide what is on the front; 0 for none,
+            1 for nothing else.
+        most_repeats: Trials of one assignment after which it stays undecided.
+        margin: A difference that nobody would notice, as a fraction.
+        confidence: Of each verdict.
+        seed: Of the order.
+    """
+
+    anchor_every: int = 8
+    block: int = 8
+    retries: int = 3
+    confirm_share: float = 0.25
+    most_repeats: int = 40
+    margin: float = MARGIN
+    confidence: float = CONFIDENCE
+    seed: int = 0
+
+
+ONE_SHOT: Final = Rules(anchor_every=0, block=1, retries=0, confirm_share=0.0)
+"""Everything once, in the order asked for: as the original measures, and for tables."""

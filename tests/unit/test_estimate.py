@@ -1,0 +1,124 @@
+"""What all trials of an assignment together say."""
+
+from __future__ import annotations
+
+import math
+from datetime import UTC, datetime
+
+import numpy as np
+import pytest
+
+from pareto_profiler.core.estimate import Estimates, Figure
+from pareto_profiler.core.front import resampled_hypervolumes
+from pareto_profiler.core.measurement import Measurement, objectives_of
+from pareto_profiler.core.membership import memberships
+from pareto_profiler.core.trial import Failure, Trial
+from pareto_profiler.errors import FailureKind
+
+OBJECTIVES = objectives_of(["exec_time", "max_rss"])
+
+
+def trial(
+    number: int,
+    name: str,
+    seconds: float,
+    size: float = 1e7,
+    *,
+    others: float = 0.0,
+    at_s: float | None = None,
+) -> Trial:
+    samples = {"exec_time": (seconds,) * 5, "max_rss": (size,), "other_cpus": (others,) * 5}
+    moment = "" if at_s is None else datetime.fromtimestamp(at_s, UTC).isoformat()
+    return Trial(number, (name,), Measurement(samples), "random", moment)
+
+
+def of(*trials: Trial, anchor: str | None = None) -> dict[str, Figure]:
+    found = Estimates.of(trials, OBJECTIVES, None if anchor is None else (anchor,))
+    return {item.assignment[0]: item.figures[0] for item in found.items}
+
+
+def test_figures_measured_once_count_as_exact():
+    estimates = Estimates.of([trial(0, "a", 0.123), trial(1, "b", 0.2)], OBJECTIVES)
+    assert not estimates.is_noise_known
+    assert estimates.items[0].values == (0.123, 1e7)
+    assert estimates.items[0].figures[0].interval() == (0.123, 0.123)
+
+
+def test_failures_are_left_out_and_repeats_are_one():
+    failed = Trial(1, ("a",), Failure(FailureKind.CRASHED, "SIGSEGV"))
+    estimates = Estimates.of([trial(0, "a", 0.1), failed, trial(2, "a", 0.2)], OBJECTIVES)
+    (item,) = estimates.items
+    assert [t.number for t in item.trials] == [0, 2]
+    assert item.values[0] == pytest.approx(math.sqrt(0.1 * 0.2))
+
+
+def test_how_processes_differ_is_borrowed_from_those_that_were_repeated():
+    repeated = [trial(i, "a", 0.1 * math.exp(0.02 * (-1) ** i)) for i in range(10)]
+    figures = of(*repeated, trial(10, "b", 0.3))
+    assert figures["b"].deviation == pytest.approx(0.02, rel=0.1)
+    # Ten times as many: about √10 times as sure.
+    assert figures["a"].deviation == pytest.approx(figures["b"].deviation / math.sqrt(10), rel=0.1)
+    low, high = figures["b"].interval()
+    assert low < 0.3 < high
+
+
+def test_disturbed_trials_are_left_out_where_others_remain():
+    quiet = [trial(i, "a", 0.1) for i in range(3)]
+    figures = of(*quiet, trial(3, "b", 0.9, others=1.0), trial(4, "b", 0.2))
+    assert figures["b"].value == pytest.approx(0.2)
+    estimates = Estimates.of([*quiet, trial(3, "b", 0.9, others=1.0)], OBJECTIVES)
+    busy = estimates.items[1]
+    assert busy.is_contended
+    assert busy.figures[0].interval() == (0.0, math.inf)
+    # Memory is not what other work disturbs.
+    assert busy.figures[1].interval() == (1e7, 1e7)
+
+
+def test_what_runs_long_after_is_compared_as_if_it_had_run_at_once():
+    random = np.random.default_rng(0)
+    trials = []
+    for i in range(40):
+        level = 0.2 * i / 40 + random.normal(0, 0.003)
+        name = "a" if i % 2 == 0 else f"x{i}"
+        trials.append(trial(i, name, 0.1 * math.exp(level), at_s=1e9 + 10.0 * i))
+    figures = of(*trials, anchor="a")
+    # Without the drift all are 0.1; their level is the mean one.
+    for name, figure in figures.items():
+        assert figure.value == pytest.approx(0.1 * math.exp(0.1), rel=0.02), name
+    estimates = Estimates.of(trials, OBJECTIVES, ("a",))
+    assert estimates.drifts[0] == pytest.approx(0.2, rel=0.15)
+    assert estimates.drifts[1] == 0.0
+
+
+def test_output_errors_are_the_worst_ones_and_rounding_is_none():
+    objectives = objectives_of(["exec_time", "output_error"])
+    trials = [
+        Trial(i, (name,), Measurement({"exec_time": (1.0,)}, output_error=error))
+        for i, (name, error) in enumerate([("a", 0.0), ("b", 1e-4), ("b", 2e-4), ("c", 1e-9)])
+    ]
+    values = [item.values[1] for item in Estimates.of(trials, objectives).items]
+    assert values == pytest.approx([1e-6, 2e-4, 1e-6])
+
+
+def test_intervals_are_as_wide_as_the_confidence():
+    figure = Figure(10.0, deviation=0.05, freedom=30)
+    widths = [high - low for low, high in map(figure.interval, (0.5, 0.9, 0.99))]
+    assert widths == sorted(widths)
+    assert Figure(10.0).interval() == (10.0, 10.0)
+
+
+def test_nothing_at_all_in_some_processes_is_a_figure_like_others():
+    objectives = objectives_of(["exec_time", "model_rss"])
+    trials = [
+        Trial(
+            i,
+            (name,),
+            Measurement(
+                {"exec_time": (1.0,), "max_rss": (peak,), "rss_before_load": (5e6,)},
+            ),
+        )
+        for i, (name, peak) in enumerate([("a", 5e6), ("a", 6e6), ("a", 5e6), ("b", 9e6)])
+    ]
+    estimates = Estimates.of(trials, objectives)
+    assert all(p.probability >= 0 for p in memberships(estimates))
+    assert np.isfinite(resampled_hypervolumes(estimates, (2.0, 1e7))).all()

@@ -1,0 +1,116 @@
+"""Who is on the front, how surely, and who cannot be told apart."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pareto_profiler.core.estimate import Estimate, Estimates, Figure
+from pareto_profiler.core.front import nondominated
+from pareto_profiler.core.measurement import Measurement, objectives_of
+from pareto_profiler.core.membership import Verdict, memberships, shown_front
+from pareto_profiler.core.trial import Trial
+
+OBJECTIVES = objectives_of(["exec_time", "max_rss"])
+
+
+def estimates(
+    points: list[tuple[float, float]],
+    deviation: float | list[float] = 0.0,
+    *,
+    contended: tuple[int, ...] = (),
+    is_noise_known: bool = True,
+) -> Estimates:
+    spread = deviation if isinstance(deviation, list) else [deviation] * len(points)
+    items = []
+    for i, (seconds, size) in enumerate(points):
+        deviation_i = math.inf if i in contended else spread[i]
+        figures = (Figure(seconds, deviation_i, 20), Figure(size))
+        one = Trial(i, (str(i),), Measurement({"exec_time": (seconds,), "max_rss": (size,)}))
+        items.append(Estimate((str(i),), (one,), figures, is_contended=i in contended))
+    return Estimates(OBJECTIVES, tuple(items), is_noise_known, (0.0, 0.0), (0.0, 0.0))
+
+
+points = st.lists(
+    st.tuples(st.integers(1, 20).map(float), st.integers(1, 20).map(float)), min_size=1, max_size=12
+)
+
+
+@given(points)
+@settings(deadline=None)
+def test_of_exact_figures_without_a_margin_it_is_dominance(rows: list[tuple[float, float]]):
+    expected = nondominated(rows).tolist()
+    for known in (False, True):
+        places = memberships(estimates(rows, is_noise_known=known), margin=0.0)
+        assert [p.probability for p in places] == [float(on) for on in expected]
+    assert {p.verdict for p in places} <= {Verdict.ON, Verdict.OFF}
+
+
+@given(points)
+@settings(deadline=None)
+def test_some_assignment_is_always_on_the_front(rows: list[tuple[float, float]]):
+    found = estimates(rows, 0.1)
+    places = memberships(found, draws=200)
+    shown = shown_front(found, places)
+    assert shown
+    assert sum(p.probability for p in places) >= 1 - 1e-9
+    assert [found.items[i].values for i in shown] == sorted(found.items[i].values for i in shown)
+
+
+def test_the_probability_is_how_often_noise_leaves_it_there():
+    # Two of the same size: each is on the front when it is not slower by more than the margin.
+    places = memberships(estimates([(1.0, 5.0), (1.03, 5.0)], 0.02), draws=20_000)
+    random = np.random.default_rng(1)
+    noise = random.standard_t(20, size=(2, 200_000)) * 0.02
+    distance = math.log(1.03) + noise[1] - noise[0]
+    assert places[1].probability == pytest.approx((distance <= math.log(1.01)).mean(), abs=0.01)
+    assert places[0].probability == pytest.approx((distance >= -math.log(1.01)).mean(), abs=0.01)
+    assert places[1].verdict is Verdict.INCONCLUSIVE
+    assert places[1].rival == 0
+
+
+def test_more_noise_is_less_decided_and_less_confidence_decides_more():
+    rows = [(1.0, 9.0), (1.05, 9.0), (2.0, 5.0)]
+    sure = memberships(estimates(rows, 0.002))
+    assert [p.verdict for p in sure] == [Verdict.ON, Verdict.OFF, Verdict.ON]
+    noisy = estimates(rows, 0.02)
+    assert memberships(noisy)[1].verdict is Verdict.INCONCLUSIVE
+    assert memberships(noisy, confidence=0.6)[1].verdict is Verdict.OFF
+
+
+def test_differences_below_the_margin_are_none():
+    # A little faster for a fifth more memory: nobody would notice the first.
+    rows = [(1.0, 5.0), (0.997, 6.0)]
+    assert [p.verdict for p in memberships(estimates(rows))] == [Verdict.ON, Verdict.OFF]
+    strict = memberships(estimates(rows), margin=0.0)
+    assert [p.verdict for p in strict] == [Verdict.ON, Verdict.ON]
+
+
+def test_ties_are_named_both_ways():
+    places = memberships(estimates([(1.0, 5.0), (1.004, 5.01), (0.5, 9.0)], 0.001))
+    assert [p.ties for p in places] == [(1,), (0,), ()]
+
+
+def test_what_was_measured_while_something_else_ran_is_never_on_the_front():
+    rows = [(1.0, 5.0), (30.0, 4.0), (0.9, 5.0)]
+    places = memberships(estimates(rows, 0.001, contended=(1, 2)))
+    # The only one of so little memory; and one that may be much faster than it seemed.
+    assert [p.verdict for p in places[1:]] == [Verdict.INCONCLUSIVE] * 2
+    # More memory and slower than something: it may be anything faster.
+    larger = memberships(estimates([(1.0, 5.0), (30.0, 6.0)], 0.001, contended=(1,)))
+    assert larger[1].verdict is Verdict.INCONCLUSIVE
+
+
+def test_a_large_table_is_judged_in_moderate_time_and_memory():
+    random = np.random.default_rng(0)
+    rows = [(float(a), float(b)) for a, b in random.lognormal(0, 0.5, size=(5000, 2))]
+    places = memberships(estimates(rows, 0.02))
+    assert sum(p.verdict is Verdict.OFF for p in places) > 4000
+    # All of them on a front, each like its neighbours.
+    row = [(1.0 + i / 1500, 2.0 - i / 1500) for i in range(1500)]
+    dense = memberships(estimates(row, 0.02))
+    assert sum(p.verdict is not Verdict.OFF for p in dense) > 100
