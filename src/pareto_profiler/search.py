@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import math
+import sys
 import time
+from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from itertools import count
 from typing import Final, Protocol
 
-from pareto_profiler.core.front import Front
-from pareto_profiler.core.measurement import Measurement, Objective
+from pareto_profiler.cooling import Cooling
+from pareto_profiler.core.estimate import Estimates
+from pareto_profiler.core.measurement import OBJECTIVES, Measurement, Objective
+from pareto_profiler.core.membership import memberships, shown_front
 from pareto_profiler.core.ports import Runner, Sampler
+from pareto_profiler.core.rules import CONFIDENCE, MARGIN, ONE_SHOT, Rules
 from pareto_profiler.core.space import Assignment, DecisionSpace
 from pareto_profiler.core.trial import Failure, Placement, Trial
 from pareto_profiler.errors import FailureKind, RunError, TargetError
+from pareto_profiler.schedule import ANCHOR, BASELINE, Schedule
 
 _CHECK_AFTER_FAILURES: Final = 5
 
@@ -36,6 +42,61 @@ class Budget:
         return (self.trials is not None and trials >= self.trials) or (
             self.seconds is not None and seconds >= self.seconds
         )
+
+    def left(self, trials: int, seconds: float) -> int:
+        """How many further trials may begin, as far as can be told.
+
+        Examples:
+            >>> Budget(trials=10).left(4, 0.0), Budget(seconds=5.0).left(4, 6.0)
+            (6, 0)
+        """
+        if self.is_spent(trials, seconds):
+            return 0
+        return sys.maxsize if self.trials is None else self.trials - trials
+
+    def seconds_left(self, seconds: float) -> float:
+        """Time that is left of it."""
+        return math.inf if self.seconds is None else max(0.0, self.seconds - seconds)
+
+    def without(self, share: float) -> Budget:
+        """What is left when that share of it is kept back; at least one trial.
+
+        Examples:
+            >>> Budget(trials=100).without(0.25)
+            Budget(trials=75, seconds=None)
+        """
+        return Budget(
+            None if self.trials is None else self.trials - math.floor(share * self.trials),
+            None if self.seconds is None else self.seconds * (1 - share),
+        )
+
+
+class Clock(Protocol):
+    """Tells time, and lets it pass."""
+
+    def now(self) -> float:
+        """Seconds since 1970, never going back."""
+        ...
+
+    def rest(self, seconds: float) -> None:
+        """Let that time pass."""
+        ...
+
+
+class MachineClock:
+    """This machine's."""
+
+    def __init__(self) -> None:
+        self._epoch = time.time() - time.monotonic()
+
+    def now(self) -> float:
+        """Seconds since 1970, never going back."""
+        return self._epoch + time.monotonic()
+
+    def rest(self, seconds: float) -> None:
+        """Let that time pass."""
+        if seconds > 0:
+            time.sleep(seconds)
 
 
 class Journal(Protocol):
@@ -78,12 +139,15 @@ def search(
     budget: Budget,
     *,
     source: str,
+    objectives: Sequence[Objective] = (),
+    rules: Rules = ONE_SHOT,
+    clock: Clock | None = None,
 ) -> Iterator[Trial]:
-    """Measure the baseline, the uniform assignments, then what the sampler asks for.
+    """Measure the baseline, the uniform assignments, what the sampler asks for, and repeats.
 
-    Trials that the journal holds already are told to the sampler and not measured again, so a
-    search that was interrupted goes on where it was. A generator: drawing progress and stopping
-    early are the caller's.
+    Trials that the journal holds already are told and not measured again, so a search that was
+    interrupted goes on where it was. A generator: drawing progress and stopping early are the
+    caller's.
 
     Args:
         space: What may be chosen.
@@ -92,6 +156,9 @@ def search(
         journal: Keeps each trial before it is yielded.
         budget: When to end.
         source: The sampler's name, for the record.
+        objectives: What the front is over, where ``rules`` ask for repeats that confirm it.
+        rules: How carefully to measure.
+        clock: Tells time and rests; the machine's own by default.
 
     Yields:
         Each new trial.
@@ -101,35 +168,47 @@ def search(
             failures in a row.
         StoreWriteError: A trial cannot be kept.
     """
-    told = set()
-    spent_s = 0.0
+    clock = clock or MachineClock()
+    schedule = Schedule(space, sampler, source, objectives, rules)
+    exploring = budget.without(rules.confirm_share)
+    waiting: deque[tuple[str, Assignment]] = deque()
+    made, spent_s = 0, 0.0
     for trial in journal.trials:
-        sampler.tell(trial)
-        told.add(trial.assignment)
-        spent_s += trial.duration_s
-    numbers = count(len(journal.trials))
-    warm_start = [("baseline", space.default)] + [("uniform", a) for a in space.uniforms()]
-    waiting = iter([(who, a) for who, a in warm_start if a not in told])
+        waiting.extend(() if waiting else schedule.next_block(exploring.left(made, spent_s)))
+        _strike_out(waiting, trial)
+        schedule.tell(trial)
+        made, spent_s = made + 1, spent_s + trial.duration_s + trial.rested_s
+    cooling, rested_s = Cooling(), 0.0
     failures_in_a_row, check_after = 0, _CHECK_AFTER_FAILURES
 
-    while not budget.is_spent(made := next(numbers), spent_s):
-        who, assignment = next(waiting, (source, None))
-        if assignment is None:
-            asked = sampler.ask()
-            if not asked:
+    while not budget.is_spent(made, spent_s):
+        if not waiting:
+            waiting.extend(schedule.next_block(exploring.left(made, spent_s)))
+            if not waiting:
                 return
-            assignment = asked[0]
-        trial = attempt(runner, assignment, made, who)
+            rested_s = min(cooling.rest_before_block(clock.now()), budget.seconds_left(spent_s))
+            clock.rest(rested_s)
+        who, assignment = waiting.popleft()
+        trial = attempt(runner, assignment, made, who, clock=clock, rested_s=rested_s)
+        rested_s = 0.0
         is_target_failure = (
             isinstance(trial.outcome, Failure)
             and trial.outcome.kind is not FailureKind.NOT_RECORDED
         )
-        if isinstance(trial.outcome, Failure) and is_target_failure and who == "baseline":
+        if isinstance(trial.outcome, Failure) and is_target_failure and who == BASELINE:
             # The target's fault and not the assignment's: no trial, so that it is tried again.
             raise _baseline_fails(trial.outcome)
         journal.append(trial)
-        sampler.tell(trial)
-        spent_s += trial.duration_s
+        schedule.tell(trial)
+        made += 1
+        spent_s += trial.duration_s + trial.rested_s
+        if (
+            who in {BASELINE, ANCHOR}
+            and isinstance(trial.outcome, Measurement)
+            and not budget.is_spent(made, spent_s)
+        ):
+            rested_s = _rest(cooling, trial.outcome, clock, budget.seconds_left(spent_s))
+            waiting.extendleft([(ANCHOR, assignment)] * (rested_s > 0))
         failures_in_a_row = failures_in_a_row + 1 if is_target_failure else 0
         if failures_in_a_row >= check_after:
             check_baseline(runner, space.default)
@@ -138,20 +217,48 @@ def search(
         yield trial
 
 
-def attempt(runner: Runner, assignment: Assignment, number: int, source: str) -> Trial:
+def _strike_out(waiting: deque[tuple[str, Assignment]], trial: Trial) -> None:
+    """Take a trial that was made before from the block that it was part of."""
+    entry = (trial.source, trial.assignment)
+    if entry in waiting:
+        waiting.remove(entry)
+    elif trial.source != ANCHOR:  # anchors come in between after rests
+        waiting.clear()  # made under other rules, or for another sampler
+
+
+def _rest(cooling: Cooling, anchor: Measurement, clock: Clock, most_s: float) -> float:
+    """Rest if the anchor says that the device is hot; how long."""
+    if anchor.is_contended or not anchor.has(OBJECTIVES["exec_time"]):
+        return 0.0
+    level = math.log(max(anchor.value(OBJECTIVES["exec_time"]), 1e-9))
+    rest_s = min(cooling.rest_after(level, clock.now()), most_s)
+    clock.rest(rest_s)
+    return rest_s
+
+
+def attempt(
+    runner: Runner,
+    assignment: Assignment,
+    number: int,
+    source: str,
+    *,
+    clock: Clock | None = None,
+    rested_s: float = 0.0,
+) -> Trial:
     """Measure one assignment once; a failure of the assignment becomes the outcome.
 
     Raises:
         TargetError: The target is unusable.
     """
-    started_at = datetime.now(UTC).isoformat(timespec="milliseconds")
-    start = time.monotonic()
+    clock = clock or MachineClock()
+    start = clock.now()
+    started_at = datetime.fromtimestamp(start, UTC).isoformat(timespec="milliseconds")
     outcome: Measurement | Failure
     try:
         outcome = runner.run(assignment)
     except RunError as error:
         outcome = Failure(error.kind, error.message)
-    return Trial(number, assignment, outcome, source, started_at, time.monotonic() - start)
+    return Trial(number, assignment, outcome, source, started_at, clock.now() - start, rested_s)
 
 
 def check_baseline(runner: Runner, baseline: Assignment) -> None:
@@ -175,11 +282,24 @@ def verify(
     journal: Journal,
     placements: Sequence[Placement],
     objectives: Sequence[Objective],
+    *,
+    anchor: Assignment | None = None,
+    margin: float = MARGIN,
+    confidence: float = CONFIDENCE,
 ) -> Iterator[Placement]:
     """Read back where the operations of each assignment on the front really ran.
 
     An assignment that ran elsewhere than asked leaves the front, and what takes its place is
     verified in turn. Assignments that were verified before are not verified again.
+
+    Args:
+        runner: Reads back.
+        journal: With the trials; keeps the placements.
+        placements: Read back before.
+        objectives: What the front is over.
+        anchor: The baseline, from which drift is seen.
+        margin: A difference that nobody would notice, as a fraction.
+        confidence: Of each verdict.
 
     Yields:
         Each new placement, kept before it is yielded.
@@ -190,8 +310,11 @@ def verify(
     known: dict[Assignment, Placement | None] = {p.assignment: p for p in placements}
     while True:
         misplaced = {a for a, p in known.items() if p and p.mismatches}
-        front = Front.of((t for t in journal.trials if t.assignment not in misplaced), objectives)
-        missing = [t.assignment for t in front.trials if t.assignment not in known]
+        placed = (t for t in journal.trials if t.assignment not in misplaced)
+        estimates = Estimates.of(placed, objectives, anchor)
+        places = memberships(estimates, margin=margin, confidence=confidence)
+        front = [estimates.items[i].assignment for i in shown_front(estimates, places)]
+        missing = [assignment for assignment in front if assignment not in known]
         if not missing:
             return
         for assignment in missing:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from pareto_profiler.core.configuration import Configuration
+from pareto_profiler.core.estimate import Estimate, Estimates
 from pareto_profiler.core.graph import Graph, Operation
 from pareto_profiler.core.measurement import Measurement, objectives_of
 from pareto_profiler.core.recording import Header, Recording
@@ -161,7 +162,8 @@ def oplist_of(space: DecisionSpace) -> list[str]:
 
 def brute_force_dump(space: DecisionSpace, trials: Iterable[Trial]) -> str:
     """All measured assignments, as ``brute_force_profiler`` dumps them: ms and KiB, by id."""
-    rows = sorted(_points(space, trials))
+    measured = Estimates.of(trials, objectives_of(DUMP_OBJECTIVES), space.default)
+    rows = sorted(_points(space, measured.items))
     solutions = [{"memory": kib, "id": number, "time": ms} for number, ms, kib in rows]
     return f'{{"oplist": {json.dumps(oplist_of(space))},\n"solutions": [\n{_lines(solutions)}]}}\n'
 
@@ -182,12 +184,12 @@ def check_dumpable(space: DecisionSpace) -> None:
 
 
 def sampler_dump(
-    space: DecisionSpace, front: Sequence[Trial], *, threads: int | None = None
+    space: DecisionSpace, front: Sequence[Estimate], *, threads: int | None = None
 ) -> str:
     """A front, as ``random_sampler`` dumps it: ms and KiB, with the configuration of each id.
 
     Args:
-        space: Of the trials.
+        space: Of the assignments.
         front: Of ``DUMP_OBJECTIVES``: the format has no others.
         threads: To name in the configurations; the original names none.
 
@@ -201,7 +203,7 @@ def sampler_dump(
         + json.dumps(
             Configuration.of(space, assignment, load_every_backend=True, threads=threads).text
         )
-        for assignment in sorted({t.assignment for t in front}, key=space.id_of)
+        for assignment in sorted({e.assignment for e in front}, key=space.id_of)
     ]
     solutions = [{"exec_time": ms, "max_rss": kib, "id": number} for number, ms, kib in points]
     is_index = space.granularity is Granularity.INDEX
@@ -217,16 +219,15 @@ def _classes_of(space: DecisionSpace) -> list[int]:
     return [classes.get(i, -1) for i in range(max(classes, default=-1) + 1)]
 
 
-def _points(space: DecisionSpace, trials: Iterable[Trial]) -> list[tuple[int, float, int]]:
+def _points(space: DecisionSpace, items: Iterable[Estimate]) -> list[tuple[int, float, int]]:
     exec_time, max_rss = objectives_of(DUMP_OBJECTIVES)
     return [
         (
-            space.id_of(t.assignment),
-            round(exec_time.shown(t.outcome.value(exec_time)), 3),
-            round(max_rss.shown(t.outcome.value(max_rss))),
+            space.id_of(item.assignment),
+            round(exec_time.shown(item.values[0]), 3),
+            round(max_rss.shown(item.values[1])),
         )
-        for t in trials
-        if isinstance(t.outcome, Measurement)
+        for item in items
     ]
 
 

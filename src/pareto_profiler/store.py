@@ -21,6 +21,7 @@ from pareto_profiler.core.configuration import SETTING_VALUES
 from pareto_profiler.core.measurement import Measurement
 from pareto_profiler.core.plan import Plan
 from pareto_profiler.core.recording import Header, Recording
+from pareto_profiler.core.rules import CONFIDENCE, MARGIN
 from pareto_profiler.core.space import DecisionSpace
 from pareto_profiler.core.trial import Failure, Placement, Trial
 from pareto_profiler.errors import FailureKind, SpaceError, StoreError, StoreWriteError
@@ -260,6 +261,9 @@ def _header_record(header: Header) -> dict[str, Any]:
         "machine": dict(header.machine),
         "sampler": header.sampler,
         "seed": header.seed,
+        "margin": header.margin,
+        "confidence": header.confidence,
+        "origin": dict(header.origin),
         "space_fingerprint": header.space.fingerprint,
         "space": header.space.to_json(),
     }
@@ -292,6 +296,9 @@ def _header_of(record: Mapping[str, Any], path: Path) -> Header:
             seed=int(record["seed"]),
             tool_version=str(record["tool_version"]),
             created_at=str(record["created_at"]),
+            margin=float(record.get("margin", MARGIN)),
+            confidence=float(record.get("confidence", CONFIDENCE)),
+            origin={str(k): str(v) for k, v in record.get("origin", {}).items()},
         )
     except _DAMAGES as error:
         raise StoreError(f"{path}:1: damaged header: {type(error).__name__}: {error}") from error
@@ -306,6 +313,8 @@ def _trial_record(trial: Trial, space: DecisionSpace) -> dict[str, Any]:
         "started_at": trial.started_at,
         "duration_s": round(trial.duration_s, 6),
     }
+    if trial.rested_s:
+        record["rested_s"] = round(trial.rested_s, 6)
     if isinstance(trial.outcome, Failure):
         return record | {"failure": [str(trial.outcome.kind), trial.outcome.message]}
     return record | {
@@ -329,9 +338,9 @@ def _trial_of(record: Mapping[str, Any], space: DecisionSpace) -> Trial:
             output_error=None if error is None else float(error),
             notes=tuple(map(str, record["notes"])),
         )
-    duration_s = float(record["duration_s"])
-    if not 0 <= duration_s < math.inf:
-        raise ValueError(f"a trial that took {duration_s} s")
+    duration_s, rested_s = float(record["duration_s"]), float(record.get("rested_s", 0.0))
+    if not (0 <= duration_s < math.inf and 0 <= rested_s < math.inf):
+        raise ValueError(f"a trial that took {duration_s} s after {rested_s} s of rest")
     return Trial(
         number=int(record["number"]),
         assignment=space.decode(record["assignment"]),
@@ -339,6 +348,7 @@ def _trial_of(record: Mapping[str, Any], space: DecisionSpace) -> Trial:
         source=str(record["source"]),
         started_at=str(record["started_at"]),
         duration_s=duration_s,
+        rested_s=rested_s,
     )
 
 

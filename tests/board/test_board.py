@@ -42,6 +42,9 @@ OBJECTIVE_PAIR = (OBJECTIVES["exec_time"], OBJECTIVES["max_rss"])
 # Latencies nearer than this count as equal.
 TIE = 1e-3
 
+# Each assignment once.
+ONCE = ("--anchor-every", 0, "--retries", 0)
+
 
 @pytest.fixture(autouse=True)
 def _board() -> None:
@@ -183,6 +186,7 @@ def front_of(recording: Recording) -> list[tuple[float, ...]]:
 def test_a_recording_after_a_restart_is_the_recorded_table(tmp_path: Path):
     restart_board()
     options = ("--target", "board", *TARGETS, *BACKENDS, "--repeats", 5, "--warmups", 2)
+    options += ONCE
     pp("record", MODEL, *options, "--output", "run", cwd=tmp_path, limit_s=1200)
     there, now = read(TABLE / JOURNAL), read(tmp_path / "run" / JOURNAL)
     before, after = outcomes(there), outcomes(now)
@@ -238,9 +242,9 @@ def test_cuts_and_a_restart_in_the_middle_of_a_search(tmp_path: Path):
     thread = threading.Thread(target=disturb)
     thread.start()
     search = ("search", MODEL, "--target", "lab", *BACKENDS, "--granularity", "index")
-    limits = ("--budget", 100, "--repeats", 3, "--warmups", 1, "--output", "run")
+    limits = ("--budget", 100, "--repeats", 3, "--warmups", 1, "--output", "run", "--no-confirm")
     began = time.monotonic()
-    done = pp(*search, *limits, cwd=tmp_path, limit_s=1200)
+    done = pp(*search, *limits, *ONCE, cwd=tmp_path, limit_s=1200)
     over.set()
     thread.join()
     cable.close()

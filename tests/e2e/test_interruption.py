@@ -35,6 +35,12 @@ def options(model: Path, run: str, budget: int) -> list[object]:
         "operation",
         "--allow",
         "ruy:*",
+        # What is repeated depends on how busy the machine is: the order must not.
+        "--no-confirm",
+        "--retries",
+        0,
+        "--anchor-every",
+        0,
         "--repeats",
         20,
         "--warmups",

@@ -10,6 +10,7 @@ from build_model import IF, OperationSpec, TensorSpec, build, chain
 from conftest import DATA, MOBILENET_NAMES
 
 from pareto_profiler.core.configuration import Configuration
+from pareto_profiler.core.estimate import Estimate, Estimates
 from pareto_profiler.core.front import Front
 from pareto_profiler.core.measurement import objectives_of
 from pareto_profiler.core.space import DecisionSpace, Granularity
@@ -27,6 +28,10 @@ from pareto_profiler.seed_formats import (
 
 BRUTE_FORCE = DATA / "seed_brute_force.json"
 RANDOM_SAMPLER = DATA / "seed_random_sampler.json"
+
+
+def items(trials) -> tuple[Estimate, ...]:
+    return Estimates.of(trials, objectives_of(["exec_time", "max_rss"])).items
 
 
 def test_the_documents_18_points_read_back():
@@ -69,7 +74,7 @@ def test_dumps_are_written_as_the_document_shows_them():
     recording = read_dump(BRUTE_FORCE)
     assert brute_force_dump(recording.header.space, recording.trials) == BRUTE_FORCE.read_text()
     recording = read_dump(RANDOM_SAMPLER)
-    written = sampler_dump(recording.header.space, recording.trials)
+    written = sampler_dump(recording.header.space, items(recording.trials))
     assert written == RANDOM_SAMPLER.read_text()
 
 
@@ -86,7 +91,7 @@ def test_index_mode_dump_round_trip(mobilenet: Model, tmp_path: Path):
     recording = read_dump(BRUTE_FORCE)
     trials = [type(t)(t.number, space.assignment_of(t.number), t.outcome) for t in recording.trials]
     path = tmp_path / "index.json"
-    path.write_text(sampler_dump(space, trials))
+    path.write_text(sampler_dump(space, items(trials)))
     content = json.loads(path.read_text())
     assert list(content) == ["configs", "oplist", "solutions", "mode"]
     assert content["mode"] == "index"

@@ -1,0 +1,165 @@
+"""Schedule: what is measured next: warm start, blocks in random order, anchors, repeats."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+
+from pareto_profiler.core.estimate import Estimates
+from pareto_profiler.core.front import nondominated
+from pareto_profiler.core.measurement import Measurement, Objective
+from pareto_profiler.core.membership import Verdict, memberships
+from pareto_profiler.core.ports import Sampler
+from pareto_profiler.core.rules import Rules
+from pareto_profiler.core.space import Assignment, DecisionSpace
+from pareto_profiler.core.trial import Trial
+
+BASELINE: Final = "baseline"
+UNIFORM: Final = "uniform"
+ANCHOR: Final = "anchor"
+AGAIN: Final = "again"
+CONFIRM: Final = "confirm"
+
+_DRAWS: Final = 500
+_MOST_FAILURES: Final = 3
+
+Block = list[tuple[str, Assignment]]
+
+
+class Schedule:
+    """Says what to measure next; told every trial, it says the same again.
+
+    Args:
+        space: What may be chosen.
+        sampler: Proposes.
+        source: Its name, for the record.
+        objectives: What the front is over.
+        rules: How carefully.
+    """
+
+    def __init__(
+        self,
+        space: DecisionSpace,
+        sampler: Sampler,
+        source: str,
+        objectives: Sequence[Objective],
+        rules: Rules,
+    ) -> None:
+        self._space = space
+        self._sampler = sampler
+        self._source = source
+        self._objectives = tuple(objectives)
+        self._rules = rules
+        self._trials: list[Trial] = []
+        self._told: set[Assignment] = set()
+        self._disturbed: set[Assignment] = set()
+        self._undisturbed: set[Assignment] = set()
+        self._tries: Counter[Assignment] = Counter()
+        self._again_tries: Counter[Assignment] = Counter()
+        self._failures: Counter[Assignment] = Counter()
+        self._retried = 0
+        self._since_anchor = 0
+
+    def tell(self, trial: Trial) -> None:
+        """Take in a finished trial."""
+        self._sampler.tell(trial)
+        self._trials.append(trial)
+        self._told.add(trial.assignment)
+        self._tries[trial.assignment] += 1
+        if trial.source == AGAIN:
+            self._retried += 1
+            self._again_tries[trial.assignment] += 1
+        is_anchor = trial.assignment == self._space.default
+        self._since_anchor = 0 if is_anchor else self._since_anchor + 1
+        if not isinstance(trial.outcome, Measurement):
+            self._failures[trial.assignment] += 1
+        elif trial.outcome.is_contended:
+            self._disturbed.add(trial.assignment)
+        else:
+            self._undisturbed.add(trial.assignment)
+
+    def next_block(self, explore: int) -> Block:
+        """What to measure now, in that order; empty when there is nothing left to do.
+
+        Args:
+            explore: How much the sampler may be asked for before the front is to be confirmed.
+        """
+        if self._space.default not in self._told:
+            return [(BASELINE, self._space.default)]
+        uniforms = [(UNIFORM, a) for a in self._space.uniforms() if a not in self._told]
+        if uniforms:
+            return uniforms
+        block = self._exploring(explore) if explore > 0 else []
+        if not block and self._rules.confirm_share:
+            block = self._confirming()
+        if not block and self._rules.confirm_share < 1:
+            # Everything is decided: what is left of the budget goes to the sampler after all.
+            block = self._exploring(self._rules.block)
+        is_due = 0 < self._rules.anchor_every <= self._since_anchor
+        if block and is_due:
+            return [(ANCHOR, self._space.default), *self._shuffled(block)]
+        return self._shuffled(block)
+
+    def _exploring(self, most: int) -> Block:
+        count = min(most, self._rules.block)
+        asked: Block = [(self._source, a) for a in self._sampler.ask(count)]
+        return [*self._again(), *asked]
+
+    def _again(self) -> Block:
+        """What other work disturbed, later in time: it may be over."""
+        if 2 * self._retried > len(self._trials):
+            return []
+        waiting = [
+            a
+            for a in sorted(self._disturbed - self._undisturbed)
+            if self._again_tries[a] < self._rules.retries
+        ]
+        return [(AGAIN, a) for a in waiting[: self._rules.block]]
+
+    def _confirming(self) -> Block:
+        """A repeat of everything undecided, and of what it is undecided against."""
+        estimates = Estimates.of(self._trials, self._objectives, self._space.default)
+        if not estimates.is_noise_known:
+            on_front = np.flatnonzero(nondominated(estimates.values()))
+            chosen = {estimates.items[i].assignment: 0 for i in on_front}
+            chosen[self._space.default] = 0
+            return [(CONFIRM, a) for a in chosen if self._may_be_repeated(a)]
+        places = memberships(
+            estimates,
+            margin=self._rules.margin,
+            confidence=self._rules.confidence,
+            draws=_DRAWS,
+        )
+        wanted: set[int] = set()
+        for i, place in enumerate(places):
+            if place.verdict is Verdict.INCONCLUSIVE:
+                wanted |= _worth_repeating(estimates, i, place.rival)
+        open_ones = [i for i in wanted if self._may_be_repeated(estimates.items[i].assignment)]
+        fewest_first = sorted(open_ones, key=lambda i: (len(estimates.items[i].trials), i))
+        chosen_now = fewest_first[: self._rules.block]
+        return [(CONFIRM, estimates.items[i].assignment) for i in chosen_now]
+
+    def _may_be_repeated(self, assignment: Assignment) -> bool:
+        # What fails, or what other work disturbs again and again, is left as it is.
+        is_contended = assignment in self._disturbed - self._undisturbed
+        most = 1 + self._rules.retries if is_contended else self._rules.most_repeats
+        return self._tries[assignment] < most and self._failures[assignment] < _MOST_FAILURES
+
+    def _shuffled(self, block: Block) -> Block:
+        if self._rules.block == 1:
+            return block
+        order = np.random.default_rng([self._rules.seed, len(self._trials)])
+        return [block[i] for i in order.permutation(len(block)).tolist()]
+
+
+def _worth_repeating(estimates: Estimates, one: int, other: int | None) -> set[int]:
+    """Of two the less certain one; both where they are about as certain."""
+    if other is None:
+        return {one}
+    a, b = (sum(f.deviation**2 for f in estimates.items[i].figures) for i in (one, other))
+    if a > 4 * b:
+        return {one}
+    return {other} if b > 4 * a else {one, other}

@@ -1,0 +1,215 @@
+"""What is measured next: blocks, anchors, retries, repeats where they decide something."""
+
+from __future__ import annotations
+
+from collections import Counter
+from itertools import pairwise
+
+import numpy as np
+import pytest
+
+from pareto_profiler.core.estimate import Estimates
+from pareto_profiler.core.measurement import Measurement, objectives_of
+from pareto_profiler.core.membership import Verdict, memberships
+from pareto_profiler.core.plan import Plan
+from pareto_profiler.core.rules import ONE_SHOT, Rules
+from pareto_profiler.core.space import Assignment, DecisionSpace
+from pareto_profiler.core.trial import Trial
+from pareto_profiler.errors import FailureKind, RunError
+from pareto_profiler.runners.simulated import Noise, SimulatedRunner
+from pareto_profiler.samplers import ExhaustiveSampler, RandomSampler
+from pareto_profiler.search import Budget, MemoryJournal, search
+
+SPACE = DecisionSpace.by_names(("cpu", "ruy"), ["a", "b", "c", "d", "e", "f"])
+OBJECTIVES = objectives_of(["exec_time", "max_rss"])
+QUIET = Noise(runs=0.01, processes=0.005)
+
+
+def truth(seed: int = 0) -> dict:
+    random = np.random.default_rng(seed)
+    times = 0.01 * np.exp(random.normal(0, 0.3, 64))
+    sizes = random.uniform(1e7, 3e7, 64)
+    return {
+        a: {"exec_time": float(t), "max_rss": float(s)}
+        for a, t, s in zip(SPACE, times, sizes, strict=True)
+    }
+
+
+def go(rules: Rules, budget: Budget, noise: Noise = QUIET, kept=(), sampler=None) -> list[Trial]:
+    device = SimulatedRunner(SPACE, truth(), noise, Plan(repeats=5, warmups=0), seed=len(kept))
+    journal = MemoryJournal(kept)
+    proposer = sampler or RandomSampler(SPACE, 0)
+    for _ in search(
+        SPACE,
+        proposer,
+        device,
+        journal,
+        budget,
+        source="random",
+        objectives=OBJECTIVES,
+        rules=rules,
+        clock=device,
+    ):
+        pass
+    return journal.trials
+
+
+def test_once_is_once_and_in_the_order_asked_for():
+    trials = go(ONE_SHOT, Budget(), sampler=ExhaustiveSampler(SPACE))
+    ids = [SPACE.id_of(t.assignment) for t in trials]
+    assert ids == [0, 63, *range(1, 63)]
+
+
+def test_the_anchor_comes_back_as_often_as_asked_for():
+    trials = go(Rules(anchor_every=8, confirm_share=0.0), Budget())
+    anchors = [t.number for t in trials if t.source == "anchor"]
+    assert len(anchors) == pytest.approx(62 / 8, abs=1)
+    assert all(8 <= b - a <= 17 for a, b in pairwise(anchors))
+    never = go(Rules(anchor_every=0, confirm_share=0.0), Budget())
+    assert not [t for t in never if t.source == "anchor"]
+
+
+def test_blocks_are_in_random_order_and_the_seed_decides_it():
+    def order(seed: int) -> list[int]:
+        rules = Rules(anchor_every=0, confirm_share=0.0, seed=seed)
+        trials = go(rules, Budget(), sampler=ExhaustiveSampler(SPACE))
+        return [SPACE.id_of(t.assignment) for t in trials[2:]]
+
+    assert order(0) == order(0) != order(1)
+    for start in range(0, 62 - 8, 8):
+        block = order(0)[start : start + 8]
+        assert sorted(block) == list(range(1 + start, 9 + start)) != block
+
+
+def test_what_was_disturbed_is_measured_again_later_and_not_for_ever():
+    noise = Noise(runs=0.01, processes=0.005, busy_share=0.3, busy_s=0.5)
+    trials = go(Rules(confirm_share=0.0), Budget(), noise)
+    again = [t for t in trials if t.source == "again"]
+    assert again
+    by_assignment: dict = {}
+    for t in trials:
+        assert isinstance(t.outcome, Measurement)
+        by_assignment.setdefault(t.assignment, []).append(t.outcome.is_contended)
+    left = sum(all(marks) for marks in by_assignment.values())
+    once = go(Rules(confirm_share=0.0, retries=0), Budget(), noise)
+    assert not [t for t in once if t.source == "again"]
+    without = Counter(t.assignment for t in once if t.outcome.is_contended)
+    assert left < len(without) / 4
+    # A machine that is always busy does not make the search three times as long.
+    busy = go(Rules(confirm_share=0.0), Budget(), Noise(runs=0.01, busy_share=0.999, busy_s=1e6))
+    assert len(busy) < 2.5 * 64
+
+
+def test_repeats_go_to_what_is_undecided():
+    trials = go(Rules(), Budget(160), Noise(runs=0.02, processes=0.02))
+    estimates = Estimates.of(trials, OBJECTIVES, SPACE.default)
+    places = memberships(estimates)
+    repeats = Counter(t.assignment for t in trials if t.source == "confirm")
+    off = [i for i, p in zip(estimates.items, places, strict=True) if p.verdict is Verdict.OFF]
+    on = [i for i, p in zip(estimates.items, places, strict=True) if p.probability > 0.5]
+    per_off = sum(repeats[i.assignment] for i in off) / len(off)
+    per_on = sum(repeats[i.assignment] for i in on) / len(on)
+    assert per_on > 3 * per_off
+
+
+def test_it_ends_before_the_budget_when_everything_is_decided():
+    trials = go(Rules(), Budget(1000), Noise(runs=0.001, processes=0.0005))
+    assert len(trials) < 200
+    places = memberships(Estimates.of(trials, OBJECTIVES, SPACE.default))
+    assert all(p.verdict is not Verdict.INCONCLUSIVE for p in places)
+
+
+def test_an_undecidable_tie_is_not_measured_for_ever():
+    tied = {a: {"exec_time": 0.01, "max_rss": 2e7} for a in SPACE}
+    tied[SPACE.assignment_of(5)] = {"exec_time": 0.01 / 1.01, "max_rss": 2e7}
+    device = SimulatedRunner(SPACE, tied, Noise(processes=0.05), Plan(repeats=5, warmups=0))
+    journal = MemoryJournal()
+    rules = Rules(most_repeats=6, anchor_every=0)
+    list(
+        search(
+            SPACE,
+            RandomSampler(SPACE, 0),
+            device,
+            journal,
+            Budget(),
+            source="random",
+            objectives=OBJECTIVES,
+            rules=rules,
+            clock=device,
+        )
+    )
+    assert max(Counter(t.assignment for t in journal.trials).values()) <= 6
+
+
+@pytest.mark.parametrize("cut", [1, 2, 7, 13, 40, 70])
+def test_an_interrupted_search_goes_on_as_if_it_had_not_been(cut: int):
+    rules = Rules(retries=0, confirm_share=0.0)
+    whole = go(rules, Budget(80))
+    resumed = go(rules, Budget(80), kept=whole[:cut])
+    assert [t.assignment for t in resumed] == [t.assignment for t in whole]
+    assert [t.source for t in resumed] == [t.source for t in whole]
+
+
+def test_a_quarter_of_the_budget_is_kept_for_repeats():
+    trials = go(Rules(), Budget(40), Noise(runs=0.02, processes=0.15))
+    assert Counter(t.source for t in trials)["confirm"] >= 5
+    assert not [t for t in go(Rules(confirm_share=0.0), Budget(40)) if t.source == "confirm"]
+
+
+class Failing(SimulatedRunner):
+    """One assignment can be measured twice, and never again."""
+
+    victim = SPACE.assignment_of(0)
+    tries = 0
+
+    def run(self, assignment: Assignment) -> Measurement:
+        if assignment == self.victim:
+            self.tries += 1
+            if self.tries > 2:
+                raise RunError(FailureKind.TIMED_OUT, "the time limit passed")
+        return super().run(assignment)
+
+
+def test_what_fails_when_repeated_is_left_alone():
+    figures = truth()
+    best = min(figures, key=lambda a: figures[a]["exec_time"])
+    noise = Noise(runs=0.02, processes=0.1)
+    device = Failing(SPACE, figures, noise, Plan(repeats=5, warmups=0), seed=1)
+    device.victim = best
+    journal = MemoryJournal()
+    for _ in search(
+        SPACE,
+        RandomSampler(SPACE, 0),
+        device,
+        journal,
+        Budget(400),
+        source="random",
+        objectives=OBJECTIVES,
+        rules=Rules(margin=0.0),
+        clock=device,
+    ):
+        pass
+    assert device.tries <= 5
+    repeats = Counter(t.assignment for t in journal.trials if t.source == "confirm")
+    assert max(repeats.values()) <= 40
+
+
+def test_rests_count_as_time():
+    device = SimulatedRunner(
+        SPACE, truth(), Noise(runs=0.005, heating=0.4, heat_s=10.0), Plan(repeats=20, warmups=0)
+    )
+    began, budget_s = device.now(), 60.0
+    rules = Rules(margin=0.0, most_repeats=10**6)
+    for _ in search(
+        SPACE,
+        RandomSampler(SPACE, 0),
+        device,
+        MemoryJournal(),
+        Budget(seconds=budget_s),
+        source="random",
+        objectives=OBJECTIVES,
+        rules=rules,
+        clock=device,
+    ):
+        pass
+    assert device.now() - began < budget_s + 1
