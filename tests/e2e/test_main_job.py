@@ -20,6 +20,7 @@ from pareto_profiler.runners.onert import wheel_library
 from pareto_profiler.store import read
 
 QUICK = ("--repeats", 2, "--warmups", 1)
+ONCE = ("--anchor-every", 0, "--retries", 0, "--no-confirm")
 
 
 def search(model: Path, tmp_path: Path, *options: object) -> dict:
@@ -71,7 +72,7 @@ def test_infeasible_assignments_are_recorded_with_reasons_and_the_search_goes_on
 
 
 def test_the_same_command_goes_on_where_it_was(dense_file: Path, tmp_path: Path):
-    options = ("--granularity", "operation", "--allow", "ruy:*", "--seed", 4)
+    options = ("--granularity", "operation", "--allow", "ruy:*", "--seed", 4, "--no-confirm")
     search(dense_file, tmp_path, *options, "--budget", 5)
     first = trials(tmp_path)
     search(dense_file, tmp_path, *options, "--budget", 9)
@@ -79,7 +80,8 @@ def test_the_same_command_goes_on_where_it_was(dense_file: Path, tmp_path: Path)
     assert len(trials(tmp_path)) == 9
     pp("search", dense_file, "--output", "whole", *QUICK, *options, "--budget", 9, cwd=tmp_path)
     whole = trials(tmp_path, "whole")
-    assert [t.assignment for t in whole] == [t.assignment for t in trials(tmp_path)]
+    # In blocks of random order, which end where a budget does.
+    assert {t.assignment for t in whole} == {t.assignment for t in trials(tmp_path)}
 
 
 def test_the_folder_is_named_after_the_search_and_found_again(dense_file: Path, tmp_path: Path):
@@ -161,7 +163,7 @@ def test_settings_reach_the_runtime(mobilenet_file: Path, tmp_path: Path):
 
 @pytest.mark.parametrize("sampler", ["random", "exhaustive"])
 def test_sampler(dense_file: Path, tmp_path: Path, sampler: str):
-    options = ("--granularity", "operation", "--sampler", sampler, "--budget", 5)
+    options = ("--granularity", "operation", "--sampler", sampler, "--budget", 5, "--no-confirm")
     search(dense_file, tmp_path, *options)
     assert [t.source for t in trials(tmp_path)][-1] == sampler
 
@@ -341,7 +343,8 @@ def test_thousands_of_operations_are_told_one_by_one(tmp_path: Path):
 
 
 def test_record_then_replay(dense_file: Path, tmp_path: Path):
-    options = ("--granularity", "operation", "--allow", "ruy:*", *QUICK)
+    once = ("--anchor-every", 0, "--retries", 0)
+    options = ("--granularity", "operation", "--allow", "ruy:*", *QUICK, *once)
     whole = pp_json("record", dense_file, "--output", "table", *options, cwd=tmp_path)
     assert whole["trials"] == 64
     for sampler in ("random", "exhaustive"):
@@ -390,7 +393,8 @@ def test_searching_a_huge_space_by_the_clock_shows_no_huge_number(tmp_path: Path
 
 
 def test_show_and_export(dense_file: Path, tmp_path: Path):
-    found = search(dense_file, tmp_path, "--granularity", "operation", "--allow", "ruy:*")
+    options = ("--granularity", "operation", "--allow", "ruy:*", *ONCE)
+    found = search(dense_file, tmp_path, *options)
     text = pp("show", "run", cwd=tmp_path).stdout
     for part in ("Front", "baseline", "best uniform", "hypervolume", "NYI", "●", "BACKENDS="):
         assert part in text

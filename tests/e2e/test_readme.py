@@ -51,7 +51,9 @@ def test_the_commands_of_the_readme(tmp_path: Path):
         demo = demo.replace(name, value)
     for line in [demo, *lines[1:]]:
         done = _run(shlex.split(line), tmp_path)
-        assert done.returncode == 0, f"{line}\n{done.stdout}\n{done.stderr}"
+        # Other tests keep this machine busy: then nothing can be compared, and it says so.
+        allowed = {0, 3} if " compare " in line else {0}
+        assert done.returncode in allowed, f"{line}\n{done.stdout}\n{done.stderr}"
         if line == demo:
             assert "best uniform by exec_time: id" in done.stdout
             assert "results: pareto-runs/" in done.stderr

@@ -18,7 +18,7 @@ from pathlib import Path, PurePosixPath
 import pytest
 from build_model import build, dense
 from devices import ROOT, STAND_INS, Cable, Sshd
-from e2e.command import command, pp, pp_json, run
+from e2e.command import command, pp, pp_error, pp_json, run
 from stand_ins.onert_run import ERAS, install
 
 from pareto_profiler import probe
@@ -226,7 +226,8 @@ def test_a_device_that_restarts_between_two_trials_gets_its_files_again(
 
     thread = threading.Thread(target=restart)
     thread.start()
-    options = ("--granularity", "operation", "--pause", "0.5s", "--output", "run", *QUICK)
+    options = ("--granularity", "operation", "--pause", "0.5s", "--output", "run", "--no-confirm")
+    options += ("--anchor-every", 0, "--retries", 0, *QUICK)
     pp("search", dense_file, "--target", "lab", *options, cwd=tmp_path)
     thread.join()
     cable.close()
@@ -494,3 +495,30 @@ def test_a_search_on_tizen_measures_through_sdb(
     options = ("search", dense_file, "--target", "tizen", "--output", "run", *QUICK)
     found = pp_json(*options, cwd=tmp_path)
     assert found["front"]
+
+
+def test_the_doctor_looks_at_a_device(folder: Path):
+    found = pp_json("doctor", "--target", "lab", "--processes", 6, cwd=folder)
+    assert found["noise_floor"]["processes"] == 6
+    elsewhere = ("--target", "lab", "--targets", "nowhere.toml")
+    assert "nowhere.toml" in pp_error("doctor", *elsewhere, cwd=folder)
+
+
+def test_confirming_goes_to_the_device_the_run_was_made_on(
+    folder: Path, mobilenet_file: Path, tmp_path: Path
+):
+    options = ("--vary", "memory_planner", "--margin", 0, "--anchor-every", 3, "--no-confirm")
+    pp(
+        *("search", mobilenet_file, "--target", "lab", "--output", "run", "--budget", 14),
+        *(*QUICK, *options),
+        cwd=folder,
+    )
+    (folder / "targets.toml").rename(tmp_path / "moved.toml")
+    assert "lab" in pp_error("confirm", "run", cwd=folder)
+    pp(
+        *("confirm", "run", "--targets", tmp_path / "moved.toml", "--budget", 4),
+        *("--address", "here", "--anchor-every", 2),
+        cwd=folder,
+    )
+    journal = (folder / "run" / "journal.jsonl").read_text()
+    assert 14 < journal.count('"record":"trial"') <= 18

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from comparison import Slowed, searched
 from conftest import MODELS, ROOT
 
 from pareto_profiler.core.measurement import Measurement
@@ -10,10 +11,13 @@ from pareto_profiler.core.recording import Recording
 from pareto_profiler.core.trial import Failure
 from pareto_profiler.errors import FailureKind
 from pareto_profiler.models import load
+from pareto_profiler.report.compare import Change, Comparison
 from pareto_profiler.report.summary import Summary
+from pareto_profiler.runners.table import TableRunner
 from pareto_profiler.store import JOURNAL, read
 
-TABLE = ROOT / "examples" / "tables" / "mobilenet_v2_035_96_logits-emulated_board"
+TABLES = ROOT / "examples" / "tables"
+TABLE = TABLES / "mobilenet_v2_035_96_logits-emulated_board"
 
 
 @pytest.fixture(scope="module")
@@ -55,3 +59,29 @@ def test_its_front_is_the_one_of_the_docs(table: Recording):
     shown = {(round(row.values["exec_time"], 2), round(row.values["max_rss"])) for row in rows}
     assert {(96.05, 15348), (11.15, 18168), (8.63, 45696)} <= shown
     assert len(rows) == 12
+
+
+def test_the_table_with_repeats_says_how_much_it_scatters():
+    recording = read(TABLES / "mobilenet_v2_035_96-x86_64" / JOURNAL)
+    assert not recording.header.origin
+    summary = Summary.of(recording)
+    assert summary.is_noise_known
+    assert 0.005 < summary.noise["exec_time"] < 0.06
+    assert len(summary.measured) == 20
+    assert {64, 192} & {row.id for row in summary.front}
+
+
+def test_compare_is_quiet_about_noise_and_loud_about_a_slower_backend():
+    """Three tries of each; benchmarks/quality/comparison.py makes twenty."""
+    table = read(TABLES / "mobilenet_v2_035_96-x86_64" / JOURNAL)
+    space = table.header.space
+    for seed in range(3):
+        runners = [TableRunner(space, table.trials, seed=3 * seed + i) for i in range(2)]
+        before, again = (searched(table, runner, seed) for runner in runners)
+        assert Comparison.of(before, again).change is not Change.WORSE
+        slower = Slowed(space, table.trials, seed=3 * seed + 2)
+        slower.backend = "cpu"
+        slower.slower = 0.2
+        change = Comparison.of(before, searched(table, slower, seed))
+        assert change.change is Change.WORSE
+        assert change.hypervolume_change[0] < 0

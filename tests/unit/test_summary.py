@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from rich.console import Console
 
 from pareto_profiler.core.measurement import Measurement, objectives_of
+from pareto_profiler.core.plan import Plan
 from pareto_profiler.core.recording import Header, Recording
 from pareto_profiler.core.space import Assignment, DecisionSpace
 from pareto_profiler.core.trial import Failure, Placement, Trial
@@ -98,3 +101,36 @@ def test_far_worse_points_do_not_squeeze_the_scatter():
     text = scatter(Summary.of(Recording(HEADER, (*base.trials, far))))
     assert "(1 far worse point outside)" in text
     assert "outside" not in scatter(Summary.of(base))
+
+
+def with_clock(ghz: float) -> Measurement:
+    return Measurement(
+        {
+            "exec_time": (0.01,),
+            "max_rss": (1e7,),
+            "clock_frequency": (ghz * 1e9,),
+            "temperature": (85.0,),
+        }
+    )
+
+
+def test_a_clock_that_falls_is_told():
+    trials = [
+        trial(i, SPACE.assignment_of(i), with_clock(g)) for i, g in enumerate([2.0, 1.2, 2.0])
+    ]
+    (warning, *_) = [w for w in Summary.of(Recording(HEADER, trials)).warnings if "clock" in w]
+    for words in ("1 of 3 measurements", "below 2.00 GHz", "down to 1.20", "85 °C"):
+        assert words in warning
+    steady = [trial(i, SPACE.assignment_of(i), with_clock(2.0)) for i in range(3)]
+    assert not [w for w in Summary.of(Recording(HEADER, steady)).warnings if "clock" in w]
+
+
+def test_governor_turbo_and_too_many_threads_are_told():
+    machine = {"governor": "schedutil", "turbo": "on", "cores": 2}
+    header = replace(HEADER, machine=machine, plan=Plan(threads=4))
+    trials = [trial(0, SPACE.default, with_clock(2.0))]
+    said = " ".join(Summary.of(Recording(header, trials)).warnings)
+    for words in ("governor is schedutil", "turbo is on", "4 threads on 2 processors"):
+        assert words in said
+    pinned = replace(header, plan=Plan(threads=1, cpus="1"))
+    assert "threads on" not in " ".join(Summary.of(Recording(pinned, trials)).warnings)

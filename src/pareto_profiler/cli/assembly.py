@@ -19,6 +19,7 @@ from pareto_profiler.core.configuration import settings_to_vary
 from pareto_profiler.core.measurement import objectives_of
 from pareto_profiler.core.plan import Plan
 from pareto_profiler.core.recording import Header
+from pareto_profiler.core.rules import CONFIDENCE, MARGIN
 from pareto_profiler.core.space import DecisionSpace, Granularity
 from pareto_profiler.core.support import Support
 from pareto_profiler.errors import ConnectionLostError, InputError, ModelError, TargetError
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
     from pareto_profiler.targets import Target
 
 _WORK_PREFIX: Final = ".pareto-profiler-work-"
+_LEAST_CONFIDENCE: Final = 0.5
+_WHOLE: Final = 100
 _LONGEST_S: Final = 3_600_000.0
 _LARGEST_KIB: Final = 2**30
 _UNIT_SECONDS: Final = {"s": 1.0, "m": 60.0, "h": 3600.0}
@@ -66,6 +69,8 @@ class Choices:
     run_folder: str = ""
     sampler: str = "random"
     seed: int = 0
+    margin: float = MARGIN
+    confidence: float = CONFIDENCE
 
 
 Start = Callable[[PurePosixPath, DecisionSpace], "OnertRunner | OnertRunRunner"]
@@ -118,8 +123,12 @@ class Job:
         return self.start(PurePosixPath(work.resolve()), self.header.space)
 
 
-def prepare(choices: Choices) -> Job:
+def prepare(choices: Choices, space: DecisionSpace | None = None) -> Job:
     """Read the model, ask the target, and work out the space.
+
+    Args:
+        choices: What the user asked for.
+        space: Instead of the one that the choices describe: of a run that goes on.
 
     Raises:
         InputError, ModelError, SpaceError, TargetError: As what they say.
@@ -131,13 +140,15 @@ def prepare(choices: Choices) -> Job:
     target = find(choices.target, choices.targets_file, choices.address)
     shell = target.open_shell()
     try:
-        return _prepare(choices, model, target, shell)
+        return _prepare(choices, model, target, shell, space)
     except BaseException:
         shell.close()
         raise
 
 
-def _prepare(choices: Choices, model: Model, target: Target, shell: Shell) -> Job:
+def _prepare(
+    choices: Choices, model: Model, target: Target, shell: Shell, space: DecisionSpace | None
+) -> Job:
     from pareto_profiler.runners import inputs
     from pareto_profiler.runners.machine import describe
     from pareto_profiler.runners.onert import OnertRunner, OnertTarget
@@ -146,6 +157,8 @@ def _prepare(choices: Choices, model: Model, target: Target, shell: Shell) -> Jo
     show_warnings()
     machine = describe(shell)
     runtime = runtime_of(target, shell, choices.onert_library, choices.run_folder)
+    if "energy" in split(choices.objectives):
+        runtime = _with_energy(runtime, target, shell)
     source = choices.input_file or model.input_file
     arrays = (
         inputs.load_inputs(model.graph, source)
@@ -160,11 +173,13 @@ def _prepare(choices: Choices, model: Model, target: Target, shell: Shell) -> Jo
             return OnertRunner(replace(runtime.target, work=folder), space, plan, **files)
         return OnertRunRunner(replace(runtime.target, work=folder), space, plan, **files)
 
-    backends = _backends(choices, model, target, runtime, start)
+    if space is None:
+        backends = _backends(choices, model, target, runtime, start)
+        space = space_of(choices, model, backends, machine.cores, plan.threads)
     header = Header(
         model_name=model.name,
         model_digest=model.graph.digest,
-        space=space_of(choices, model, backends, machine.cores, plan.threads),
+        space=space,
         objectives=tuple(o.name for o in objectives_of(split(choices.objectives))),
         plan=plan,
         target=target.name,
@@ -174,8 +189,63 @@ def _prepare(choices: Choices, model: Model, target: Target, shell: Shell) -> Jo
         seed=choices.seed,
         tool_version=__version__,
         created_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        margin=choices.margin,
+        confidence=choices.confidence,
+        origin=_origin(choices),
     )
     return Job(model, header, arrays, target, shell, start)
+
+
+def _origin(choices: Choices) -> dict[str, str]:
+    """Where things were, so that more can be measured from any folder."""
+    files = {"model": choices.model, "input": choices.input_file, "targets": choices.targets_file}
+    texts = {
+        "onert_library": choices.onert_library,
+        "address": choices.address,
+        "run_folder": choices.run_folder,
+    }
+    paths = {name: str(path.resolve()) for name, path in files.items() if path is not None}
+    return paths | {name: text for name, text in texts.items() if text}
+
+
+def choices_of(header: Header) -> Choices:
+    """The choices that a run was made with, to measure more of it.
+
+    Raises:
+        InputError: It does not say where its model was.
+    """
+    origin = header.origin
+    if "model" not in origin:
+        raise InputError("the run does not say where its model is: name it with --model")
+    plan = header.plan.to_json() if header.plan else {}
+    plan.pop("input_digest", None)
+    return Choices(
+        model=Path(origin["model"]),
+        granularity=header.space.granularity,
+        backends=",".join(header.space.backends),
+        objectives=",".join(header.objectives),
+        plan=plan,
+        input_file=Path(origin["input"]) if "input" in origin else None,
+        onert_library=origin.get("onert_library", ""),
+        target=header.target,
+        targets_file=Path(origin["targets"]) if "targets" in origin else None,
+        address=origin.get("address", ""),
+        run_folder=origin.get("run_folder", ""),
+        sampler=header.sampler,
+        seed=header.seed,
+        margin=header.margin,
+        confidence=header.confidence,
+    )
+
+
+def _with_energy(runtime: Runtime, target: Target, shell: Shell) -> Runtime:
+    from pareto_profiler.runners.machine import energy_sources
+    from pareto_profiler.runners.onert import OnertTarget
+
+    if not isinstance(runtime.target, OnertTarget):
+        raise InputError(f"objective energy: {runtime.name} does not measure it, the probe does")
+    sources = target.energy or energy_sources(shell)
+    return replace(runtime, target=replace(runtime.target, energy=sources))
 
 
 @dataclass(frozen=True, slots=True)
@@ -422,6 +492,42 @@ def seconds_of(text: str) -> float:
             f"duration {text!r}: expected something like 90s, 10m or 1h30m, at most 1000h"
         )
     return seconds
+
+
+def fraction_of(text: str, most: float = 1.0) -> float:
+    """A fraction given as ``1%`` or ``0.01``.
+
+    Raises:
+        InputError: It is none, or beyond ``most``.
+
+    Examples:
+        >>> fraction_of("0.5%")
+        0.005
+    """
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(%?)", text)
+    value = float(found[1]) / (100 if found[2] else 1) if found else -1.0
+    if not 0 <= value <= most:
+        hint = f"; did you mean {text}%?" if 1 < value <= _WHOLE else ""
+        raise InputError(
+            f"fraction {text!r}: expected something like 1% or 0.01, at most {most:g}{hint}"
+        )
+    return value
+
+
+def confidence_of(text: str) -> float:
+    """A confidence given as ``95%`` or ``0.95``.
+
+    Raises:
+        InputError: It is none.
+
+    Examples:
+        >>> confidence_of("99%")
+        0.99
+    """
+    value = fraction_of(text)
+    if not _LEAST_CONFIDENCE <= value < 1:
+        raise InputError(f"confidence {text!r}: expected 50% or more, less than 100%")
+    return value
 
 
 def kib_of(text: str) -> int:

@@ -7,14 +7,15 @@ from typing import Annotated
 import typer
 
 from pareto_profiler import __version__
-from pareto_profiler.cli import inspect, measure, show, target, trace
+from pareto_profiler.cli import compare, doctor, inspect, measure, show, target, trace
 
 app = typer.Typer(
     name="pareto-profiler",
     help="Which backend should run which operation of my model? Measures assignments of backends "
     "to operations and keeps the Pareto front of latency against peak memory.",
-    epilog="Exit status: 0 done, 1 results cannot be kept (disk full), 2 bad input, 3 the target "
-    "is unusable, 130 interrupted (run the same command again to go on).",
+    epilog="Exit status: 0 done, 1 results cannot be kept (disk full) or, of compare, the front "
+    "is worse, 2 bad input, 3 the target is unusable, 130 interrupted (run the same command again "
+    "to go on).",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
@@ -43,7 +44,10 @@ def _options(
 app.command("inspect")(inspect.inspect)
 app.command("search")(measure.search)
 app.command("record")(measure.record)
+app.command("confirm")(measure.confirm)
 app.command("replay")(measure.replay)
+app.command("compare")(compare.compare)
+app.command("doctor")(doctor.doctor)
 app.command("show")(show.show)
 app.command("export")(show.export)
 app.command("trace")(trace.trace)

@@ -5,14 +5,20 @@ from __future__ import annotations
 import math
 import shlex
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from pareto_profiler.cli.exits import program, reporting_errors
-from pareto_profiler.cli.show import BackendsOfDumpOption
+from pareto_profiler.cli.show import (
+    BackendsOfDumpOption,
+    ConfidenceShownOption,
+    MarginShownOption,
+)
 from pareto_profiler.core.plan import Plan, cpus_of
+from pareto_profiler.core.rules import CONFIDENCE, MARGIN, ONE_SHOT, Rules
 from pareto_profiler.core.space import Granularity, readable
 from pareto_profiler.errors import InputError, TargetError
 
@@ -21,12 +27,14 @@ if TYPE_CHECKING:
     from pareto_profiler.core.ports import Sampler
     from pareto_profiler.core.recording import Recording
     from pareto_profiler.core.space import DecisionSpace
+    from pareto_profiler.report.summary import Summary
     from pareto_profiler.search import Budget
     from pareto_profiler.store import Store
 
 _DEFAULT_BUDGET = 100
 _LARGEST_TABLE = 1_000_000
 _PLAN = Plan()
+_RULES = Rules()
 
 ModelArgument = Annotated[
     Path, typer.Argument(help="A .tflite or .circle file, or an nnpackage directory.")
@@ -81,7 +89,7 @@ ObjectivesOption = Annotated[
     str,
     typer.Option(
         help="Two or more of exec_time, max_rss, model_rss, prepare_time, first_run_time, "
-        "cpu_time.",
+        "cpu_time, output_error, energy.",
         rich_help_panel="Measuring",
     ),
 ]
@@ -90,8 +98,8 @@ RepeatsOption = Annotated[
     typer.Option(
         min=1,
         max=100_000,
-        help="Timed runs per assignment.",
-        show_default=f"{_PLAN.repeats}, or as the target says",
+        help="Exactly that many timed runs per process.",
+        show_default="as many as --precision takes",
         rich_help_panel="Measuring",
     ),
 ]
@@ -100,9 +108,87 @@ WarmupsOption = Annotated[
     typer.Option(
         min=0,
         max=100_000,
-        help="Runs before them, after the first one.",
-        show_default=f"{_PLAN.warmups}, or as the target says",
+        help="Exactly that many runs before them, after the first one.",
+        show_default="until they get no faster",
         rich_help_panel="Measuring",
+    ),
+]
+PrecisionOption = Annotated[
+    str,
+    typer.Option(
+        help="Runs are repeated until the standard error of their median is below that.",
+        show_default=f"{100 * _PLAN.precision:g}%",
+        rich_help_panel="Measuring",
+    ),
+]
+LeastRepeatsOption = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        max=100_000,
+        help="At least that many timed runs per process.",
+        show_default=f"{_PLAN.least_repeats}",
+        rich_help_panel="Measuring",
+    ),
+]
+MostRepeatsOption = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        max=100_000,
+        help="At most that many.",
+        show_default=f"{_PLAN.most_repeats}",
+        rich_help_panel="Measuring",
+    ),
+]
+RunTimeOption = Annotated[
+    str,
+    typer.Option(
+        help="Time of timed runs per process after which the least number of them is enough.",
+        show_default=f"{_PLAN.run_time_s:g}s",
+        rich_help_panel="Measuring",
+    ),
+]
+AnchorOption = Annotated[
+    int,
+    typer.Option(
+        "--anchor-every",
+        min=0,
+        max=100_000,
+        help="Trials after which the baseline is measured again, to see drift; 0 for never.",
+        rich_help_panel="Trust",
+    ),
+]
+RetriesOption = Annotated[
+    int,
+    typer.Option(
+        min=0,
+        max=1000,
+        help="How often an assignment is measured again that other work on the target disturbed.",
+        rich_help_panel="Trust",
+    ),
+]
+ConfirmOption = Annotated[
+    bool,
+    typer.Option(
+        help="Keep a quarter of the budget for repeats of what may be on the front.",
+        rich_help_panel="Trust",
+    ),
+]
+MarginOption = Annotated[
+    str,
+    typer.Option(
+        help="Differences below that are nothing: 1%, or 0 for strict dominance.",
+        show_default=f"{100 * MARGIN:g}%",
+        rich_help_panel="Trust",
+    ),
+]
+ConfidenceOption = Annotated[
+    str,
+    typer.Option(
+        help="Of each verdict on what is on the front.",
+        show_default=f"{100 * CONFIDENCE:g}%",
+        rich_help_panel="Trust",
     ),
 ]
 ThreadsOption = Annotated[
@@ -239,6 +325,10 @@ def search(
     objectives: ObjectivesOption = "exec_time,max_rss",
     repeats: RepeatsOption = None,
     warmups: WarmupsOption = None,
+    precision: PrecisionOption = "",
+    least_repeats: LeastRepeatsOption = None,
+    most_repeats: MostRepeatsOption = None,
+    run_time: RunTimeOption = "",
     threads: ThreadsOption = None,
     input_file: InputOption = None,
     tolerance: ToleranceOption = None,
@@ -246,6 +336,11 @@ def search(
     memory_limit: MemoryLimitOption = "",
     cpus: CpusOption = "",
     pause: PauseOption = "",
+    anchor_every: AnchorOption = _RULES.anchor_every,
+    retries: RetriesOption = _RULES.retries,
+    confirm: ConfirmOption = True,
+    margin: MarginOption = "",
+    confidence: ConfidenceOption = "",
     onert_library: LibraryOption = "",
     target: TargetOption = "local",
     address: AddressOption = "",
@@ -275,7 +370,20 @@ def search(
         allow=allow or (),
         forbid=forbid or (),
         objectives=objectives,
-        plan=plan_of(repeats, warmups, threads, tolerance, time_limit, memory_limit, cpus, pause),
+        plan=plan_of(
+            repeats=repeats,
+            warmups=warmups,
+            precision=precision,
+            least_repeats=least_repeats,
+            most_repeats=most_repeats,
+            run_time=run_time,
+            threads=threads,
+            tolerance=tolerance,
+            time_limit=time_limit,
+            memory_limit=memory_limit,
+            cpus=cpus,
+            pause=pause,
+        ),
         input_file=input_file,
         onert_library=onert_library,
         target=target,
@@ -283,8 +391,14 @@ def search(
         targets_file=targets,
         sampler=sampler,
         seed=seed,
+        margin=_margin(margin),
+        confidence=_confidence(confidence),
     )
-    _measure(choices, Budget(budget, seconds), output, dumpfile, as_json=as_json)
+    rules = replace(
+        _rules(choices, anchor_every, retries),
+        confirm_share=_RULES.confirm_share if confirm else 0.0,
+    )
+    _measure(choices, Budget(budget, seconds), rules, output, dumpfile, as_json=as_json)
 
 
 @reporting_errors
@@ -299,6 +413,10 @@ def record(
     objectives: ObjectivesOption = "exec_time,max_rss",
     repeats: RepeatsOption = None,
     warmups: WarmupsOption = None,
+    precision: PrecisionOption = "",
+    least_repeats: LeastRepeatsOption = None,
+    most_repeats: MostRepeatsOption = None,
+    run_time: RunTimeOption = "",
     threads: ThreadsOption = None,
     input_file: InputOption = None,
     tolerance: ToleranceOption = None,
@@ -306,6 +424,10 @@ def record(
     memory_limit: MemoryLimitOption = "",
     cpus: CpusOption = "",
     pause: PauseOption = "",
+    anchor_every: AnchorOption = _RULES.anchor_every,
+    retries: RetriesOption = _RULES.retries,
+    margin: MarginOption = "",
+    confidence: ConfidenceOption = "",
     onert_library: LibraryOption = "",
     target: TargetOption = "local",
     address: AddressOption = "",
@@ -331,7 +453,20 @@ def record(
         allow=allow or (),
         forbid=forbid or (),
         objectives=objectives,
-        plan=plan_of(repeats, warmups, threads, tolerance, time_limit, memory_limit, cpus, pause),
+        plan=plan_of(
+            repeats=repeats,
+            warmups=warmups,
+            precision=precision,
+            least_repeats=least_repeats,
+            most_repeats=most_repeats,
+            run_time=run_time,
+            threads=threads,
+            tolerance=tolerance,
+            time_limit=time_limit,
+            memory_limit=memory_limit,
+            cpus=cpus,
+            pause=pause,
+        ),
         input_file=input_file,
         onert_library=onert_library,
         target=target,
@@ -339,8 +474,63 @@ def record(
         targets_file=targets,
         sampler="exhaustive",
         seed=seed,
+        margin=_margin(margin),
+        confidence=_confidence(confidence),
     )
-    _measure(choices, Budget(), output, dumpfile, as_json=as_json, largest=_LARGEST_TABLE)
+    rules = replace(_rules(choices, anchor_every, retries), confirm_share=0.0)
+    _measure(choices, Budget(), rules, output, dumpfile, as_json=as_json, largest=_LARGEST_TABLE)
+
+
+@reporting_errors
+def confirm(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a run.")],
+    budget: Annotated[int, typer.Option(min=1, help="Most further trials.")] = 50,
+    time: TimeOption = "",
+    margin: MarginShownOption = "",
+    confidence: ConfidenceShownOption = "",
+    anchor_every: AnchorOption = _RULES.anchor_every,
+    model: Annotated[
+        Path | None, typer.Option(help="The model, where it is no longer where it was.")
+    ] = None,
+    address: AddressOption = "",
+    targets: TargetsOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Repeat measurements of a run until it is decided what is on its front.
+
+    Repeats go to what is undecided and to what it is undecided against, in random order with the
+    baseline in between, each in a fresh process. It ends when everything is decided or the budget
+    is spent. The trials are added to the run.
+    """
+    from pareto_profiler.cli.assembly import choices_of, seconds_of
+    from pareto_profiler.cli.output import note
+    from pareto_profiler.core.membership import Verdict
+    from pareto_profiler.search import Budget
+    from pareto_profiler.store import is_journal, read
+
+    if run.exists() and not is_journal(run):
+        raise InputError(f"{run}: neither the folder of a run nor a journal: only these go on")
+    recording = read(run)
+    header = recording.header
+    if header.target == "table":
+        raise InputError(f"{run}: was replayed from a table: there is nothing to measure again")
+    origin = dict(header.origin) | ({"model": str(model)} if model else {})
+    choices = choices_of(replace(header, origin=origin))
+    choices = replace(
+        choices,
+        margin=_margin(margin) if margin else choices.margin,
+        confidence=_confidence(confidence) if confidence else choices.confidence,
+        address=address or choices.address,
+        targets_file=targets or choices.targets_file,
+    )
+    seconds = seconds_of(time) if time else None
+    spent_s = sum(t.duration_s + t.rested_s for t in recording.trials)
+    whole = Budget(len(recording.trials) + budget, None if seconds is None else spent_s + seconds)
+    # The machine may be quiet now: what was always disturbed is tried again.
+    rules = replace(_rules(choices, anchor_every, _RULES.most_repeats), confirm_share=1.0)
+    summary = _measure(choices, whole, rules, run, None, as_json=as_json, space=header.space)
+    left = sum(row.place.verdict is Verdict.INCONCLUSIVE for row in summary.measured)
+    note(f"{left} assignments are not decided" if left else "everything is decided")
 
 
 @reporting_errors
@@ -375,8 +565,6 @@ def replay(
     The same samplers, budget and summary as `search`, at tens of thousands of trials a second;
     what the table does not hold counts as a failure of kind not_recorded.
     """
-    from dataclasses import replace
-
     from pareto_profiler.cli.assembly import split
     from pareto_profiler.cli.output import note, print_summary
     from pareto_profiler.cli.show import open_recording
@@ -397,6 +585,7 @@ def replay(
         sampler=sampler,
         seed=seed,
         target="table",
+        origin={},
     )
     if budget is None and header.space.size > _LARGEST_TABLE:
         budget = len(recording.trials)
@@ -427,23 +616,59 @@ def replay(
     print_summary(summary, as_json=as_json)
 
 
+def _margin(text: str) -> float:
+    from pareto_profiler.cli.assembly import fraction_of
+
+    return fraction_of(text) if text else MARGIN
+
+
+def _confidence(text: str) -> float:
+    from pareto_profiler.cli.assembly import confidence_of
+
+    return confidence_of(text) if text else CONFIDENCE
+
+
+def _rules(choices: Choices, anchor_every: int, retries: int) -> Rules:
+    return Rules(
+        anchor_every=anchor_every,
+        retries=retries,
+        margin=choices.margin,
+        confidence=choices.confidence,
+        seed=choices.seed,
+    )
+
+
 def plan_of(
-    repeats: int | None,
-    warmups: int | None,
-    threads: int | None,
-    tolerance: float | None,
-    time_limit: str,
-    memory_limit: str,
-    cpus: str,
-    pause: str,
+    *,
+    repeats: int | None = None,
+    warmups: int | None = None,
+    precision: str = "",
+    least_repeats: int | None = None,
+    most_repeats: int | None = None,
+    run_time: str = "",
+    threads: int | None = None,
+    tolerance: float | None = None,
+    time_limit: str = "",
+    memory_limit: str = "",
+    cpus: str = "",
+    pause: str = "",
 ) -> dict[str, Any]:
     """What the options say about the plan; what they leave out is the target's business.
 
     Raises:
         InputError: A duration, a size, the tolerance or the processors make no sense.
     """
-    from pareto_profiler.cli.assembly import kib_of, seconds_of
+    from pareto_profiler.cli.assembly import fraction_of, kib_of, seconds_of
 
+    if repeats is not None and (precision or least_repeats or most_repeats):
+        raise InputError(
+            "repeats: give either an exact number, or a precision with least and most repeats"
+        )
+    if (least_repeats or _PLAN.least_repeats) > (most_repeats or _PLAN.most_repeats):
+        raise InputError(
+            f"repeats: at least {least_repeats or _PLAN.least_repeats} are more than at most "
+            f"{most_repeats or _PLAN.most_repeats}"
+        )
     if tolerance is not None and not math.isfinite(tolerance):
         raise InputError(f"tolerance {tolerance}: expected a fraction of an output's range")
     if cpus and cpus != "all":
@@ -451,6 +676,10 @@ def plan_of(
     given = {
         "repeats": repeats,
         "warmups": warmups,
+        "precision": fraction_of(precision) if precision else None,
+        "least_repeats": least_repeats,
+        "most_repeats": most_repeats,
+        "run_time_s": seconds_of(run_time) if run_time else None,
         "threads": threads,
         "tolerance": tolerance,
         "time_limit_s": seconds_of(time_limit) if time_limit else None,
@@ -464,38 +693,52 @@ def plan_of(
 def _measure(
     choices: Choices,
     budget: Budget,
+    rules: Rules,
     output: Path | None,
     dumpfile: Path | None,
     *,
     as_json: bool,
     largest: int | None = None,
-) -> None:
+    space: DecisionSpace | None = None,
+) -> Summary:
     from pareto_profiler.cli.assembly import prepare
     from pareto_profiler.cli.output import note, print_summary, write_file
     from pareto_profiler.cli.show import seed_dump
     from pareto_profiler.core.measurement import objectives_of
     from pareto_profiler.report.summary import Summary
 
-    job = prepare(choices)
+    job = prepare(choices, space)
     try:
-        recording, folder = _run(choices, job, budget, output, dumpfile, largest)
+        recording, folder = _run(choices, job, budget, rules, output, dumpfile, largest)
     finally:
         job.shell.close()
     if dumpfile is not None:
         write_file(dumpfile, seed_dump(recording))
     # Of what was asked for now: the header has the objectives that the search began with.
     objectives = job.header.objectives
-    print_summary(Summary.of(recording, objectives_of(objectives)), as_json=as_json)
+    summary = Summary.of(
+        recording,
+        objectives_of(objectives),
+        margin=choices.margin,
+        confidence=choices.confidence,
+    )
+    print_summary(summary, as_json=as_json)
     again = ["pareto-profiler", "show", str(folder)]
     if objectives != recording.header.objectives:
         again += ["--objectives", ",".join(objectives)]
+    if choices.margin != recording.header.margin:
+        again += ["--margin", f"{choices.margin:g}"]
+    if choices.confidence != recording.header.confidence:
+        again += ["--confidence", f"{choices.confidence:g}"]
     note(f"results: {folder} (again: {shlex.join(again)})")
+    return summary
 
 
 def _run(
     choices: Choices,
     job: Job,
     budget: Budget,
+    rules: Rules,
     output: Path | None,
     dumpfile: Path | None,
     largest: int | None,
@@ -519,13 +762,22 @@ def _run(
     try:
         if store.trials:
             note(f"going on in {folder}: {len(store.trials)} trials are there")
-        run_job(job, sampler, store, folder, budget)
+            if budget.trials is not None and len(store.trials) >= budget.trials:
+                note(f"the budget of {budget.trials} trials is spent already")
+        run_job(job, sampler, store, folder, budget, rules)
         return store.recording, folder
     finally:
         store.close()
 
 
-def run_job(job: Job, sampler: Sampler, store: Store, folder: Path, budget: Budget) -> None:
+def run_job(
+    job: Job,
+    sampler: Sampler,
+    store: Store,
+    folder: Path,
+    budget: Budget,
+    rules: Rules = ONE_SHOT,
+) -> None:
     """Search, verify the front, and show progress all the while.
 
     Raises:
@@ -541,13 +793,30 @@ def run_job(job: Job, sampler: Sampler, store: Store, folder: Path, budget: Budg
     header = store.header
     objectives = objectives_of(job.header.objectives)
     runner = job.runner(folder)
-    progress = Progress(header.space, objectives, budget, store.trials)
+    progress = Progress(
+        header.space, objectives, budget, store.trials, repeats=rules.confirm_share > 0
+    )
     try:
         for trial in run_search(
-            header.space, sampler, runner, store, budget, source=job.header.sampler
+            header.space,
+            sampler,
+            runner,
+            store,
+            budget,
+            source=job.header.sampler,
+            objectives=objectives,
+            rules=rules,
         ):
             progress.add(trial)
-        for _ in verify(runner, store, store.placements, objectives):
+        for _ in verify(
+            runner,
+            store,
+            store.placements,
+            objectives,
+            anchor=header.space.default,
+            margin=rules.margin,
+            confidence=rules.confidence,
+        ):
             pass
     except (KeyboardInterrupt, TargetError) as error:
         progress.close()

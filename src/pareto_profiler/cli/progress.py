@@ -9,9 +9,10 @@ import time
 from typing import TYPE_CHECKING, Final, Protocol
 
 from pareto_profiler.cli.output import note
+from pareto_profiler.core.estimate import Estimates
 from pareto_profiler.core.front import Front, reference_point
 from pareto_profiler.core.measurement import Measurement, Objective
-from pareto_profiler.core.space import DecisionSpace
+from pareto_profiler.core.space import Assignment, DecisionSpace
 from pareto_profiler.core.trial import Trial
 from pareto_profiler.search import Budget
 
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _LINE_EVERY_S: Final = 1.0
+_BAR_EVERY_S: Final = 0.1
+_COST: Final = 50
 _TELLING_TOTAL: Final = 10**9
 
 
@@ -30,6 +33,7 @@ class Progress:
         objectives: What is minimised.
         budget: When it ends.
         before: Trials of earlier runs of the same search.
+        repeats: Whether what may be on the front is measured again.
     """
 
     def __init__(
@@ -38,74 +42,83 @@ class Progress:
         objectives: tuple[Objective, ...],
         budget: Budget,
         before: Sequence[Trial],
+        *,
+        repeats: bool = False,
     ) -> None:
-        self._baseline_assignment = space.default
-        self._uniform_assignments = set(space.uniforms())
-        everything = space.size + sum(not space.is_feasible(a) for a in self._uniform_assignments)
+        self._baseline = space.default
+        self._uniforms = space.uniforms()
+        everything = space.size + sum(not space.is_feasible(a) for a in self._uniforms)
         self._budget = budget
-        total = min(everything, budget.trials) if budget.trials is not None else everything
-        self._total = max(total, len(before))
+        # Repeats take what the space leaves of a budget; else the space is what there is to do.
+        self._counts_trials = budget.trials is not None and (repeats or budget.trials < everything)
+        self._total = budget.trials if self._counts_trials and budget.trials else everything
+        self._tried: set[Assignment] = set()
         self._objectives = objectives
-        self._baseline: Trial | None = None
-        self._uniforms: list[Trial] = []
-        self._front = Front.of(before, objectives)
-        self._measured = self._failed = 0
+        self._trials: list[Trial] = []
+        self._failed = 0
         self._spent_s = 0.0
         for trial in before:
             self._count(trial)
         self._made_before, self._began = self.made, time.monotonic()
+        self._next_at = 0.0
         self._is_closed = False
         self._view: _View = _Bar() if sys.stderr.isatty() else _Lines()
 
     @property
     def made(self) -> int:
-        """Trials so far."""
-        return self._measured + self._failed
+        """Trials so far; assignments, where it is the space that ends the search."""
+        return len(self._trials) if self._counts_trials else len(self._tried)
 
     def add(self, trial: Trial) -> None:
         """One more trial."""
         self._count(trial)
-        self._front = self._front.including(trial)
-        self._view.show(self.made, self._total, self._text())
+        began = time.monotonic()
+        if began >= self._next_at:
+            self._view.show(self.made, self._total, self._text())
+            # What is said is computed from all trials: never for long.
+            cost_s = time.monotonic() - began
+            self._next_at = began + max(self._view.every_s, _COST * cost_s)
 
     def close(self) -> None:
         """Leave the last state on the screen; a second call does nothing."""
         if not self._is_closed:
             self._is_closed = True
-            self._view.close(self._text() if self.made else "")
+            self._view.close(f"{self._text()}done" if self.made else "")
 
     def _count(self, trial: Trial) -> None:
         self._spent_s += trial.duration_s
-        if not isinstance(trial.outcome, Measurement):
-            self._failed += 1
-            return
-        self._measured += 1
-        if trial.assignment == self._baseline_assignment:
-            self._baseline = trial
-        elif trial.assignment in self._uniform_assignments:
-            self._uniforms.append(trial)
+        self._trials.append(trial)
+        self._tried.add(trial.assignment)
+        self._failed += not isinstance(trial.outcome, Measurement)
 
     def _text(self) -> str:
+        estimates = Estimates.of(self._trials, self._objectives, self._baseline)
+        front = Front.among(estimates)
         return (
-            f"{self.made}{self._of_total()}  measured {self._measured}  failed {self._failed}  "
-            f"front {len(self._front.trials)}  {self._hypervolume()}{self._left()}"
+            f"{self.made}{self._of_total()}  measured {len(estimates.items)}  "
+            f"failed {self._failed}  front {len(front.items)}  "
+            f"{self._hypervolume(estimates, front)}{self._left()}"
         )
 
-    def _hypervolume(self) -> str:
-        if self.made <= len(self._uniform_assignments):
+    def _hypervolume(self, estimates: Estimates, front: Front) -> str:
+        if len(self._trials) <= len(self._uniforms):
             return ""  # its reference point is known when the warm start is done
+        values = {item.assignment: item.values for item in estimates.items}
         reference = reference_point(
-            self._baseline, self._uniforms, self._front.trials, self._objectives
+            values.get(self._baseline),
+            [values[a] for a in self._uniforms if a in values],
+            [item.values for item in front.items],
+            len(self._objectives),
         )
-        return f"hypervolume {self._front.hypervolume(reference):.4f}  "
+        return f"hypervolume {front.hypervolume(reference):.4f}  "
 
     def _of_total(self) -> str:
         # Of a space of 10^1000 assignments searched by the clock there is no telling number.
         return f"/{self._total}" if self._total < _TELLING_TOTAL else ""
 
     def _left(self) -> str:
-        if self.made >= self._total or self._budget.is_spent(self.made, self._spent_s):
-            return "done"
+        if self._is_closed or self.made >= self._total:
+            return ""
         made = self.made - self._made_before
         if not made:
             return "time left unknown"
@@ -119,6 +132,8 @@ class Progress:
 
 
 class _View(Protocol):
+    every_s: float
+
     def show(self, made: int, total: int, text: str) -> None: ...
 
     def close(self, text: str) -> None: ...
@@ -127,16 +142,15 @@ class _View(Protocol):
 class _Lines:
     """At most one line a second, and the last one."""
 
+    every_s = _LINE_EVERY_S
+
     def __init__(self) -> None:
-        self._shown_at = 0.0
         self._shown = ""
 
     def show(self, made: int, total: int, text: str) -> None:
         del made, total
-        now = time.monotonic()
-        if now - self._shown_at >= _LINE_EVERY_S:
-            self._shown_at, self._shown = now, text
-            note(text)
+        self._shown = text
+        note(text)
 
     def close(self, text: str) -> None:
         if text not in {"", self._shown}:
@@ -145,6 +159,8 @@ class _Lines:
 
 class _Bar:
     """A bar that is drawn between measurements only: nothing runs beside the measured process."""
+
+    every_s = _BAR_EVERY_S
 
     def __init__(self) -> None:
         from rich.console import Console

@@ -35,6 +35,24 @@ BackendsOfDumpOption = Annotated[
 ]
 
 
+MarginShownOption = Annotated[
+    str,
+    typer.Option(
+        help="Differences below that are nothing, e.g. 2%, or 0 for strict dominance.",
+        show_default="the recorded one",
+    ),
+]
+ConfidenceShownOption = Annotated[
+    str,
+    typer.Option(
+        help="Of each verdict on what is on the front, e.g. 95%.",
+        show_default="the recorded one",
+    ),
+]
+
+_MEMORY_METRICS = ("pss", "rss_anon", "rss_file")
+
+
 class ExportFormat(StrEnum):
     """What ``export`` can write."""
 
@@ -50,6 +68,8 @@ def show(
     objectives: Annotated[
         str, typer.Option(help="Show the front of these instead of the recorded ones.")
     ] = "",
+    margin: MarginShownOption = "",
+    confidence: ConfidenceShownOption = "",
     backends: BackendsOfDumpOption = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
@@ -57,13 +77,19 @@ def show(
 
     Works while the search is still running, too.
     """
-    from pareto_profiler.cli.assembly import split
+    from pareto_profiler.cli.assembly import confidence_of, fraction_of, split
     from pareto_profiler.cli.output import print_summary
     from pareto_profiler.core.measurement import objectives_of
     from pareto_profiler.report.summary import Summary
 
     wanted = objectives_of(split(objectives)) if objectives else ()
-    print_summary(Summary.of(open_recording(run, backends), wanted), as_json=as_json)
+    summary = Summary.of(
+        open_recording(run, backends),
+        wanted,
+        margin=fraction_of(margin) if margin else None,
+        confidence=confidence_of(confidence) if confidence else None,
+    )
+    print_summary(summary, as_json=as_json)
 
 
 @reporting_errors
@@ -144,7 +170,7 @@ def seed_dump(recording: Recording) -> str:
     plan = recording.header.plan
     # The seed's own commands measure as the original does and name no threads, as the original.
     threads = plan.threads if plan and not plan.load_every_backend else None
-    return sampler_dump(recording.header.space, [row.trial for row in front], threads=threads)
+    return sampler_dump(recording.header.space, [row.estimate for row in front], threads=threads)
 
 
 def _text(recording: Recording, summary: Summary, file_format: ExportFormat) -> str:
@@ -169,7 +195,9 @@ def _records(recording: Recording) -> list[dict[str, Any]]:
     from pareto_profiler.report.summary import Summary
 
     space = recording.header.space
-    on_front = {row.trial.number for row in Summary.of(recording).front}
+    on_front = {
+        trial.number for row in Summary.of(recording).front for trial in row.estimate.trials
+    }
     records = []
     for trial in recording.trials:
         outcome = trial.outcome
@@ -179,6 +207,7 @@ def _records(recording: Recording) -> list[dict[str, Any]]:
             "id": str(space.id_of(trial.assignment)),
             "source": trial.source,
             "on_front": trial.number in on_front,
+            "disturbed": isinstance(outcome, Measurement) and outcome.is_contended,
         }
         for name, objective in OBJECTIVES.items():
             measured = isinstance(outcome, Measurement) and outcome.has(objective)
@@ -187,6 +216,9 @@ def _records(recording: Recording) -> list[dict[str, Any]]:
                 if measured and isinstance(outcome, Measurement)
                 else None
             )
+        for name in _MEMORY_METRICS:
+            samples = outcome.samples.get(name) if isinstance(outcome, Measurement) else None
+            record[f"{name}_kib"] = samples[0] / 1024 if samples else None
         record |= {
             "failure": str(failure.kind) if failure else None,
             "message": failure.message if failure else None,

@@ -38,8 +38,6 @@ NameArgument = Annotated[
     str, typer.Argument(help="local, odroid, tizen, android, or a name of targets.toml.")
 ]
 
-_HOT_CELSIUS: Final = 70.0
-_LITTLE_MEMORY_KIB: Final = 200 * 1024
 # Only what has the shape of this tool's own names.
 _HEX: Final = "[0-9a-f]"
 _OWN: Final = " ".join(
@@ -119,24 +117,10 @@ class Findings:
 
     def advice(self, model: Path | None) -> list[str]:
         """What to do about it, in plain words."""
+        from pareto_profiler.runners.machine import complaints
+
         said = list(self.problems)
-        here = self.conditions
-        if governors := [g for g in here.governors if g != "performance"]:
-            said.append(
-                f"governor {', '.join(governors)}: frequencies change under the measurement; as "
-                f"root: for f in /sys/devices/system/cpu/cpu*/cpufreq/scaling_governor; "
-                f"do echo performance >$f; done"
-            )
-        for zone, celsius in here.thermal_zones:
-            if celsius >= _HOT_CELSIUS:
-                said.append(f"{zone} is at {celsius:.0f} °C: let it cool down, or give --pause 2s")
-        if here.load > 0.5 * self.machine.cores:
-            said.append(
-                f"load {here.load:.2f} on {_cores(self.machine)}: something else is running; "
-                f"end it, or pin measurements to quiet cores with --cpus"
-            )
-        if 0 < here.available_kib < _LITTLE_MEMORY_KIB:
-            said.append(f"only {here.available_kib // 1024} MiB of memory are free")
+        said += complaints(self.machine, self.conditions)
         absent = [backend for backend, loads in self.loading.items() if not loads]
         if absent:
             said.append(
@@ -325,7 +309,13 @@ def _print(found: Findings, advice: list[str]) -> None:
     for line in advice:
         out.print(f"• {line}", highlight=False, markup=False, soft_wrap=True)
     if not found.problems:
-        out.print("ready to measure")
+        out.print(
+            f"ready to measure; how much figures scatter there: "
+            f"pareto-profiler doctor --target {found.target}",
+            highlight=False,
+            markup=False,
+            soft_wrap=True,
+        )
 
 
 def _cores(machine: Machine) -> str:

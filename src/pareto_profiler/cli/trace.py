@@ -55,7 +55,7 @@ def trace(
     from pareto_profiler.cli.output import note, print_json
     from pareto_profiler.runners.onert import OnertRunner
 
-    plan = plan_of(repeats, None, threads, None, "", "", cpus, "")
+    plan = plan_of(repeats=repeats, threads=threads, cpus=cpus)
     job = prepare(
         Choices(
             model=model,

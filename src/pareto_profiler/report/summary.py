@@ -2,16 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+import numpy as np
 
 from pareto_profiler.core.configuration import Configuration
-from pareto_profiler.core.front import Front, reference_point
+from pareto_profiler.core.estimate import Estimate, Estimates
+from pareto_profiler.core.front import (
+    Front,
+    contenders,
+    hypervolume_share,
+    reference_point,
+    resampled_hypervolumes,
+)
 from pareto_profiler.core.measurement import Measurement, Objective, objectives_of
+from pareto_profiler.core.membership import LIKELY, Membership, Verdict, memberships, shown_front
+from pareto_profiler.core.plan import cpus_of
 from pareto_profiler.core.recording import Header, Recording
+from pareto_profiler.core.space import Assignment
 from pareto_profiler.core.trial import Failure, Placement, Trial
 from pareto_profiler.errors import InputError
+from pareto_profiler.runners.machine import advice, crowded
+
+INTERVAL: Final = 0.95
+"""Confidence of the intervals that are shown."""
+
+_CONTENDED_SHARE: Final = 0.1
+_TELLING_DRIFT: Final = 0.005
+_FULL_CLOCK: Final = 0.95
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,8 +41,13 @@ class Row:
 
     Attributes:
         id: The seed's integer.
-        trial: What it was computed from.
+        estimate: What it was computed from.
+        place: What is known of its place.
         values: Objective → figure in its shown unit.
+        intervals: Objective → where the true figure lies with 95 % confidence, in the shown unit;
+            empty where nothing is known of the noise.
+        ties: Ids of assignments that cannot be told from it.
+        failed: How many of its trials failed.
         against_baseline: Objective → figure over the baseline's; empty where that is not known.
         against_best_uniform: The same against the best uniform assignment.
         configuration: What realises it, for a shell.
@@ -29,21 +55,40 @@ class Row:
     """
 
     id: int
-    trial: Trial
+    estimate: Estimate
+    place: Membership
     values: Mapping[str, float]
+    intervals: Mapping[str, tuple[float, float]]
+    ties: tuple[int, ...]
+    failed: int
     against_baseline: Mapping[str, float]
     against_best_uniform: Mapping[str, float]
     configuration: str
     placement: Placement | None
 
+    @property
+    def trial(self) -> Trial:
+        """The first measured trial of it."""
+        return self.estimate.trials[0]
+
     def to_json(self) -> dict[str, Any]:
         """As plain data; the id as text, since JSON's readers round or refuse large integers."""
         return {
             "id": str(self.id),
-            "trial": self.trial.number,
+            "trials": [t.number for t in self.estimate.trials],
             "source": self.trial.source,
-            "assignment": list(self.trial.assignment),
+            "assignment": list(self.estimate.assignment),
             "values": dict(self.values),
+            # An interval without end has no number in JSON.
+            "intervals": {
+                name: [low, high if math.isfinite(high) else None]
+                for name, (low, high) in self.intervals.items()
+            },
+            "probability_on_front": self.place.probability,
+            "verdict": self.place.verdict and str(self.place.verdict),
+            "ties": [str(number) for number in self.ties],
+            "contended": self.estimate.is_contended,
+            "failed_trials": self.failed,
             "against_baseline": dict(self.against_baseline),
             "against_best_uniform": dict(self.against_best_uniform),
             "configuration": self.configuration,
@@ -58,28 +103,42 @@ class Summary:
     Attributes:
         header: Its circumstances.
         objectives: What is minimised.
-        front: By increasing first objective.
-        measured: All measured assignments, in the order of the trials.
+        front: More likely on the front than not, by increasing first objective.
+        undecided: Less likely than not, but not decided, the most likely first.
+        measured: All measured assignments, in the order of their first trials.
         baseline: None where it was not measured.
         best_uniform: Of the assignments that put all they can on one backend, the baseline
             included, the best in the first objective; None where none was measured.
         failures: Trials without figures, in order.
         misplaced: Assignments that ran elsewhere than asked; they are not on the front.
+        trials: How many there are in all.
+        is_noise_known: Whether repeats say how much the figures scatter.
+        noise: Objective → standard deviation from process to process, as a fraction.
+        drift: Objective → by how much the target's level moved, as a fraction; corrected.
+        warnings: What makes the figures less trustworthy than they look, in words.
         notes: What the baseline's measurement noted.
-        hypervolume: Fraction of the box from 0 to ``reference`` that the front dominates.
+        hypervolume: Fraction of the box from 0 to ``reference`` that the figures dominate.
+        hypervolume_interval: Where it lies with 95 % confidence; None where the noise is unknown.
         reference: In seconds and bytes.
     """
 
     header: Header
     objectives: tuple[Objective, ...]
     front: tuple[Row, ...]
+    undecided: tuple[Row, ...]
     measured: tuple[Row, ...]
     baseline: Row | None
     best_uniform: Row | None
     failures: tuple[Trial, ...]
     misplaced: tuple[Placement, ...]
+    trials: int
+    is_noise_known: bool
+    noise: Mapping[str, float]
+    drift: Mapping[str, float]
+    warnings: tuple[str, ...]
     notes: tuple[str, ...]
     hypervolume: float
+    hypervolume_interval: tuple[float, float] | None
     reference: tuple[float, ...]
 
     @classmethod
@@ -89,6 +148,8 @@ class Summary:
         objectives: tuple[Objective, ...] = (),
         *,
         reference: tuple[float, ...] = (),
+        margin: float | None = None,
+        confidence: float | None = None,
     ) -> Summary:
         """Compute the summary.
 
@@ -96,44 +157,88 @@ class Summary:
             recording: What was recorded.
             objectives: Instead of the recorded ones.
             reference: For the hypervolume, instead of the recording's own: to compare with another.
+            margin: A difference that nobody would notice, instead of the recorded one.
+            confidence: Of each verdict, instead of the recorded one.
 
         Raises:
             InputError: An objective's metric was not recorded, or is unknown.
         """
-        space = recording.header.space
-        objectives = objectives or objectives_of(recording.header.objectives)
+        header = recording.header
+        header = replace(
+            header,
+            margin=header.margin if margin is None else margin,
+            confidence=header.confidence if confidence is None else confidence,
+        )
+        space = header.space
+        objectives = objectives or objectives_of(header.objectives)
         placements = {p.assignment: p for p in recording.placements}
         misplaced = tuple(p for p in placements.values() if p.mismatches)
-        apart = {p.assignment for p in misplaced}
-        measured = [
-            t
-            for t in recording.trials
-            if isinstance(t.outcome, Measurement) and t.assignment not in apart
-        ]
-        for trial in measured:
-            _check_metrics(trial, objectives)
-        by_assignment = {t.assignment: t for t in measured}
-        baseline = by_assignment.get(space.default)
-        uniforms = [by_assignment[a] for a in space.uniforms() if a in by_assignment]
+        estimates = estimates_of(recording, objectives)
+        places = memberships(estimates, margin=header.margin, confidence=header.confidence)
+        position = {item.assignment: i for i, item in enumerate(estimates.items)}
+        baseline = _item(estimates, position.get(space.default))
+        uniforms = [estimates.items[position[a]] for a in space.uniforms() if a in position]
         candidates = ([baseline] if baseline else []) + uniforms
-        best = min(candidates, key=lambda t: _value(t, objectives[0]), default=None)
-        reference = reference or reference_point(baseline, uniforms, measured, objectives)
-        front = Front.of(measured, objectives)
-        rows = {
-            t.number: _row(t, recording.header, objectives, baseline, best, placements)
-            for t in measured
-        }
+        best = min(candidates, key=lambda item: item.values[0], default=None)
+        reference = reference or reference_point(
+            baseline.values if baseline else None,
+            [item.values for item in uniforms],
+            [item.values for item in estimates.items],
+            len(objectives),
+        )
+        failures = tuple(t for t in recording.trials if isinstance(t.outcome, Failure))
+        failed: dict[Assignment, int] = {}
+        for trial in failures:
+            failed[trial.assignment] = failed.get(trial.assignment, 0) + 1
+        ids = [space.id_of(item.assignment) for item in estimates.items]
+        rows = [
+            Row(
+                id=ids[i],
+                estimate=item,
+                place=place,
+                values={o.name: o.shown(v) for o, v in zip(objectives, item.values, strict=True)},
+                intervals=_intervals(item, objectives) if estimates.is_noise_known else {},
+                ties=tuple(ids[j] for j in place.ties if places[j].probability >= LIKELY),
+                failed=failed.get(item.assignment, 0),
+                against_baseline=_ratios(item, baseline, objectives),
+                against_best_uniform=_ratios(item, best, objectives),
+                configuration=_configuration(header, item.assignment),
+                placement=placements.get(item.assignment),
+            )
+            for i, (item, place) in enumerate(zip(estimates.items, places, strict=True))
+        ]
+        front = shown_front(estimates, places)
+        undecided = [
+            i
+            for i, place in enumerate(places)
+            if place.verdict is Verdict.INCONCLUSIVE and i not in front
+        ]
+        undecided.sort(key=lambda i: -places[i].probability)
+        interval = None
+        near = contenders(estimates)
+        if estimates.is_noise_known and not any(estimates.items[i].is_contended for i in near):
+            draws = resampled_hypervolumes(estimates, reference)
+            low, high = np.quantile(draws, [(1 - INTERVAL) / 2, (1 + INTERVAL) / 2]).tolist()
+            interval = (low, high)
+        names = [o.name for o in objectives]
         return cls(
-            header=recording.header,
+            header=header,
             objectives=objectives,
-            front=tuple(rows[t.number] for t in front.trials),
-            measured=tuple(rows.values()),
-            baseline=rows[baseline.number] if baseline else None,
-            best_uniform=rows[best.number] if best else None,
-            failures=tuple(t for t in recording.trials if isinstance(t.outcome, Failure)),
+            front=tuple(rows[i] for i in front),
+            undecided=tuple(rows[i] for i in undecided),
+            measured=tuple(rows),
+            baseline=rows[position[space.default]] if baseline else None,
+            best_uniform=rows[position[best.assignment]] if best else None,
+            failures=failures,
             misplaced=misplaced,
-            notes=_measurement(baseline).notes if baseline else (),
-            hypervolume=front.hypervolume(reference),
+            trials=len(recording.trials),
+            is_noise_known=estimates.is_noise_known,
+            noise=dict(zip(names, estimates.noise, strict=True)) if rows else {},
+            drift=dict(zip(names, estimates.drifts, strict=True)) if rows else {},
+            warnings=warnings_of(recording, estimates),
+            notes=_notes(baseline),
+            hypervolume=hypervolume_share(Front.among(estimates).values(), reference),
+            hypervolume_interval=interval,
             reference=reference,
         )
 
@@ -165,8 +270,14 @@ class Summary:
             "objectives": {
                 o.name: {"unit": o.shown_unit, "meaning": o.meaning} for o in self.objectives
             },
-            "trials": len(self.measured) + len(self.failures) + len(self.misplaced),
+            "trials": self.trials,
             "measured": len(self.measured),
+            "margin": self.header.margin,
+            "confidence": self.header.confidence,
+            "noise_known": self.is_noise_known,
+            "noise": dict(self.noise),
+            "drift": dict(self.drift),
+            "warnings": list(self.warnings),
             "failures": {
                 kind: [{"message": m, "count": n} for m, n in messages]
                 for kind, messages in self.failures_by_kind().items()
@@ -174,16 +285,36 @@ class Summary:
             "misplaced": [list(p.mismatches) for p in self.misplaced],
             "notes": list(self.notes),
             "hypervolume": self.hypervolume,
+            "hypervolume_interval": self.hypervolume_interval and list(self.hypervolume_interval),
             "reference": {
                 o.name: o.shown(r) for o, r in zip(self.objectives, self.reference, strict=True)
             },
             "baseline": self.baseline.to_json() if self.baseline else None,
             "best_uniform": self.best_uniform.to_json() if self.best_uniform else None,
             "front": [row.to_json() for row in self.front],
+            "undecided": [row.to_json() for row in self.undecided],
         }
 
 
-def _check_metrics(trial: Trial, objectives: tuple[Objective, ...]) -> None:
+def estimates_of(recording: Recording, objectives: Sequence[Objective]) -> Estimates:
+    """What a recording says of each assignment that ran where it was asked to.
+
+    Raises:
+        InputError: An objective's metric was not recorded.
+    """
+    latest = {p.assignment: p for p in recording.placements}
+    apart = {a for a, p in latest.items() if p.mismatches}
+    trials = [
+        t
+        for t in recording.trials
+        if isinstance(t.outcome, Measurement) and t.assignment not in apart
+    ]
+    for trial in trials:
+        _check_metrics(trial, objectives)
+    return Estimates.of(trials, objectives, recording.header.space.default)
+
+
+def _check_metrics(trial: Trial, objectives: Sequence[Objective]) -> None:
     for objective in objectives:
         if not _measurement(trial).has(objective):
             raise InputError(
@@ -197,38 +328,107 @@ def _measurement(trial: Trial) -> Measurement:
     return trial.outcome
 
 
-def _value(trial: Trial, objective: Objective) -> float:
-    return _measurement(trial).value(objective)
+def _item(estimates: Estimates, position: int | None) -> Estimate | None:
+    return None if position is None else estimates.items[position]
 
 
-def _row(
-    trial: Trial,
-    header: Header,
-    objectives: tuple[Objective, ...],
-    baseline: Trial | None,
-    best: Trial | None,
-    placements: Mapping[tuple[str, ...], Placement],
-) -> Row:
+def _intervals(item: Estimate, objectives: Sequence[Objective]) -> dict[str, tuple[float, float]]:
+    found = {}
+    for objective, figure in zip(objectives, item.figures, strict=True):
+        low, high = figure.interval(INTERVAL)
+        found[objective.name] = (objective.shown(low), objective.shown(high))
+    return found
+
+
+def _configuration(header: Header, assignment: Assignment) -> str:
     plan = header.plan
-    return Row(
-        id=header.space.id_of(trial.assignment),
-        trial=trial,
-        values={o.name: o.shown(_value(trial, o)) for o in objectives},
-        against_baseline=_ratios(trial, baseline, objectives),
-        against_best_uniform=_ratios(trial, best, objectives),
-        configuration=Configuration.of(
-            header.space,
-            trial.assignment,
-            load_every_backend=plan is None or plan.load_every_backend,
-            threads=plan.threads if plan else None,
-        ).text,
-        placement=placements.get(trial.assignment),
-    )
+    return Configuration.of(
+        header.space,
+        assignment,
+        load_every_backend=plan is None or plan.load_every_backend,
+        threads=plan.threads if plan else None,
+    ).text
 
 
 def _ratios(
-    trial: Trial, other: Trial | None, objectives: tuple[Objective, ...]
+    item: Estimate, other: Estimate | None, objectives: Sequence[Objective]
 ) -> dict[str, float]:
     if other is None:
         return {}
-    return {o.name: _value(trial, o) / _value(other, o) for o in objectives if _value(other, o) > 0}
+    values = zip(objectives, item.values, other.values, strict=True)
+    return {o.name: mine / theirs for o, mine, theirs in values if theirs > 0}
+
+
+def _notes(baseline: Estimate | None) -> tuple[str, ...]:
+    if baseline is None:
+        return ()
+    notes = [note for trial in baseline.trials for note in _measurement(trial).notes]
+    return tuple(dict.fromkeys(notes))
+
+
+def warnings_of(recording: Recording, estimates: Estimates) -> tuple[str, ...]:
+    """What makes figures less trustworthy than they look, in plain words, the gravest first."""
+    warnings = []
+    measured = [t for t in recording.trials if isinstance(t.outcome, Measurement)]
+    contended = [t for t in measured if _measurement(t).is_contended]
+    left = sum(item.is_contended for item in estimates.items)
+    if left:
+        warnings.append(
+            f"other work was running on the target each time that {left} of the "
+            f"{len(estimates.items)} assignments were measured: their times (±?) are not to be "
+            f"trusted; end it, or keep out of its way with --cpus (pareto-profiler doctor)"
+        )
+    elif len(contended) > _CONTENDED_SHARE * len(measured):
+        warnings.append(
+            f"other work disturbed {len(contended)} of the {len(measured)} measurements: these "
+            f"were repeated, and are left out"
+        )
+    if estimates.items and not estimates.is_noise_known:
+        advice_on_it = (
+            "; pareto-profiler confirm repeats what matters" if recording.header.origin else ""
+        )
+        warnings.append(
+            f"nothing was measured twice: figures count as exact, though they are not{advice_on_it}"
+        )
+    for objective, size in zip(estimates.objectives, estimates.drifts, strict=False):
+        if size > _TELLING_DRIFT:
+            warnings.append(
+                f"{objective.name} drifted by {math.expm1(size):.1%} during the search, seen by "
+                f"the baseline, measured again and again; corrected"
+            )
+    warnings += _throttling([_measurement(t) for t in measured])
+    rested_s = sum(t.rested_s for t in recording.trials)
+    if rested_s:
+        warnings.append(f"the target needs rests to cool down: {rested_s:.0f} s in all")
+    flaky = {t.assignment for t in recording.trials if isinstance(t.outcome, Failure)} & {
+        t.assignment for t in measured
+    }
+    if flaky:
+        warnings.append(f"{len(flaky)} assignments failed in some trials and not in others")
+    return (*warnings, *_advice(recording.header))
+
+
+def _throttling(measured: Sequence[Measurement]) -> list[str]:
+    """What clocks and temperatures right after the runs say."""
+    clocks = [m.samples["clock_frequency"][0] for m in measured if "clock_frequency" in m.samples]
+    top = max(clocks, default=0.0)
+    slow = sum(clock < _FULL_CLOCK * top for clock in clocks)
+    if not slow:
+        return []
+    celsius = [m.samples["temperature"][0] for m in measured if "temperature" in m.samples]
+    hot = f", at up to {max(celsius):.0f} °C" if celsius else ""
+    words = (
+        f"the target's clock was below {top / 1e9:.2f} GHz after {slow} of {len(clocks)} "
+        f"measurements (down to {min(clocks) / 1e9:.2f}{hot}): it throttles, or its governor "
+        f"follows the load"
+    )
+    return [words]
+
+
+def _advice(header: Header) -> tuple[str, ...]:
+    """What about machine and plan makes figures unsteady."""
+    said = advice(header.machine)
+    plan, cores = header.plan, int(header.machine.get("cores", 0))
+    if plan and cores:
+        said += crowded(plan.threads, len(cpus_of(plan.cpus)) if plan.cpus else cores)
+    return said

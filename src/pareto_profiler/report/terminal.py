@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
 from pareto_profiler.core.measurement import Objective
+from pareto_profiler.core.membership import Verdict
 from pareto_profiler.core.space import readable
 from pareto_profiler.core.trial import Failure, Trial
 from pareto_profiler.errors import FailureKind
@@ -24,21 +25,27 @@ _MESSAGES: Final = 3
 _WINDOW: Final = 2.0
 _TELLING_POINTS: Final = 3
 _SCATTER_SIZE: Final = (76, 18)
+_UNDECIDED: Final = 8
+_LEAST_SHOWN: Final = 0.0005
+_TIES: Final = 3
 
 
 def renderables(summary: Summary) -> list[RenderableType]:
     """The parts of the report, in order, for a Rich console."""
     from rich.text import Text
 
-    plain = [_title(summary), "", _legend(summary)]
+    plain = [_title(summary), *(f"warning: {text}" for text in summary.warnings), ""]
+    plain.append(_legend(summary))
     parts: list[RenderableType] = [Text("\n".join(plain)), _front_table(summary)]
+    if summary.undecided:
+        parts.append(Text(_undecided_line(summary)))
     parts.append(Text("\n".join(_reference_lines(summary))))
     if len(summary.measured) > 1:
         parts.append(Text.from_ansi(scatter(summary)))
     parts.append(Text("Configurations of the front", style="bold"))
     parts += [
         Text(f"  id {row.id}:\n    {row.configuration.rstrip()}", overflow="fold")
-        for row in summary.front
+        for row in (*summary.front, *summary.undecided[:_UNDECIDED])
     ]
     failures = _failure_lines(summary)
     if failures:
@@ -93,10 +100,12 @@ def _title(summary: Summary) -> str:
     space = header.space
     where = f"{header.runtime} on {header.target}" if header.runtime else "a result dump"
     plan = header.plan
-    how = f", {plan.repeats} runs after {plan.warmups} warm-ups" if plan else ""
+    how = f", {plan.in_words}" if plan else ""
     unknown = sum(_kind(t) is FailureKind.NOT_RECORDED for t in summary.failures)
+    processes = sum(len(row.estimate.trials) for row in summary.measured)
     counts = [
-        f"{len(summary.measured)} measured",
+        f"{len(summary.measured)} measured"
+        + (f" in {processes} processes" if processes > len(summary.measured) else ""),
         f"{len(summary.failures) - unknown} failed",
         f"{unknown} not recorded" if unknown else "",
         f"{len(summary.misplaced)} misplaced" if summary.misplaced else "",
@@ -138,15 +147,46 @@ def _front_table(summary: Summary) -> Table:
             table.add_column("of the\nbaseline", justify="right")
         if has_rival:
             table.add_column("of the best\nuniform", justify="right")
+    if summary.is_noise_known:
+        table.add_column("on the\nfront", justify="right")
     table.add_column("")
-    for row in summary.front:
+    for row in (*summary.front, *summary.undecided[:_UNDECIDED]):
+        if summary.undecided and row is summary.undecided[0]:
+            table.add_section()
         cells = []
         for o in summary.objectives:
-            cells.append(f"{row.values[o.name]:.{decimals[o.name]}f}")
+            width = _half_width(row, o) if summary.is_noise_known else ""
+            cells.append(f"{row.values[o.name]:.{decimals[o.name]}f}{width}")
             cells += [_percent(row.against_baseline, o)] if baseline else []
             cells += [_percent(row.against_best_uniform, o)] if has_rival else []
+        cells += [_probability(row)] if summary.is_noise_known else []
         table.add_row(_short_id(row.id), *cells, _role(row, summary))
     return table
+
+
+def _half_width(row: Row, objective: Objective) -> str:
+    """Of the 95 % interval, as a fraction of the figure."""
+    low, high = row.intervals[objective.name]
+    value = row.values[objective.name]
+    if math.isinf(high):
+        return " ±?"
+    share = (high - low) / 2 / value if value else 0.0
+    return "" if not share else f" ±{share:.1%}" if share >= _LEAST_SHOWN else " ±<0.1%"
+
+
+def _probability(row: Row) -> str:
+    if row.place.verdict is Verdict.ON:
+        return "yes"
+    if row.estimate.is_contended:
+        return "?"
+    # Never rounded up to what would be a verdict.
+    return f"{math.floor(100 * row.place.probability)}%?"
+
+
+def _undecided_line(summary: Summary) -> str:
+    more = len(summary.undecided) - _UNDECIDED
+    rest = f"; {more} more like them" if more > 0 else ""
+    return f"below the line: less likely than not to be on the front, but not decided{rest}\n"
 
 
 def _role(row: Row, summary: Summary) -> str:
@@ -157,6 +197,11 @@ def _role(row: Row, summary: Summary) -> str:
         roles.append("best uniform")
     if row.placement is not None:
         roles.append("verified")
+    if row.estimate.is_contended:
+        roles.append("busy")
+    if row.ties:
+        more = ", …" if len(row.ties) > _TIES else ""
+        roles.append("tie " + ", ".join(map(_short_id, row.ties[:_TIES])) + more)
     return ", ".join(roles)
 
 
@@ -174,12 +219,22 @@ def _reference_lines(summary: Summary) -> list[str]:
         _figure(o.shown(r), o) for o, r in zip(summary.objectives, summary.reference, strict=True)
     )
     if summary.baseline:
-        lines.append(f"hypervolume: {summary.hypervolume:.4f} of the box up to {corner}")
+        interval = summary.hypervolume_interval
+        spread = f" ({interval[0]:.4f} to {interval[1]:.4f})" if interval else ""
+        lines.append(f"hypervolume: {summary.hypervolume:.4f}{spread} of the box up to {corner}")
+    if summary.is_noise_known:
+        lines.append(
+            f"±: half the width of the 95 % interval, ? where other work was always running; on "
+            f"the front: yes where that holds with {100 * summary.header.confidence:g} %, else how "
+            f"probable it is; differences below {100 * summary.header.margin:g} % count as none"
+        )
+        noise = ", ".join(f"{name} {size:.2%}" for name, size in summary.noise.items())
+        lines.append(f"noise from process to process (standard deviation): {noise}")
     return [*lines, *(f"note: {text}" for text in summary.notes), ""]
 
 
 def _choices(row: Row, summary: Summary) -> str:
-    chosen = list(zip(summary.header.space.variables, row.trial.assignment, strict=True))
+    chosen = list(zip(summary.header.space.variables, row.estimate.assignment, strict=True))
     backends = dict.fromkeys(choice for v, choice in chosen if not v.is_setting)
     settings = [f"{v.name} {choice}" for v, choice in chosen if v.is_setting]
     return ", ".join([" + ".join(backends), *settings])
@@ -216,7 +271,7 @@ def _failure_lines(summary: Summary) -> list[str]:
         if kind == FailureKind.WRONG_OUTPUT:
             lines.append(
                 "    some mixes of backends and planners compute wrong results in onert itself; "
-                "see docs/measuring.md"
+                "see docs/measurement.md"
             )
     lines += [f"  misplaced: {m}" for p in summary.misplaced for m in p.mismatches[:1]]
     return lines

@@ -1,0 +1,134 @@
+"""``pareto-profiler compare``: did the front move between two runs?"""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+from pareto_profiler.cli.exits import TARGET_UNUSABLE, reporting_errors
+from pareto_profiler.cli.measure import JsonOption
+from pareto_profiler.cli.show import ConfidenceShownOption, MarginShownOption
+
+if TYPE_CHECKING:
+    from pareto_profiler.report.compare import Comparison
+
+WORSE: Final = 1
+
+
+@reporting_errors
+def compare(
+    a: Annotated[Path, typer.Argument(metavar="A", help="Folder of the run before.")],
+    b: Annotated[Path, typer.Argument(metavar="B", help="Folder of the run after.")],
+    objectives: Annotated[
+        str, typer.Option(help="Instead of those recorded in A.", show_default=False)
+    ] = "",
+    margin: MarginShownOption = "",
+    confidence: ConfidenceShownOption = "",
+    relative: Annotated[
+        bool,
+        typer.Option(
+            "--relative",
+            help="Divide by each run's own baseline: what moved everything alike is not seen.",
+        ),
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Compare two runs of one space: exit status 1 if the front of B is worse beyond noise.
+
+    3 if that cannot be told, since other work disturbed what is on a front; else 0.
+
+    A point of A's front is worse when nothing in B is as good in every objective, margin and noise
+    allowed for. For continuous integration: record once, search again after each change, compare.
+    """
+    from pareto_profiler.cli.assembly import confidence_of, fraction_of, split
+    from pareto_profiler.cli.output import print_json
+    from pareto_profiler.cli.show import open_recording
+    from pareto_profiler.core.measurement import objectives_of
+    from pareto_profiler.report.compare import Change, Comparison
+
+    found = Comparison.of(
+        open_recording(a),
+        open_recording(b),
+        objectives=objectives_of(split(objectives)) if objectives else (),
+        margin=fraction_of(margin) if margin else None,
+        confidence=confidence_of(confidence) if confidence else None,
+        is_relative=relative,
+    )
+    if as_json:
+        print_json(found.to_json())
+    else:
+        _print(found)
+    if found.change is Change.WORSE:
+        raise typer.Exit(WORSE)
+    if found.change is Change.UNKNOWN:
+        raise typer.Exit(TARGET_UNUSABLE)
+
+
+def _print(found: Comparison) -> None:
+    from rich.table import Table
+
+    from pareto_profiler.cli.output import console
+
+    out = console()
+    for text in found.warnings:
+        out.print(f"warning: {text}", highlight=False, markup=False, soft_wrap=True)
+    for text in found.differences:
+        out.print(f"note: {text}", highlight=False, markup=False)
+    moved = ", ".join(f"{name} {_percent(values)}" for name, values in found.baseline.items())
+    out.print(f"baseline, B against A: {moved or 'not in both'}", highlight=False)
+    table = Table("id", box=None, title="Front of A", title_justify="left", title_style="bold")
+    for objective in found.objectives:
+        table.add_column(f"{objective.name}\nB against A", justify="right")
+    table.add_column("best of B\nfalls short by", justify="right")
+    table.add_column("verdict")
+    for point in found.points:
+        cells = [
+            _percent(point.ratios[o.name]) if o.name in point.ratios else "not measured"
+            for o in found.objectives
+        ]
+        table.add_row(
+            str(point.id), *cells, _percent((point.covered, *point.interval)), str(point.change)
+        )
+    out.print(table)
+    if found.gained:
+        gained = ", ".join(map(str, found.gained))
+        out.print(f"new in B, better than all of A: id {gained}", highlight=False)
+    change, low, high = found.hypervolume_change
+    out.print(
+        "ratios with 95 % intervals; falls short: by how much the worst objective of the best of B "
+        "is larger than the point's",
+        highlight=False,
+    )
+    corner = " × ".join(
+        f"{o.shown(r):.4g} {o.shown_unit}"
+        for o, r in zip(found.objectives, found.reference, strict=True)
+    )
+    out.print(
+        f"hypervolume: {found.hypervolumes[0]:.4f} → {found.hypervolumes[1]:.4f} "
+        f"({change:+.4f}, 95 % interval {low:+.4f} to {high:+.4f}) of the box up to {corner}",
+        highlight=False,
+    )
+    words = {
+        "same": "the front did not move beyond noise",
+        "worse": "the front of B is worse",
+        "better": "the front of B is better",
+        "cannot be told": "it cannot be told: other work disturbed what is on a front",
+    }
+    out.print(
+        f"{words[str(found.change)]} (confidence {100 * found.confidence:g} % for all statements "
+        f"together, differences below {100 * found.margin:g} % ignored)",
+        highlight=False,
+    )
+
+
+def _percent(ratio: tuple[float, float, float]) -> str:
+    """A ratio as a change with its interval."""
+    value, low, high = (100 * (x - 1) for x in ratio)
+    if math.isinf(high):
+        return "?"
+    if value == low == high:
+        return f"{value:+.2f} %"
+    return f"{value:+.2f} % ({low:+.2f} to {high:+.2f})"
