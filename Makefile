@@ -1,6 +1,6 @@
 # Everything here works on a fresh Debian 12 machine: make setup · make demo · make test · make lint.
 .DELETE_ON_ERROR:
-.PHONY: setup demo test test-board lint bench board-up board-down lock clean
+.PHONY: setup demo test test-board lint bench bench-quality board-up board-down lock clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -15,7 +15,7 @@ $(STAMP): $(LOCK) requirements/uv.lock.txt pyproject.toml hatch_build.py src/par
 	touch $@
 
 demo: $(STAMP)
-	$(BIN)/pareto-profiler search $(DEMO_MODEL) --vary threads,memory_planner --repeats 20 --objectives exec_time,max_rss,cpu_time
+	$(BIN)/pareto-profiler search $(DEMO_MODEL) --vary threads,memory_planner --budget 60
 
 test: $(STAMP)
 	$(BIN)/python -m pytest -n 2
@@ -38,6 +38,10 @@ lint: $(STAMP)
 
 bench: $(STAMP)
 	for file in benchmarks/speed/*.py; do $(BIN)/python $$file || exit 1; done
+
+# Half an hour, most of it whole searches on this machine.
+bench-quality: $(STAMP)
+	for file in measurement comparison cost repeatability; do $(BIN)/python benchmarks/quality/$$file.py || exit 1; done
 
 lock: $(STAMP)
 	sh scripts/lock
