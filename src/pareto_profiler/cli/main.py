@@ -14,8 +14,8 @@ app = typer.Typer(
     help="Which backend should run which operation of my model? Measures assignments of backends "
     "to operations and keeps the Pareto front of latency against peak memory.",
     epilog="Exit status: 0 done, 1 results cannot be kept (disk full) or, of compare, the front "
-    "is worse, 2 bad input, 3 the target is unusable, 130 interrupted (run the same command again "
-    "to go on).",
+    "is worse, 2 bad input, 3 the target is unusable or, of compare, was too busy to tell, 130 "
+    "interrupted (run the same command again to go on).",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
