@@ -54,23 +54,21 @@ class Schedule:
         self._objectives = tuple(objectives)
         self._rules = rules
         self._trials: list[Trial] = []
-        self._told: set[Assignment] = set()
         self._disturbed: set[Assignment] = set()
         self._undisturbed: set[Assignment] = set()
         self._tries: Counter[Assignment] = Counter()
         self._again_tries: Counter[Assignment] = Counter()
         self._failures: Counter[Assignment] = Counter()
-        self._retried = 0
         self._since_anchor = 0
+        uniforms = [(UNIFORM, a) for a in space.uniforms()]
+        self._warm_start: Block = [(BASELINE, space.default), *uniforms]
 
     def tell(self, trial: Trial) -> None:
         """Take in a finished trial."""
         self._sampler.tell(trial)
         self._trials.append(trial)
-        self._told.add(trial.assignment)
         self._tries[trial.assignment] += 1
         if trial.source == AGAIN:
-            self._retried += 1
             self._again_tries[trial.assignment] += 1
         is_anchor = trial.assignment == self._space.default
         self._since_anchor = 0 if is_anchor else self._since_anchor + 1
@@ -87,11 +85,10 @@ class Schedule:
         Args:
             explore: How much the sampler may be asked for before the front is to be confirmed.
         """
-        if self._space.default not in self._told:
-            return [(BASELINE, self._space.default)]
-        uniforms = [(UNIFORM, a) for a in self._space.uniforms() if a not in self._told]
-        if uniforms:
-            return uniforms
+        self._warm_start = [(who, a) for who, a in self._warm_start if a not in self._tries]
+        if self._warm_start:
+            is_first = self._warm_start[0][0] == BASELINE
+            return self._warm_start[:1] if is_first else self._warm_start
         block = self._exploring(explore) if explore > 0 else []
         if not block and self._rules.confirm_share:
             block = self._confirming()
@@ -110,7 +107,7 @@ class Schedule:
 
     def _again(self) -> Block:
         """What other work disturbed, later in time: it may be over."""
-        if 2 * self._retried > len(self._trials):
+        if 2 * self._again_tries.total() > len(self._trials):
             return []
         waiting = [
             a

@@ -172,10 +172,11 @@ def search(
     schedule = Schedule(space, sampler, source, objectives, rules)
     exploring = budget.without(rules.confirm_share)
     waiting: deque[tuple[str, Assignment]] = deque()
-    made, spent_s = 0, 0.0
+    made, spent_s, is_as_scheduled = 0, 0.0, True
     for trial in journal.trials:
-        waiting.extend(() if waiting else schedule.next_block(exploring.left(made, spent_s)))
-        _strike_out(waiting, trial)
+        if is_as_scheduled and not waiting:
+            waiting.extend(schedule.next_block(exploring.left(made, spent_s)))
+        is_as_scheduled = is_as_scheduled and _strike_out(waiting, trial)
         schedule.tell(trial)
         made, spent_s = made + 1, spent_s + trial.duration_s + trial.rested_s
     cooling, rested_s = Cooling(), 0.0
@@ -217,13 +218,18 @@ def search(
         yield trial
 
 
-def _strike_out(waiting: deque[tuple[str, Assignment]], trial: Trial) -> None:
-    """Take a trial that was made before from the block that it was part of."""
+def _strike_out(waiting: deque[tuple[str, Assignment]], trial: Trial) -> bool:
+    """Take a trial that was made before from the block that it was part of.
+
+    False where it was part of none: made under other rules or for another sampler, as what follows.
+    """
     entry = (trial.source, trial.assignment)
     if entry in waiting:
         waiting.remove(entry)
     elif trial.source != ANCHOR:  # anchors come in between after rests
-        waiting.clear()  # made under other rules, or for another sampler
+        waiting.clear()
+        return False
+    return True
 
 
 def _rest(cooling: Cooling, anchor: Measurement, clock: Clock, most_s: float) -> float:

@@ -213,3 +213,20 @@ def test_rests_count_as_time():
     ):
         pass
     assert device.now() - began < budget_s + 1
+
+
+def test_going_on_under_other_rules_does_not_decide_the_past_again(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    noise = Noise(runs=0.02, processes=0.03)
+    past = go(Rules(margin=0.0, confirm_share=0.0), Budget(), noise)
+    calls = []
+
+    def counted(*arguments, **options):
+        calls.append(1)
+        return memberships(*arguments, **options)
+
+    monkeypatch.setattr("pareto_profiler.schedule.memberships", counted)
+    confirming = Rules(margin=0.0, confirm_share=1.0)
+    assert len(go(confirming, Budget(len(past) + 1), noise, kept=past)) == len(past) + 1
+    assert len(calls) == 1
