@@ -48,11 +48,12 @@ class Schedule:
         objectives: Sequence[Objective],
         rules: Rules,
     ) -> None:
-        self._space = space
+        self._default = space.default
         self._sampler = sampler
         self._source = source
         self._objectives = tuple(objectives)
         self._rules = rules
+        self._is_repeating = rules.retries > 0 or rules.confirm_share > 0
         self._trials: list[Trial] = []
         self._disturbed: set[Assignment] = set()
         self._undisturbed: set[Assignment] = set()
@@ -61,7 +62,7 @@ class Schedule:
         self._failures: Counter[Assignment] = Counter()
         self._since_anchor = 0
         uniforms = [(UNIFORM, a) for a in space.uniforms()]
-        self._warm_start: Block = [(BASELINE, space.default), *uniforms]
+        self._warm_start: Block = [(BASELINE, self._default), *uniforms]
 
     def tell(self, trial: Trial) -> None:
         """Take in a finished trial."""
@@ -70,8 +71,10 @@ class Schedule:
         self._tries[trial.assignment] += 1
         if trial.source == AGAIN:
             self._again_tries[trial.assignment] += 1
-        is_anchor = trial.assignment == self._space.default
+        is_anchor = trial.assignment == self._default
         self._since_anchor = 0 if is_anchor else self._since_anchor + 1
+        if not self._is_repeating:
+            return
         if not isinstance(trial.outcome, Measurement):
             self._failures[trial.assignment] += 1
         elif trial.outcome.is_contended:
@@ -97,7 +100,7 @@ class Schedule:
             block = self._exploring(self._rules.block)
         is_due = 0 < self._rules.anchor_every <= self._since_anchor
         if block and is_due:
-            return [(ANCHOR, self._space.default), *self._shuffled(block)]
+            return [(ANCHOR, self._default), *self._shuffled(block)]
         return self._shuffled(block)
 
     def _exploring(self, most: int) -> Block:
@@ -107,7 +110,7 @@ class Schedule:
 
     def _again(self) -> Block:
         """What other work disturbed, later in time: it may be over."""
-        if 2 * self._again_tries.total() > len(self._trials):
+        if not self._rules.retries or 2 * self._again_tries.total() > len(self._trials):
             return []
         waiting = [
             a
@@ -118,11 +121,11 @@ class Schedule:
 
     def _confirming(self) -> Block:
         """A repeat of everything undecided, and of what it is undecided against."""
-        estimates = Estimates.of(self._trials, self._objectives, self._space.default)
+        estimates = Estimates.of(self._trials, self._objectives, self._default)
         if not estimates.is_noise_known:
             on_front = np.flatnonzero(nondominated(estimates.values()))
             chosen = {estimates.items[i].assignment: 0 for i in on_front}
-            chosen[self._space.default] = 0
+            chosen[self._default] = 0
             return [(CONFIRM, a) for a in chosen if self._may_be_repeated(a)]
         places = memberships(
             estimates,
