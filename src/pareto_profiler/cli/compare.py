@@ -10,7 +10,7 @@ import typer
 
 from pareto_profiler.cli.exits import TARGET_UNUSABLE, reporting_errors
 from pareto_profiler.cli.measure import JsonOption
-from pareto_profiler.cli.show import ConfidenceShownOption, MarginShownOption
+from pareto_profiler.cli.show import MarginShownOption
 
 if TYPE_CHECKING:
     from pareto_profiler.report.compare import Comparison
@@ -26,7 +26,13 @@ def compare(
         str, typer.Option(help="Instead of those recorded in A.", show_default=False)
     ] = "",
     margin: MarginShownOption = "",
-    confidence: ConfidenceShownOption = "",
+    confidence: Annotated[
+        str,
+        typer.Option(
+            help="With which all statements together hold, e.g. 95%.",
+            show_default="the one recorded in A",
+        ),
+    ] = "",
     relative: Annotated[
         bool,
         typer.Option(
@@ -41,7 +47,8 @@ def compare(
     3 if that cannot be told, since other work disturbed what is on a front; else 0.
 
     A point of A's front is worse when nothing in B is as good in every objective, margin and noise
-    allowed for. For continuous integration: record once, search again after each change, compare.
+    allowed for. For continuous integration: search once and keep the folder, search again with the
+    same options after each change, compare.
     """
     from pareto_profiler.cli.assembly import confidence_of, fraction_of, split
     from pareto_profiler.cli.output import print_json
