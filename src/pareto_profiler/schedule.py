@@ -12,12 +12,14 @@ from pareto_profiler.core.estimate import Estimates
 from pareto_profiler.core.front import nondominated
 from pareto_profiler.core.measurement import Measurement, Objective
 from pareto_profiler.core.membership import Verdict, memberships
-from pareto_profiler.core.ports import Sampler
+from pareto_profiler.core.ports import ProfilingSampler, Sampler
 from pareto_profiler.core.rules import Rules
 from pareto_profiler.core.space import Assignment, DecisionSpace
-from pareto_profiler.core.trial import Trial
+from pareto_profiler.core.trial import Failure, Profile, Trial
+from pareto_profiler.errors import FailureKind
 
 BASELINE: Final = "baseline"
+PROFILE: Final = "profile"
 UNIFORM: Final = "uniform"
 ANCHOR: Final = "anchor"
 AGAIN: Final = "again"
@@ -38,6 +40,7 @@ class Schedule:
         source: Its name, for the record.
         objectives: What the front is over.
         rules: How carefully.
+        is_profiling: Whether the sampler gets the profiles that it would like.
     """
 
     def __init__(
@@ -47,6 +50,8 @@ class Schedule:
         source: str,
         objectives: Sequence[Objective],
         rules: Rules,
+        *,
+        is_profiling: bool = False,
     ) -> None:
         self._default = space.default
         self._sampler = sampler
@@ -61,18 +66,33 @@ class Schedule:
         self._again_tries: Counter[Assignment] = Counter()
         self._failures: Counter[Assignment] = Counter()
         self._since_anchor = 0
+        self._is_profiling = is_profiling
+        self._profiled: set[Assignment] = set()
+        self._refused: set[Assignment] = set()
         uniforms = [(UNIFORM, a) for a in space.uniforms()]
         self._warm_start: Block = [(BASELINE, self._default), *uniforms]
 
     def tell(self, trial: Trial) -> None:
         """Take in a finished trial."""
-        self._sampler.tell(trial)
         self._trials.append(trial)
+        if trial.source == PROFILE:
+            self._profiled.add(trial.assignment)
+            self._since_anchor += 1
+            if isinstance(trial.outcome, Profile):
+                self._sampler.tell(trial)
+            return
+        self._sampler.tell(trial)
         self._tries[trial.assignment] += 1
         if trial.source == AGAIN:
             self._again_tries[trial.assignment] += 1
         is_anchor = trial.assignment == self._default
         self._since_anchor = 0 if is_anchor else self._since_anchor + 1
+        # Where it took its time can be seen of what computes wrongly, too.
+        if (
+            isinstance(trial.outcome, Failure)
+            and trial.outcome.kind is not FailureKind.WRONG_OUTPUT
+        ):
+            self._refused.add(trial.assignment)
         if not self._is_repeating:
             return
         if not isinstance(trial.outcome, Measurement):
@@ -92,6 +112,8 @@ class Schedule:
         if self._warm_start:
             is_first = self._warm_start[0][0] == BASELINE
             return self._warm_start[:1] if is_first else self._warm_start
+        if explore > 0 and (profiles := self._profiles()):
+            return profiles[:explore]
         block = self._exploring(explore) if explore > 0 else []
         if not block and self._rules.confirm_share:
             block = self._confirming()
@@ -103,8 +125,17 @@ class Schedule:
             return [(ANCHOR, self._default), *self._shuffled(block)]
         return self._shuffled(block)
 
+    def _profiles(self) -> Block:
+        if not self._is_profiling or not isinstance(self._sampler, ProfilingSampler):
+            return []
+        done = self._profiled | self._refused
+        return [(PROFILE, a) for a in self._sampler.profiles() if a not in done]
+
     def _exploring(self, most: int) -> Block:
         count = min(most, self._rules.block)
+        if isinstance(self._sampler, ProfilingSampler):
+            # Such a one learns most from the first trials: small blocks at first.
+            count = min(count, max(2, len(self._tries) // 4))
         asked: Block = [(self._source, a) for a in self._sampler.ask(count)]
         return [*self._again(), *asked]
 

@@ -18,9 +18,9 @@ from pareto_profiler.core.membership import memberships, shown_front
 from pareto_profiler.core.ports import Runner, Sampler
 from pareto_profiler.core.rules import CONFIDENCE, MARGIN, ONE_SHOT, Rules
 from pareto_profiler.core.space import Assignment, DecisionSpace
-from pareto_profiler.core.trial import Failure, Placement, Trial
+from pareto_profiler.core.trial import Failure, Placement, Profile, Trial
 from pareto_profiler.errors import FailureKind, RunError, TargetError
-from pareto_profiler.schedule import ANCHOR, BASELINE, Schedule
+from pareto_profiler.schedule import ANCHOR, BASELINE, PROFILE, Schedule
 
 _CHECK_AFTER_FAILURES: Final = 5
 
@@ -145,6 +145,8 @@ def search(
 ) -> Iterator[Trial]:
     """Measure the baseline, the uniform assignments, what the sampler asks for, and repeats.
 
+    A sampler that learns from profiles gets those it wants in between, where the runner has them.
+
     Trials that the journal holds already are told and not measured again, so a search that was
     interrupted goes on where it was. A generator: drawing progress and stopping early are the
     caller's.
@@ -169,7 +171,7 @@ def search(
         StoreWriteError: A trial cannot be kept.
     """
     clock = clock or MachineClock()
-    schedule = Schedule(space, sampler, source, objectives, rules)
+    schedule = Schedule(space, sampler, source, objectives, rules, is_profiling=runner.can_profile)
     exploring = budget.without(rules.confirm_share)
     waiting: deque[tuple[str, Assignment]] = deque()
     made, spent_s, is_as_scheduled = 0, 0.0, True
@@ -259,9 +261,10 @@ def attempt(
     clock = clock or MachineClock()
     start = clock.now()
     started_at = datetime.fromtimestamp(start, UTC).isoformat(timespec="milliseconds")
-    outcome: Measurement | Failure
+    outcome: Measurement | Failure | Profile
     try:
-        outcome = runner.run(assignment)
+        is_profile = source == PROFILE
+        outcome = runner.profile(assignment) if is_profile else runner.run(assignment)
     except RunError as error:
         outcome = Failure(error.kind, error.message)
     return Trial(number, assignment, outcome, source, started_at, clock.now() - start, rested_s)

@@ -18,12 +18,13 @@ from pathlib import Path
 from typing import Any, Final
 
 from pareto_profiler.core.configuration import SETTING_VALUES
+from pareto_profiler.core.graph import Graph
 from pareto_profiler.core.measurement import Measurement
 from pareto_profiler.core.plan import Plan
 from pareto_profiler.core.recording import Header, Recording
 from pareto_profiler.core.rules import CONFIDENCE, MARGIN
 from pareto_profiler.core.space import DecisionSpace
-from pareto_profiler.core.trial import Failure, Placement, Trial
+from pareto_profiler.core.trial import Failure, OperationTime, Placement, Profile, Trial
 from pareto_profiler.errors import FailureKind, SpaceError, StoreError, StoreWriteError
 from pareto_profiler.files import first_bytes, is_folder, read_regular
 
@@ -32,12 +33,13 @@ JOURNAL: Final = "journal.jsonl"
 # What was written must be readable again: the limit is for a device file in a journal's place.
 _LARGEST_BYTES: Final = 1 << 40
 _HEADER_START: Final = b'{"record":"header"'
-_DAMAGES: Final = (
+DAMAGES: Final = (
     AttributeError,
     KeyError,
     TypeError,
     ValueError,
     ArithmeticError,
+    IndexError,
     SpaceError,
 )
 
@@ -96,7 +98,7 @@ class Store:
             self._mend(len(data) - len(tail), is_ended=data.endswith(b"\n") or bool(tail))
         elif _is_torn_header(tail):
             os.ftruncate(self._file.fileno(), 0)
-            self._write(_header_record(header))
+            self._write(header_record(header))
             self._sync_folder()
             recording = Recording(header, ())
         else:
@@ -128,10 +130,10 @@ class Store:
                 is intact.
         """
         if isinstance(entry, Trial):
-            self._write(_trial_record(entry, self.header.space))
+            self._write(trial_record(entry, self.header.space))
             self._trials.append(entry)
         else:
-            self._write(_placement_record(entry, self.header.space))
+            self._write(placement_record(entry, self.header.space))
             self._placements.append(entry)
 
     def close(self) -> None:
@@ -214,7 +216,7 @@ def _split_tail(data: bytes) -> tuple[bytes, bytes]:
 
 def _parse(data: bytes, path: Path) -> Recording:
     lines = data.split(b"\n")[:-1]
-    header = _header_of(_object(lines[0], path, 1), path)
+    header = header_of(_object(lines[0], path, 1), path)
     trials: list[Trial] = []
     placements: list[Placement] = []
     for number, line in enumerate(lines[1:], start=2):
@@ -222,15 +224,15 @@ def _parse(data: bytes, path: Path) -> Recording:
         try:
             match record.get("record"):
                 case "trial":
-                    trial = _trial_of(record, header.space)
+                    trial = trial_of(record, header.space)
                     if trial.number != len(trials):
                         raise ValueError(f"trial {trial.number}, expected {len(trials)}")
                     trials.append(trial)
                 case "placement":
-                    placements.append(_placement_of(record, header.space))
+                    placements.append(placement_of(record, header.space))
                 case other:
                     raise ValueError(f"record {other!r}")
-        except _DAMAGES as error:
+        except DAMAGES as error:
             raise StoreError(
                 f"{path}:{number}: damaged record: {type(error).__name__}: {error}"
             ) from error
@@ -247,7 +249,8 @@ def _object(line: bytes, path: Path, number: int) -> dict[str, Any]:
     return record
 
 
-def _header_record(header: Header) -> dict[str, Any]:
+def header_record(header: Header) -> dict[str, Any]:
+    """A header as the journal's first line has it."""
     return {
         "record": "header",
         "schema": SCHEMA,
@@ -264,12 +267,18 @@ def _header_record(header: Header) -> dict[str, Any]:
         "margin": header.margin,
         "confidence": header.confidence,
         "origin": dict(header.origin),
+        "graph": header.graph.to_json() if header.graph else None,
         "space_fingerprint": header.space.fingerprint,
         "space": header.space.to_json(),
     }
 
 
-def _header_of(record: Mapping[str, Any], path: Path) -> Header:
+def header_of(record: Mapping[str, Any], path: Path) -> Header:
+    """Back from :func:`header_record`.
+
+    Raises:
+        StoreError: It is none, damaged, or of another schema.
+    """
     if record.get("record") != "header":
         raise StoreError(f"{path}:1: expected the header of a journal")
     if record.get("schema") != SCHEMA:
@@ -299,12 +308,14 @@ def _header_of(record: Mapping[str, Any], path: Path) -> Header:
             margin=float(record.get("margin", MARGIN)),
             confidence=float(record.get("confidence", CONFIDENCE)),
             origin={str(k): str(v) for k, v in record.get("origin", {}).items()},
+            graph=Graph.from_json(record["graph"]) if record.get("graph") else None,
         )
-    except _DAMAGES as error:
+    except DAMAGES as error:
         raise StoreError(f"{path}:1: damaged header: {type(error).__name__}: {error}") from error
 
 
-def _trial_record(trial: Trial, space: DecisionSpace) -> dict[str, Any]:
+def trial_record(trial: Trial, space: DecisionSpace) -> dict[str, Any]:
+    """A trial as a line of the journal has it."""
     record: dict[str, Any] = {
         "record": "trial",
         "number": trial.number,
@@ -317,6 +328,10 @@ def _trial_record(trial: Trial, space: DecisionSpace) -> dict[str, Any]:
         record["rested_s"] = round(trial.rested_s, 6)
     if isinstance(trial.outcome, Failure):
         return record | {"failure": [str(trial.outcome.kind), trial.outcome.message]}
+    if isinstance(trial.outcome, Profile):
+        return record | {
+            "profile": [[o.index, o.backend, o.seconds] for o in trial.outcome.operations]
+        }
     return record | {
         "samples": {name: list(values) for name, values in trial.outcome.samples.items()},
         "warmups": {name: list(values) for name, values in trial.outcome.warmups.items()},
@@ -325,9 +340,14 @@ def _trial_record(trial: Trial, space: DecisionSpace) -> dict[str, Any]:
     }
 
 
-def _trial_of(record: Mapping[str, Any], space: DecisionSpace) -> Trial:
-    outcome: Measurement | Failure
-    if "failure" in record:
+def trial_of(record: Mapping[str, Any], space: DecisionSpace) -> Trial:
+    """Back from :func:`trial_record`; raises one of ``DAMAGES`` where it is damaged."""
+    outcome: Measurement | Failure | Profile
+    if "profile" in record:
+        outcome = Profile(
+            tuple(OperationTime(int(i), str(b), _seconds(s)) for i, b, s in record["profile"])
+        )
+    elif "failure" in record:
         kind, message = record["failure"]
         outcome = Failure(FailureKind(kind), str(message))
     else:
@@ -338,9 +358,7 @@ def _trial_of(record: Mapping[str, Any], space: DecisionSpace) -> Trial:
             output_error=None if error is None else float(error),
             notes=tuple(map(str, record["notes"])),
         )
-    duration_s, rested_s = float(record["duration_s"]), float(record.get("rested_s", 0.0))
-    if not (0 <= duration_s < math.inf and 0 <= rested_s < math.inf):
-        raise ValueError(f"a trial that took {duration_s} s after {rested_s} s of rest")
+    duration_s, rested_s = _seconds(record["duration_s"]), _seconds(record.get("rested_s", 0.0))
     return Trial(
         number=int(record["number"]),
         assignment=space.decode(record["assignment"]),
@@ -352,7 +370,15 @@ def _trial_of(record: Mapping[str, Any], space: DecisionSpace) -> Trial:
     )
 
 
-def _placement_record(placement: Placement, space: DecisionSpace) -> dict[str, Any]:
+def _seconds(value: float) -> float:
+    seconds = float(value)
+    if not 0 <= seconds < math.inf:
+        raise ValueError(f"{seconds} s")
+    return seconds
+
+
+def placement_record(placement: Placement, space: DecisionSpace) -> dict[str, Any]:
+    """A placement as a line of the journal has it."""
     return {
         "record": "placement",
         "assignment": list(space.encode(placement.assignment)),
@@ -361,7 +387,8 @@ def _placement_record(placement: Placement, space: DecisionSpace) -> dict[str, A
     }
 
 
-def _placement_of(record: Mapping[str, Any], space: DecisionSpace) -> Placement:
+def placement_of(record: Mapping[str, Any], space: DecisionSpace) -> Placement:
+    """Back from :func:`placement_record`; raises one of ``DAMAGES`` where it is damaged."""
     return Placement(
         assignment=space.decode(record["assignment"]),
         backend_by_operation=tuple((int(i), str(b)) for i, b in record["backend_by_operation"]),

@@ -31,6 +31,8 @@ from pareto_profiler import (
     nondominated,
     read,
 )
+from pareto_profiler.core.ports import Problem
+from pareto_profiler.core.trial import Profile
 from pareto_profiler.search import search
 
 graph = load(Path("model.tflite")).graph
@@ -43,14 +45,14 @@ assert_type(Configuration.of(space, space.default).text, str)
 
 recording = read(Path("run"))
 assert_type(recording, Recording)
-sampler = SAMPLERS["random"](space, 0)
+sampler = SAMPLERS["random"](Problem(space, seed=0))
 assert_type(sampler, Sampler)
 assert_type(sampler.ask(), list[tuple[str, ...]])
 runner: Runner = TableRunner(space, recording.trials)
 store = Store(Path("journal.jsonl"), recording.header)
 for trial in search(space, sampler, runner, store, Budget(trials=10), source="random"):
     assert_type(trial, Trial)
-    assert_type(trial.outcome, Measurement | Failure)
+    assert_type(trial.outcome, Measurement | Failure | Profile)
 
 front = Front.of(recording.trials, [OBJECTIVES["exec_time"], OBJECTIVES["max_rss"]])
 assert_type(front.values(), NDArray[np.float64])

@@ -34,6 +34,8 @@ def test_public_classes_and_functions_are_documented(name: str):
         implements_port = item.__name__.endswith(("Runner", "Sampler")) and member in {
             "run",
             "placement",
+            "can_profile",
+            "profile",
             "close",
             "ask",
             "tell",

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 import pytest
 
 from pareto_profiler.core.measurement import Measurement, objectives_of
+from pareto_profiler.core.ports import Problem
 from pareto_profiler.core.space import Assignment, DecisionSpace
-from pareto_profiler.core.trial import Failure, Placement, Trial
+from pareto_profiler.core.trial import Failure, Placement, Profile, Trial
 from pareto_profiler.errors import FailureKind, RunError, TargetError
 from pareto_profiler.runners.table import TableRunner
 from pareto_profiler.samplers import SAMPLERS
@@ -49,6 +50,11 @@ class Recorder:
         wrong = ("operation 0 ran elsewhere",) if assignment in self.misplaced else ()
         return Placement(assignment, ((0, "cpu"),), wrong)
 
+    can_profile = False
+
+    def profile(self, assignment: Assignment) -> Profile:
+        raise NotImplementedError
+
     def close(self) -> None:
         pass
 
@@ -57,7 +63,7 @@ UNLIMITED = Budget()
 
 
 def go(runner, journal, budget=UNLIMITED, name="random", seed=0) -> list[Trial]:
-    sampler = SAMPLERS[name](SPACE, seed)
+    sampler = SAMPLERS[name](Problem(SPACE, seed=seed))
     return list(search(SPACE, sampler, runner, journal, budget, source=name))
 
 
@@ -85,7 +91,7 @@ def test_failures_are_trials_and_the_search_goes_on():
     assert len(trials) == 16
 
 
-@pytest.mark.parametrize("name", sorted(SAMPLERS))
+@pytest.mark.parametrize("name", sorted(set(SAMPLERS) - {"qnehvi"}))
 @pytest.mark.parametrize("stop", [1, 2, 3, 9])
 def test_a_stopped_search_goes_on_to_the_same_trials(name: str, stop: int):
     whole = go(table(), MemoryJournal(), Budget(trials=12), name)
@@ -93,7 +99,8 @@ def test_a_stopped_search_goes_on_to_the_same_trials(name: str, stop: int):
     runner = Recorder(table())
     rest = go(runner, journal, Budget(trials=12), name)
     assert [t.assignment for t in journal.trials] == [t.assignment for t in whole]
-    assert len(runner.asked) == len(rest) == 12 - stop
+    assert len(runner.asked) == len(rest) == len(whole) - stop
+    assert len(whole) == 12 or name == "structured"
 
 
 def test_a_spent_budget_measures_nothing():

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Final, Protocol
 from pareto_profiler.cli.output import note
 from pareto_profiler.core.estimate import Estimates
 from pareto_profiler.core.front import Front, reference_point
-from pareto_profiler.core.measurement import Measurement, Objective
+from pareto_profiler.core.measurement import Objective
 from pareto_profiler.core.space import Assignment, DecisionSpace
-from pareto_profiler.core.trial import Trial
+from pareto_profiler.core.trial import Failure, Trial
 from pareto_profiler.search import Budget
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ class Progress:
         self._spent_s += trial.duration_s
         self._trials.append(trial)
         self._tried.add(trial.assignment)
-        self._failed += not isinstance(trial.outcome, Measurement)
+        self._failed += isinstance(trial.outcome, Failure)
 
     def _text(self) -> str:
         estimates = Estimates.of(self._trials, self._objectives, self._baseline)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +97,63 @@ class Graph:
             for operation in self.operations
             for t in operation.inputs
             if t in maker
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain data, see :meth:`from_json`; tensors and operations as rows, to be short."""
+        return {
+            "format": self.format,
+            "digest": self.digest,
+            "tensors": [list(asdict(t).values()) for t in self.tensors],
+            "operations": [list(asdict(o).values()) for o in self.operations],
+            "inputs": list(self.inputs),
+            "outputs": list(self.outputs),
+            "subgraph_count": self.subgraph_count,
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Graph:
+        """Back from :meth:`to_json`.
+
+        Raises:
+            KeyError, TypeError, ValueError, IndexError: The data is not what that gives.
+        """
+        tensors = tuple(
+            Tensor(int(i), str(name), tuple(map(int, shape)), str(dtype), int(size), int(constant))
+            for i, name, shape, dtype, size, constant in data["tensors"]
+        )
+        operations = []
+        for index, builtin, version, name, kind, dtype, ins, outs, *rest in data["operations"]:
+            data_bytes, weight_bytes, problem = rest
+            operations.append(
+                Operation(
+                    int(index),
+                    str(builtin),
+                    int(version),
+                    str(name),
+                    str(kind),
+                    str(dtype),
+                    tuple(map(int, ins)),
+                    tuple(map(int, outs)),
+                    int(data_bytes),
+                    int(weight_bytes),
+                    str(problem),
+                )
+            )
+        numbers = [t for o in operations for t in (*o.inputs, *o.outputs)]
+        inputs, outputs = (tuple(map(int, data[key])) for key in ("inputs", "outputs"))
+        if any(not -1 <= t < len(tensors) for t in (*numbers, *inputs, *outputs)):
+            raise ValueError("a tensor index out of range")
+        if any(o.index != i for i, o in enumerate(operations)):
+            raise ValueError("operations out of order")
+        return cls(
+            str(data["format"]),
+            str(data["digest"]),
+            tensors,
+            tuple(operations),
+            inputs,
+            outputs,
+            int(data["subgraph_count"]),
         )
 
     @property

@@ -2,11 +2,31 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
-from pareto_profiler.core.measurement import Measurement
-from pareto_profiler.core.space import Assignment
-from pareto_profiler.core.trial import Placement, Trial
+from pareto_profiler.core.graph import Graph
+from pareto_profiler.core.measurement import OBJECTIVES, Measurement, Objective
+from pareto_profiler.core.space import Assignment, DecisionSpace
+from pareto_profiler.core.trial import Placement, Profile, Trial
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """What a sampler knows before anything is measured.
+
+    Attributes:
+        space: What may be chosen.
+        objectives: What is minimised.
+        graph: The model's operations and how they are joined; None where only names are known.
+        seed: Of all chance.
+    """
+
+    space: DecisionSpace
+    objectives: tuple[Objective, ...] = (OBJECTIVES["exec_time"], OBJECTIVES["max_rss"])
+    graph: Graph | None = None
+    seed: int = 0
 
 
 class Sampler(Protocol):
@@ -19,12 +39,22 @@ class Sampler(Protocol):
     def ask(self, count: int = 1) -> list[Assignment]:
         """Up to ``count`` feasible assignments that were not told yet, all different.
 
-        A query: asking twice gives the same. Empty when nothing is left.
+        A query: asking twice gives the same. Empty when nothing is left, or nothing that is left
+        promises to move the front.
         """
         ...
 
     def tell(self, trial: Trial) -> None:
         """Take in a finished trial, of any source."""
+        ...
+
+
+@runtime_checkable
+class ProfilingSampler(Sampler, Protocol):
+    """A sampler that learns from where the time goes, not only from totals."""
+
+    def profiles(self) -> Sequence[Assignment]:
+        """Assignments whose profiles it would like before it is asked again: a query, as ask."""
         ...
 
 
@@ -43,6 +73,19 @@ class Runner(Protocol):
 
     def placement(self, assignment: Assignment) -> Placement | None:
         """Where each operation really ran; None where the target cannot tell.
+
+        Raises:
+            RunError, SpaceError, TargetError: As :meth:`run`.
+        """
+        ...
+
+    @property
+    def can_profile(self) -> bool:
+        """Whether :meth:`profile` has a chance."""
+        ...
+
+    def profile(self, assignment: Assignment) -> Profile:
+        """How long each operation takes.
 
         Raises:
             RunError, SpaceError, TargetError: As :meth:`run`.

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from pareto_profiler.core.graph import Graph
 from pareto_profiler.core.plan import Plan
 from pareto_profiler.core.rules import CONFIDENCE, MARGIN
 from pareto_profiler.core.space import DecisionSpace
@@ -32,6 +33,7 @@ class Header:
         margin: A difference in an objective that nobody would notice, as a fraction.
         confidence: Of each verdict on what is on the front.
         origin: Where model, inputs and target were, to measure more.
+        graph: The model's operations and how they are joined; None where only names are known.
     """
 
     model_name: str
@@ -49,6 +51,7 @@ class Header:
     margin: float = MARGIN
     confidence: float = CONFIDENCE
     origin: Mapping[str, str] = field(default_factory=dict)
+    graph: Graph | None = None
 
     def differences(self, other: Header) -> list[str]:
         """What makes trials under another header no trials of this search, in words."""

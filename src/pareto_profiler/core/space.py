@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from itertools import product
 from typing import TYPE_CHECKING, Any
@@ -158,6 +158,25 @@ class DecisionSpace:
         choices = tuple(backends)
         variables = tuple(Variable(name, choices, choices) for name in names)
         return cls(choices, variables, Granularity.NAME)
+
+    def limited_to(self, operations: Collection[int]) -> DecisionSpace:
+        """The same space with only these operations to be decided: others stay at their defaults.
+
+        Ids mean what they meant. A variable is decided if one of its operations is named.
+
+        Raises:
+            SpaceError: None of the variables has any of them, or one is in no variable.
+        """
+        known = {o for v in self.variables for o in v.operations}
+        if unknown := sorted(set(operations) - known):
+            raise SpaceError(f"operation @{unknown[0]} is not decided by any variable")
+        variables = tuple(
+            v
+            if v.is_setting or not set(operations).isdisjoint(v.operations)
+            else replace(v, feasible=v.feasible[:1])
+            for v in self.variables
+        )
+        return replace(self, variables=variables)
 
     @property
     def size(self) -> int:

@@ -23,16 +23,44 @@ class Failure:
 
 
 @dataclass(frozen=True, slots=True)
+class OperationTime:
+    """How long one operation took in a traced run.
+
+    Attributes:
+        index: Its index; one beyond the model's own is a copy that the runtime inserted.
+        backend: Where it ran.
+        seconds: Median over the traced runs.
+    """
+
+    index: int
+    backend: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """Where the time of an assignment goes, from a run of its own that the runtime traced.
+
+    Tracing takes time itself, so a profile has no objectives' figures.
+
+    Attributes:
+        operations: In the order of execution; empty where the runtime left no trace.
+    """
+
+    operations: tuple[OperationTime, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Trial:
     """An assignment and what came of it.
 
     Attributes:
         number: Position in the search, from 0.
         assignment: One choice per variable.
-        outcome: The measurement, or why there is none.
-        source: Why it was made: ``baseline``, ``uniform``, the sampler's name; ``anchor`` for the
-            baseline once more, ``again`` after other work disturbed it, ``confirm`` to decide what
-            is on the front.
+        outcome: The measurement, or why there is none; a profile, where that was asked for.
+        source: Why it was made: ``baseline``, ``uniform``, the sampler's name; ``profile`` to see
+            how long each operation takes, ``anchor`` for the baseline once more, ``again`` after
+            other work disturbed it, ``confirm`` to decide what is on the front.
         started_at: UTC, ISO 8601; empty where it was not recorded.
         duration_s: Wall time of the whole attempt, host's work included.
         rested_s: How long the device was left alone before, to cool down.
@@ -40,7 +68,7 @@ class Trial:
 
     number: int
     assignment: Assignment
-    outcome: Measurement | Failure
+    outcome: Measurement | Failure | Profile
     source: str = ""
     started_at: str = field(default="", compare=False)
     duration_s: float = field(default=0.0, compare=False)

@@ -17,7 +17,7 @@ from pareto_profiler.core.graph import Graph
 from pareto_profiler.core.measurement import Measurement
 from pareto_profiler.core.plan import Plan
 from pareto_profiler.core.space import Assignment, DecisionSpace
-from pareto_profiler.core.trial import Placement
+from pareto_profiler.core.trial import Placement, Profile
 from pareto_profiler.errors import FailureKind, RunError, TargetError
 from pareto_profiler.runners.inputs import Array
 from pareto_profiler.runners.log import (
@@ -29,7 +29,7 @@ from pareto_profiler.runners.log import (
     words_of_runtime,
 )
 from pareto_profiler.runners.outputs import largest_error
-from pareto_profiler.runners.trace import OperationTime, operation_times
+from pareto_profiler.runners.trace import OperationTime, operation_times, profile_of
 from pareto_profiler.runners.workbench import Workbench
 from pareto_profiler.shells.base import Completed, Shell
 
@@ -207,6 +207,13 @@ class OnertRunner:
             RunError, SpaceError, TargetError: As :meth:`run`.
         """
         return self._bench.until_reached(lambda: self._trace(assignment))
+
+    @property
+    def can_profile(self) -> bool:
+        return True
+
+    def profile(self, assignment: Assignment) -> Profile:
+        return profile_of(self.trace(assignment))
 
     def prepare(self, backend_by_operation: Mapping[int, str]) -> None:
         """Let the runtime prepare some operations on the backends given, others on the first one.

@@ -23,7 +23,7 @@ from pareto_profiler.core.graph import Graph
 from pareto_profiler.core.measurement import Measurement
 from pareto_profiler.core.plan import Plan, cpus_of
 from pareto_profiler.core.space import Assignment, DecisionSpace
-from pareto_profiler.core.trial import Placement
+from pareto_profiler.core.trial import Placement, Profile
 from pareto_profiler.errors import FailureKind, RunError, TargetError
 from pareto_profiler.runners.inputs import Array
 from pareto_profiler.runners.log import (
@@ -305,6 +305,14 @@ class OnertRunRunner:
         except RunError as error:
             return not NOT_LOADED.search(error.message)
         return True
+
+    @property
+    def can_profile(self) -> bool:
+        return False
+
+    def profile(self, assignment: Assignment) -> Profile:
+        self._space.check(assignment)
+        raise RunError(FailureKind.REJECTED, "the device's own tool does not trace")
 
     def close(self) -> None:
         self._bench.close()

@@ -12,12 +12,13 @@ import numpy as np
 
 from pareto_profiler.core.measurement import OBJECTIVES, Measurement
 from pareto_profiler.core.space import Assignment, DecisionSpace
-from pareto_profiler.core.trial import Failure, Placement, Trial
+from pareto_profiler.core.trial import Failure, Placement, Profile, Trial
 from pareto_profiler.errors import FailureKind, RunError
 
 Outcome = Measurement | Failure
 
 _PROCESS_NOISE: Final = ("exec_time", "max_rss")
+_EPOCH_S: Final = 1.7e9
 
 
 class TableRunner:
@@ -27,6 +28,9 @@ class TableRunner:
     other work did not disturb. With a seed, answers scatter as the recorded ones did: one of the
     assignment's processes is drawn, then as many of its runs as it has, with replacement; where an
     assignment has one process only, how processes differ is taken from the baseline's.
+
+    It is its own clock: each answer takes as long as it took when it was recorded. What the table
+    does not hold is a failure of kind ``not_recorded`` that takes no time.
 
     Args:
         space: Of the recorded search.
@@ -44,14 +48,31 @@ class TableRunner:
     ) -> None:
         self._space = space
         outcomes: dict[Assignment, list[Outcome]] = {}
+        durations: dict[Assignment, list[float]] = {}
+        self._profiles: dict[Assignment, tuple[Profile, float]] = {}
         for trial in trials:
-            outcomes.setdefault(trial.assignment, []).append(trial.outcome)
+            if isinstance(trial.outcome, Profile):
+                self._profiles[trial.assignment] = (trial.outcome, trial.duration_s)
+            elif trial.source != "profile":
+                outcomes.setdefault(trial.assignment, []).append(trial.outcome)
+                durations.setdefault(trial.assignment, []).append(trial.duration_s)
+        self._durations = {a: fmean(found) for a, found in durations.items()}
+        self._now = _EPOCH_S
         self._outcomes = {a: _undisturbed(found) for a, found in outcomes.items()}
         self._merged = {a: _merged(found) for a, found in self._outcomes.items()}
         self._placements = {p.assignment: p for p in placements}
         self._random = None if seed is None else np.random.default_rng(seed)
 
+    def now(self) -> float:
+        """Seconds since 1970 on a clock that recorded durations move on."""
+        return self._now
+
+    def rest(self, seconds: float) -> None:
+        """Let that time pass."""
+        self._now += seconds
+
     def run(self, assignment: Assignment) -> Measurement:
+        self._now += self._durations.get(assignment, 0.0)
         outcome = self._merged.get(assignment)
         if isinstance(outcome, Measurement):
             return outcome if self._random is None else self._scattered(assignment, self._random)
@@ -63,6 +84,18 @@ class TableRunner:
     def placement(self, assignment: Assignment) -> Placement | None:
         self._space.check(assignment)
         return self._placements.get(assignment)
+
+    @property
+    def can_profile(self) -> bool:
+        return bool(self._profiles)
+
+    def profile(self, assignment: Assignment) -> Profile:
+        self._space.check(assignment)
+        if assignment not in self._profiles:
+            raise RunError(FailureKind.NOT_RECORDED, "the table does not hold this profile")
+        found, duration_s = self._profiles[assignment]
+        self._now += duration_s
+        return found
 
     def close(self) -> None:
         """Nothing to leave."""

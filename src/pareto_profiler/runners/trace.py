@@ -5,7 +5,11 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
+from statistics import median
 from typing import Any, Final
+
+from pareto_profiler.core import trial
+from pareto_profiler.core.trial import Profile
 
 _OPERATION: Final = re.compile(r"@(\d+) (.+)")
 _SUBGRAPH: Final = re.compile(r"\$(\d+) subg")
@@ -68,6 +72,17 @@ def operation_times(text: str, warmups: int) -> tuple[OperationTime, ...]:
     return tuple(
         OperationTime(index, subgraph, name, backend, tuple(times[warmups:]))
         for (index, subgraph, name, backend), times in seconds.items()
+    )
+
+
+def profile_of(times: tuple[OperationTime, ...]) -> Profile:
+    """The profile of a traced assignment: medians, of the main subgraph."""
+    return Profile(
+        tuple(
+            trial.OperationTime(t.index, t.backend, median(t.seconds))
+            for t in times
+            if t.seconds and t.subgraph == 0
+        )
     )
 
 
