@@ -25,6 +25,7 @@ from pareto_profiler.core.estimate import Estimates
 from pareto_profiler.core.measurement import Measurement
 from pareto_profiler.core.membership import Verdict, memberships
 from pareto_profiler.core.plan import Plan
+from pareto_profiler.core.ports import Problem
 from pareto_profiler.core.rules import MARGIN, ONE_SHOT, Rules
 from pareto_profiler.core.space import Assignment
 from pareto_profiler.core.trial import Trial
@@ -40,9 +41,9 @@ def searched(
     truth: Truth, noise: Noise, plan: Plan, rules: Rules, budget: int, seed: int
 ) -> tuple[Sequence[Trial], SimulatedRunner]:
     """The trials of one search, and the device."""
-    device = SimulatedRunner(SPACE, truth, noise, plan, seed)
+    device = SimulatedRunner(SPACE, truth.get, noise, plan, seed)
     journal = MemoryJournal()
-    sampler = RandomSampler(SPACE, seed)
+    sampler = RandomSampler(Problem(SPACE, seed=seed))
     for _ in search(
         SPACE,
         sampler,

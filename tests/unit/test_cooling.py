@@ -5,6 +5,7 @@ from __future__ import annotations
 from pareto_profiler.cooling import Cooling
 from pareto_profiler.core.measurement import objectives_of
 from pareto_profiler.core.plan import Plan
+from pareto_profiler.core.ports import Problem
 from pareto_profiler.core.rules import Rules
 from pareto_profiler.core.space import DecisionSpace
 from pareto_profiler.core.trial import Trial
@@ -18,11 +19,11 @@ TRUTH = {a: {"exec_time": 0.02, "max_rss": 2e7} for a in SPACE}
 
 
 def searched(noise: Noise) -> tuple[list[Trial], SimulatedRunner]:
-    device = SimulatedRunner(SPACE, TRUTH, noise, Plan(repeats=20, warmups=0), seed=1)
+    device = SimulatedRunner(SPACE, TRUTH.get, noise, Plan(repeats=20, warmups=0), seed=1)
     journal = MemoryJournal()
     trials = search(
         SPACE,
-        RandomSampler(SPACE, 0),
+        RandomSampler(Problem(SPACE, seed=0)),
         device,
         journal,
         Budget(250),

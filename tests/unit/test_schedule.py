@@ -13,6 +13,7 @@ from pareto_profiler.core.estimate import Estimates
 from pareto_profiler.core.measurement import Measurement, objectives_of
 from pareto_profiler.core.membership import Verdict, memberships
 from pareto_profiler.core.plan import Plan
+from pareto_profiler.core.ports import Problem
 from pareto_profiler.core.rules import ONE_SHOT, Rules
 from pareto_profiler.core.space import Assignment, DecisionSpace
 from pareto_profiler.core.trial import Trial
@@ -37,9 +38,9 @@ def truth(seed: int = 0) -> dict:
 
 
 def go(rules: Rules, budget: Budget, noise: Noise = QUIET, kept=(), sampler=None) -> list[Trial]:
-    device = SimulatedRunner(SPACE, truth(), noise, Plan(repeats=5, warmups=0), seed=len(kept))
+    device = SimulatedRunner(SPACE, truth().get, noise, Plan(repeats=5, warmups=0), seed=len(kept))
     journal = MemoryJournal(kept)
-    proposer = sampler or RandomSampler(SPACE, 0)
+    proposer = sampler or RandomSampler(Problem(SPACE, seed=0))
     for _ in search(
         SPACE,
         proposer,
@@ -56,7 +57,7 @@ def go(rules: Rules, budget: Budget, noise: Noise = QUIET, kept=(), sampler=None
 
 
 def test_once_is_once_and_in_the_order_asked_for():
-    trials = go(ONE_SHOT, Budget(), sampler=ExhaustiveSampler(SPACE))
+    trials = go(ONE_SHOT, Budget(), sampler=ExhaustiveSampler(Problem(SPACE)))
     ids = [SPACE.id_of(t.assignment) for t in trials]
     assert ids == [0, 63, *range(1, 63)]
 
@@ -73,7 +74,7 @@ def test_the_anchor_comes_back_as_often_as_asked_for():
 def test_blocks_are_in_random_order_and_the_seed_decides_it():
     def order(seed: int) -> list[int]:
         rules = Rules(anchor_every=0, confirm_share=0.0, seed=seed)
-        trials = go(rules, Budget(), sampler=ExhaustiveSampler(SPACE))
+        trials = go(rules, Budget(), sampler=ExhaustiveSampler(Problem(SPACE)))
         return [SPACE.id_of(t.assignment) for t in trials[2:]]
 
     assert order(0) == order(0) != order(1)
@@ -123,13 +124,13 @@ def test_it_ends_before_the_budget_when_everything_is_decided():
 def test_an_undecidable_tie_is_not_measured_for_ever():
     tied = {a: {"exec_time": 0.01, "max_rss": 2e7} for a in SPACE}
     tied[SPACE.assignment_of(5)] = {"exec_time": 0.01 / 1.01, "max_rss": 2e7}
-    device = SimulatedRunner(SPACE, tied, Noise(processes=0.05), Plan(repeats=5, warmups=0))
+    device = SimulatedRunner(SPACE, tied.get, Noise(processes=0.05), Plan(repeats=5, warmups=0))
     journal = MemoryJournal()
     rules = Rules(most_repeats=6, anchor_every=0)
     list(
         search(
             SPACE,
-            RandomSampler(SPACE, 0),
+            RandomSampler(Problem(SPACE, seed=0)),
             device,
             journal,
             Budget(),
@@ -175,12 +176,12 @@ def test_what_fails_when_repeated_is_left_alone():
     figures = truth()
     best = min(figures, key=lambda a: figures[a]["exec_time"])
     noise = Noise(runs=0.02, processes=0.1)
-    device = Failing(SPACE, figures, noise, Plan(repeats=5, warmups=0), seed=1)
+    device = Failing(SPACE, figures.get, noise, Plan(repeats=5, warmups=0), seed=1)
     device.victim = best
     journal = MemoryJournal()
     for _ in search(
         SPACE,
-        RandomSampler(SPACE, 0),
+        RandomSampler(Problem(SPACE, seed=0)),
         device,
         journal,
         Budget(400),
@@ -197,13 +198,13 @@ def test_what_fails_when_repeated_is_left_alone():
 
 def test_rests_count_as_time():
     device = SimulatedRunner(
-        SPACE, truth(), Noise(runs=0.005, heating=0.4, heat_s=10.0), Plan(repeats=20, warmups=0)
+        SPACE, truth().get, Noise(runs=0.005, heating=0.4, heat_s=10.0), Plan(repeats=20, warmups=0)
     )
     began, budget_s = device.now(), 60.0
     rules = Rules(margin=0.0, most_repeats=10**6)
     for _ in search(
         SPACE,
-        RandomSampler(SPACE, 0),
+        RandomSampler(Problem(SPACE, seed=0)),
         device,
         MemoryJournal(),
         Budget(seconds=budget_s),

@@ -21,7 +21,7 @@ CPU = SPACE.default
 
 
 def test_without_noise_it_answers_with_the_truth():
-    runner = SimulatedRunner(SPACE, TRUTH, Noise())
+    runner = SimulatedRunner(SPACE, TRUTH.get, Noise())
     for assignment, true in TRUTH.items():
         measured = runner.run(assignment)
         assert measured.value(TIME) == pytest.approx(true["exec_time"])
@@ -30,14 +30,14 @@ def test_without_noise_it_answers_with_the_truth():
 
 def test_the_seed_decides_the_noise():
     def values(seed: int) -> list[float]:
-        runner = SimulatedRunner(SPACE, TRUTH, Noise(runs=0.1, processes=0.1), seed=seed)
+        runner = SimulatedRunner(SPACE, TRUTH.get, Noise(runs=0.1, processes=0.1), seed=seed)
         return [runner.run(CPU).value(TIME) for _ in range(3)]
 
     assert values(1) == values(1) != values(2)
 
 
 def test_its_clock_goes_by_what_it_does():
-    runner = SimulatedRunner(SPACE, TRUTH, Noise(), Plan(repeats=10, warmups=5))
+    runner = SimulatedRunner(SPACE, TRUTH.get, Noise(), Plan(repeats=10, warmups=5))
     began = runner.now()
     runner.run(CPU)
     assert runner.now() - began == pytest.approx(0.05 + 15 * 0.01)
@@ -46,7 +46,7 @@ def test_its_clock_goes_by_what_it_does():
 
 
 def test_what_it_does_not_hold_fails_and_what_is_not_of_the_space_is_refused():
-    runner = SimulatedRunner(SPACE, {CPU: TRUTH[CPU]}, Noise())
+    runner = SimulatedRunner(SPACE, {CPU: TRUTH[CPU]}.get, Noise())
     with pytest.raises(RunError) as caught:
         runner.run(("ruy", "ruy"))
     assert caught.value.kind is FailureKind.REJECTED
@@ -57,7 +57,7 @@ def test_what_it_does_not_hold_fails_and_what_is_not_of_the_space_is_refused():
 def test_runs_stop_at_the_precision_as_the_probes_do():
     def runs(precision: float) -> int:
         plan = Plan(precision=precision, run_time_s=1e9)
-        runner = SimulatedRunner(SPACE, TRUTH, Noise(runs=0.02), plan)
+        runner = SimulatedRunner(SPACE, TRUTH.get, Noise(runs=0.02), plan)
         return len(runner.run(CPU).samples["exec_time"])
 
     assert runs(1.0) == 10 < runs(0.003) < runs(0.0001) == 200

@@ -1,9 +1,9 @@
-"""SimulatedRunner: a device that is a table of true figures and a model of its noise."""
+"""SimulatedRunner: a device that is its true figures and a model of its noise."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -14,13 +14,14 @@ from pareto_profiler.core.measurement import QUIET_CPUS, Measurement
 from pareto_profiler.core.plan import Plan
 from pareto_profiler.core.space import Assignment, DecisionSpace
 from pareto_profiler.core.statistics import standard_error_of_median
-from pareto_profiler.core.trial import Placement
+from pareto_profiler.core.trial import Placement, Profile
 from pareto_profiler.errors import FailureKind, RunError
 
 Vector = NDArray[np.float64]
 
 _EPOCH_S: Final = 1.7e9
 _PROCESS_S: Final = 0.05
+_TRACED_RUNS: Final = 10
 _PAGE: Final = 4096.0
 
 
@@ -67,25 +68,29 @@ class SimulatedRunner:
 
     Args:
         space: Of the assignments.
-        truth: Assignment → metric → true value; others fail.
+        truth: Assignment → metric → true value; None for what the device does not run. May raise
+            ``RunError`` itself.
         noise: Of the device.
         plan: How to measure.
         seed: Of the noise.
+        profile_of: Draws what a traced run would show; None for a device that does not trace.
     """
 
     def __init__(
         self,
         space: DecisionSpace,
-        truth: Mapping[Assignment, Mapping[str, float]],
+        truth: Callable[[Assignment], Mapping[str, float] | None],
         noise: Noise,
         plan: Plan | None = None,
         seed: int = 0,
+        profile_of: Callable[[Assignment, np.random.Generator], Profile] | None = None,
     ) -> None:
         self._space = space
         self._truth = truth
         self._noise = noise
         self._plan = plan or Plan()
         self._random = np.random.default_rng(seed)
+        self._profile_of = profile_of
         self._now = 0.0
         self._level = 0.0
         self._heat = 0.0
@@ -107,7 +112,7 @@ class SimulatedRunner:
 
     def run(self, assignment: Assignment) -> Measurement:
         self._space.check(assignment)
-        true = self._truth.get(assignment)
+        true = self._truth(assignment)
         if true is None:
             raise RunError(FailureKind.REJECTED, "the simulated device does not run this")
         self._pass(_PROCESS_S, is_working=True)
@@ -143,6 +148,19 @@ class SimulatedRunner:
     def placement(self, assignment: Assignment) -> Placement | None:
         self._space.check(assignment)
         return None
+
+    @property
+    def can_profile(self) -> bool:
+        return self._profile_of is not None
+
+    def profile(self, assignment: Assignment) -> Profile:
+        self._space.check(assignment)
+        if self._profile_of is None:
+            raise RunError(FailureKind.REJECTED, "the simulated device does not trace")
+        found = self._profile_of(assignment, self._random)
+        runs_s = _TRACED_RUNS * sum(o.seconds for o in found.operations)
+        self._pass(_PROCESS_S + runs_s, is_working=True)
+        return found
 
     def close(self) -> None:
         """Nothing to leave."""
