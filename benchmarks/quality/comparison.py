@@ -15,6 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from pareto_profiler.core.measurement import Measurement, objectives_of
+from pareto_profiler.core.ports import Problem
 from pareto_profiler.core.recording import Recording
 from pareto_profiler.core.rules import Rules
 from pareto_profiler.core.space import Assignment
@@ -51,7 +52,7 @@ def searched(table: Recording, runner: TableRunner, seed: int) -> Recording:
     space = table.header.space
     for _ in search(
         space,
-        RandomSampler(space, seed),
+        RandomSampler(Problem(space, seed=seed)),
         runner,
         journal,
         Budget(100),

@@ -19,6 +19,7 @@ from pathlib import Path
 
 from pareto_profiler.cli.assembly import Choices, prepare
 from pareto_profiler.core.measurement import Measurement, objectives_of
+from pareto_profiler.core.ports import Problem
 from pareto_profiler.core.rules import Rules
 from pareto_profiler.runners.onert import OnertRunner, OnertTarget
 from pareto_profiler.samplers import RandomSampler
@@ -84,7 +85,7 @@ def one_round(model: str, threads: int, budget: int) -> tuple[float, float, floa
         start = time.monotonic()
         for trial in search(
             space,
-            RandomSampler(space, 0),
+            RandomSampler(Problem(space, seed=0)),
             runner,
             store,
             Budget(budget),

@@ -26,6 +26,7 @@ from pareto_profiler.core.estimate import Estimates
 from pareto_profiler.core.front import nondominated
 from pareto_profiler.core.measurement import objectives_of
 from pareto_profiler.core.membership import Membership, Verdict, memberships
+from pareto_profiler.core.ports import Problem
 from pareto_profiler.core.rules import ONE_SHOT, Rules
 from pareto_profiler.core.space import Assignment
 from pareto_profiler.core.trial import Trial
@@ -95,7 +96,7 @@ def run(case: Case, rules: Rules, plan: dict[str, object], budget: int, seed: in
         try:
             for _ in search(
                 space,
-                RandomSampler(space, 0),
+                RandomSampler(Problem(space, seed=0)),
                 runner,
                 journal,
                 Budget(budget),

@@ -11,6 +11,7 @@ import numpy as np
 
 from pareto_profiler import Budget, DecisionSpace, Measurement, TableRunner, Trial
 from pareto_profiler.core.front import hypervolume, nondominated
+from pareto_profiler.core.ports import Problem
 from pareto_profiler.samplers import RandomSampler
 from pareto_profiler.search import MemoryJournal, search
 
@@ -72,7 +73,7 @@ def replays() -> None:
     ]
     runner = TableRunner(space, table)
     journal = MemoryJournal()
-    sampler = RandomSampler(space, 0)
+    sampler = RandomSampler(Problem(space, seed=0))
     trials, seconds = timed(
         lambda: sum(1 for _ in search(space, sampler, runner, journal, Budget(), source="random"))
     )

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import deque
 from itertools import islice
 
-from pareto_profiler.core.space import Assignment, DecisionSpace
+from pareto_profiler.core.ports import Problem
+from pareto_profiler.core.space import Assignment
 from pareto_profiler.core.trial import Trial
 
 
@@ -15,13 +16,11 @@ class ExhaustiveSampler:
     An ask takes time linear in what was asked for ahead of being told; memory grows with the tells.
 
     Args:
-        space: Where to walk.
-        seed: Ignored: there is no chance in it.
+        problem: Where to walk; there is no chance in it.
     """
 
-    def __init__(self, space: DecisionSpace, seed: int = 0) -> None:
-        del seed
-        self._rest = iter(space)
+    def __init__(self, problem: Problem) -> None:
+        self._rest = iter(problem.space)
         self._next: deque[Assignment] = deque()
         self._told: set[Assignment] = set()
 

@@ -8,7 +8,8 @@ from typing import Final
 
 import numpy as np
 
-from pareto_profiler.core.space import Assignment, DecisionSpace
+from pareto_profiler.core.ports import Problem
+from pareto_profiler.core.space import Assignment
 from pareto_profiler.core.trial import Trial
 
 _SMALL_SPACE: Final = 4096
@@ -25,11 +26,11 @@ class RandomSampler:
     O(1) an ask, amortised.
 
     Args:
-        space: Where to draw from.
-        seed: Of the order.
+        problem: Where to draw from, and the seed of the order.
     """
 
-    def __init__(self, space: DecisionSpace, seed: int = 0) -> None:
+    def __init__(self, problem: Problem) -> None:
+        space, seed = problem.space, problem.seed
         self._space = space
         self._seed = seed
         self._told: set[Assignment] = set()

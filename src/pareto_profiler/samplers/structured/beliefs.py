@@ -1,0 +1,221 @@
+"""Beliefs: what the structured sampler makes of a list of trials, as plain data."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from typing import Any, Final
+
+import numpy as np
+
+from pareto_profiler.core.front import nondominated
+from pareto_profiler.core.ports import Problem
+from pareto_profiler.core.trial import Trial
+from pareto_profiler.samplers.structured.culprits import Conjunction
+from pareto_profiler.samplers.structured.sampler import Belief, StructuredSampler, skill
+from pareto_profiler.samplers.structured.structure import Structure
+from pareto_profiler.samplers.structured.terms import GROUPS
+
+_SHOWN_GROUPS: Final = ("backend", "hand-over", "setting")
+_TELLING: Final = 1e-3
+_LIKELY: Final = 0.3
+_WITHIN: Final = 1.645
+
+
+@dataclass(frozen=True, slots=True)
+class Skill:
+    """How well an objective is predicted, each measurement from all others.
+
+    Attributes:
+        objective: Its name.
+        measured: How many assignments.
+        error: Median distance of prediction and measurement, as a fraction.
+        coverage: Share of the measurements inside their 90 % intervals.
+        correlation: Rank correlation of prediction and measurement.
+        noise: What it takes for the spread between measurements, as a fraction.
+    """
+
+    objective: str
+    measured: int
+    error: float
+    coverage: float
+    correlation: float
+    noise: float
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """A learned weight, in units for people.
+
+    Attributes:
+        name: What it is.
+        objective: Of which.
+        value, deviation: Posterior mean and standard deviation.
+        unit: ms or KiB, per what.
+    """
+
+    name: str
+    objective: str
+    value: float
+    deviation: float
+    unit: str
+
+
+@dataclass(frozen=True, slots=True)
+class Culprit:
+    """Choices that together fail.
+
+    Attributes:
+        choices: As ``Conv2D@5 on xnnpack``.
+        probability: Share of the plausible explanations that contain it.
+    """
+
+    choices: tuple[str, ...]
+    probability: float
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """An assignment that is predicted to be on the front.
+
+    Attributes:
+        id: Its number.
+        values, deviations: In shown units.
+        works: Probability that it neither fails nor computes wrongly.
+        is_measured: Whether it was.
+    """
+
+    id: int
+    values: tuple[float, ...]
+    deviations: tuple[float, ...]
+    works: float
+    is_measured: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Beliefs:
+    """What is believed after some trials.
+
+    Attributes:
+        skills: One for each objective.
+        terms: Learned costs of backends, copies and settings, those near zero left out.
+        culprits: The likeliest first.
+        front: By the first objective.
+        units: Objective → the unit it is shown in.
+    """
+
+    skills: tuple[Skill, ...]
+    terms: tuple[Term, ...]
+    culprits: tuple[Culprit, ...]
+    front: tuple[Point, ...]
+    units: dict[str, str]
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain data; ids as text."""
+        found = asdict(self)
+        for point in found["front"]:
+            point["id"] = str(point["id"])
+        return found
+
+
+def beliefs_of(problem: Problem, trials: Iterable[Trial]) -> Beliefs | None:
+    """Fit the model to trials; None where the baseline is not among them.
+
+    The predicted front is that of the posterior's means over what was measured and what would be
+    proposed next.
+    """
+    sampler = StructuredSampler(problem)
+    for trial in trials:
+        sampler.tell(trial)
+    if problem.space.default not in sampler.told.values:
+        return None
+    beliefs = sampler.beliefs()
+    candidates, works, explanations = sampler.candidates(beliefs)
+    predictions = [b.regression.predict(b.terms.features(candidates), candidates) for b in beliefs]
+    means = np.stack([mean for mean, _ in predictions], axis=1)
+    likely = np.flatnonzero(works > 0.5)
+    keep = likely[nondominated(means[likely])] if len(likely) else likely
+    objectives = problem.objectives
+    assignments = sampler.structure.decode(candidates)
+    points = [
+        Point(
+            problem.space.id_of(assignments[i]),
+            tuple(
+                o.shown(float(mean[i]) * b.base)
+                for o, b, (mean, _) in zip(objectives, beliefs, predictions, strict=True)
+            ),
+            tuple(
+                o.shown(float(spread[i]) * b.base)
+                for o, b, (_, spread) in zip(objectives, beliefs, predictions, strict=True)
+            ),
+            float(works[i]),
+            assignments[i] in sampler.told.values,
+        )
+        for i in sorted(keep.tolist(), key=lambda i: float(means[i, 0]))
+    ]
+    return Beliefs(
+        tuple(_skill(o.name, b) for o, b in zip(objectives, beliefs, strict=True)),
+        tuple(t for o, b in zip(objectives, beliefs, strict=True) for t in _terms(o, b)),
+        tuple(_culprits(sampler.structure, explanations)),
+        tuple(points),
+        {o.name: o.shown_unit for o in objectives},
+    )
+
+
+def _skill(name: str, belief: Belief) -> Skill:
+    predicted, spread = belief.regression.left_out()
+    values = belief.regression.values
+    distance = np.abs(predicted - values)
+    return Skill(
+        name,
+        len(values),
+        float(np.median(distance / np.maximum(np.abs(values), 1e-12))),
+        float((distance <= _WITHIN * spread).mean()),
+        skill(belief),
+        belief.regression.scales.noise,
+    )
+
+
+def _terms(objective: Any, belief: Belief) -> list[Term]:
+    terms, regression = belief.terms, belief.regression
+    weights = regression.weights
+    scale = terms.byte_scale
+    units = {
+        "weights": (1.0 / scale, f"{objective.shown_unit} per byte of weights"),
+        "arena": (1.0 / scale, f"{objective.shown_unit} per byte of activations"),
+        "copied bytes": (2**20 / scale, f"{objective.shown_unit} per MiB copied"),
+        "copies": (1.0, f"{objective.shown_unit} per copy"),
+        "used": (1.0, f"{objective.shown_unit} once"),
+        "operations": (1.0, f"{objective.shown_unit} per operation"),
+        "work": (1.0, "of what its profile or share says, more or less"),
+    }
+    found = []
+    for i, name in enumerate(terms.prior.names):
+        if GROUPS[int(terms.groups[i])] not in _SHOWN_GROUPS or not terms.spreads[i]:
+            continue
+        value, spread = float(weights[i]), regression.weight_deviation(i)
+        if abs(value) < _TELLING or abs(value) < spread:
+            continue
+        kind = next((k for k in units if name.startswith(f"{k} ")), "")
+        factor, unit = units.get(kind, (1.0, objective.shown_unit))
+        if kind == "work":
+            shown, deviation = value, spread
+        else:
+            shown = objective.shown(value * belief.base) * factor
+            deviation = objective.shown(spread * belief.base) * factor
+        found.append(Term(name, objective.name, shown, deviation, unit))
+    return found
+
+
+def _culprits(structure: Structure, explanations: list[list[Conjunction]]) -> list[Culprit]:
+    counts = Counter(pairs for explanation in explanations for pairs in set(explanation))
+    variables = structure.problem.space.variables
+    return [
+        Culprit(
+            tuple(f"{variables[v].name} on {variables[v].choices[c]}" for v, c in pairs),
+            count / len(explanations),
+        )
+        for pairs, count in counts.most_common(12)
+        if count >= _LIKELY * len(explanations)
+    ]

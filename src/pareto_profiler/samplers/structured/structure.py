@@ -1,0 +1,189 @@
+"""Structure: what a model's graph says about a decision space, as arrays."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pareto_profiler.core.graph import Graph, Operation
+from pareto_profiler.core.ports import Problem
+from pareto_profiler.core.space import Assignment
+
+Vector = NDArray[np.float64]
+Digits = NDArray[np.intp]
+Flags = NDArray[np.bool_]
+
+HOST: Final = -1
+"""In place of a variable: who gives the model its inputs and takes its outputs."""
+
+_FLOAT_BYTES: Final = 4
+
+
+@dataclass(frozen=True, slots=True)
+class HandOver:
+    """A tensor that goes from one variable's operation to others'.
+
+    Attributes:
+        producer: Position of the variable; ``HOST`` for an input of the model.
+        consumers: Positions of the variables, each once; ``HOST`` for an output of the model.
+        size_bytes: Of the tensor.
+    """
+
+    producer: int
+    consumers: tuple[int, ...]
+    size_bytes: float
+
+
+class Structure:
+    """A problem's variables, choices, and what is handed from one to another.
+
+    Operations that no variable decides are taken for the first backend's, as the runtime does.
+
+    Args:
+        problem: What is searched.
+
+    Attributes:
+        problem: See there.
+        operation_variables: Positions of the variables that decide operations.
+        setting_variables: Positions of those that are settings.
+        choices: Largest number of choices of a variable.
+        is_feasible: Shape ``(variables, choices)``.
+        hand_overs: Tensors between variables, those inside one left out.
+        work: Of each variable: multiplications and values touched, a guess of how its time compares
+            with the others'; shape ``(variables,)``, ones where only names are known.
+        counts: Operations of each variable.
+        weight_bytes, data_bytes: Of each variable's operations.
+        alive: Which tensors are alive while which operation runs: rows of positions in ``arena``.
+        alive_matrix: The same as a sparse matrix; None where there are none.
+        arena: Activations: variable that makes each, and its bytes.
+    """
+
+    def __init__(self, problem: Problem) -> None:
+        space, graph = problem.space, problem.graph
+        variables = space.variables
+        self.problem = problem
+        self.operation_variables = [i for i, v in enumerate(variables) if not v.is_setting]
+        self.setting_variables = [i for i, v in enumerate(variables) if v.is_setting]
+        self.choices = max(len(v.choices) for v in variables)
+        self.is_feasible = np.zeros((len(variables), self.choices), dtype=bool)
+        for i, v in enumerate(variables):
+            self.is_feasible[i, [v.choices.index(c) for c in v.feasible]] = True
+        self._digit = [{c: d for d, c in enumerate(v.choices)} for v in variables]
+        owner = {o: i for i, v in enumerate(variables) for o in v.operations}
+        if graph is not None and owner and max(owner) >= len(graph.operations):
+            graph = None  # a table whose operations are numbered otherwise
+        self.counts = np.array([max(1, len(v.operations)) for v in variables], dtype=float)
+        self.hand_overs: tuple[HandOver, ...] = ()
+        self.work = np.ones(len(variables))
+        self.weight_bytes = np.zeros(len(variables))
+        self.data_bytes = np.zeros(len(variables))
+        self.arena: tuple[Digits, Vector] = (np.zeros(0, dtype=np.intp), np.zeros(0))
+        self.alive: list[Digits] = []
+        self.alive_matrix: Any = None
+        self.owner = owner
+        if graph is not None:
+            self._read(graph, owner)
+        if self.alive:
+            from scipy.sparse import csr_array
+
+            starts = np.cumsum([0, *map(len, self.alive)])
+            shape = (len(self.alive), len(self.arena[0]))
+            ones = np.ones(starts[-1])
+            self.alive_matrix = csr_array((ones, np.concatenate(self.alive), starts), shape=shape)
+        self._index_edges()
+
+    def encode(self, assignments: list[Assignment]) -> Digits:
+        """Digits, shape ``(assignments, variables)``."""
+        digit = self._digit
+        rows = [[d[c] for d, c in zip(digit, a, strict=True)] for a in assignments]
+        return np.array(rows, dtype=np.intp).reshape(len(rows), len(digit))
+
+    def decode(self, digits: Digits) -> list[Assignment]:
+        """Assignments of rows of digits."""
+        variables = self.problem.space.variables
+        return [
+            tuple(v.choices[d] for v, d in zip(variables, row, strict=True))
+            for row in digits.tolist()
+        ]
+
+    def _read(self, graph: Graph, owner: dict[int, int]) -> None:
+        count = len(self.counts)
+        self.work = np.full(count, 1e-9)
+        for operation in graph.operations:
+            i = owner.get(operation.index)
+            if i is not None:
+                self.work[i] += _work(graph, operation)
+                self.weight_bytes[i] += operation.weight_bytes
+                self.data_bytes[i] += operation.data_bytes
+        makers = {t: o.index for o in graph.operations for t in o.outputs}
+        takers: dict[int, list[int]] = {}
+        for o in graph.operations:
+            for t in o.inputs:
+                takers.setdefault(t, []).append(o.index)
+        found, tensors = [], []
+        for t in (*graph.inputs, *makers):
+            maker = makers.get(t)
+            producer = HOST if maker is None else owner.get(maker)
+            consumers = [owner.get(o) for o in takers.get(t, ())]
+            if t in graph.outputs:
+                consumers.append(HOST)
+            known = tuple(dict.fromkeys(c for c in consumers if c is not None and c != producer))
+            size = float(graph.tensors[t].size_bytes)
+            if producer is not None and known:
+                found.append(HandOver(producer, known, size))
+            if maker is not None and producer is not None:
+                last = max([maker, *takers.get(t, ())])
+                last = len(graph.operations) if t in graph.outputs else last
+                tensors.append((producer, size, maker, last))
+        self.hand_overs = tuple(found)
+        self.arena = (
+            np.array([v for v, *_ in tensors], dtype=np.intp),
+            np.array([size for _, size, *_ in tensors]),
+        )
+        self.alive = _alive([(first, last) for *_, first, last in tensors], len(graph.operations))
+
+    def _index_edges(self) -> None:
+        """Arrays over hand-overs (``tensor_``) and over their single takers (``edge_``)."""
+        hand_overs = self.hand_overs
+        self.tensor_producer = np.array([h.producer for h in hand_overs], dtype=np.intp)
+        self.tensor_bytes = np.array([h.size_bytes for h in hand_overs])
+        edges = [(t, c) for t, h in enumerate(hand_overs) for c in h.consumers]
+        self.edge_tensor = np.array([t for t, _ in edges], dtype=np.intp)
+        self.edge_consumer = np.array([c for _, c in edges], dtype=np.intp)
+
+    @property
+    def backends(self) -> tuple[str, ...]:
+        """The space's, in the order of their digits; the host counts as one more."""
+        return self.problem.space.backends
+
+
+def _work(graph: Graph, operation: Operation) -> float:
+    """Multiplications of the usual kernels, and values read and written."""
+    touched = operation.data_bytes / _FLOAT_BYTES
+    shapes = [graph.tensors[t].shape for t in operation.outputs if t >= 0]
+    shape = shapes[0] if shapes else ()
+    if operation.name in {"Conv2D", "DepthwiseConv2D", "TransposeConv"} and len(shape) == 4:
+        return operation.weight_bytes / _FLOAT_BYTES * shape[1] * shape[2] + touched
+    if operation.name == "FullyConnected" and len(shape) > 1:
+        return operation.weight_bytes / _FLOAT_BYTES * math.prod(shape[:-1]) + touched
+    return touched
+
+
+def _alive(spans: list[tuple[int, int]], steps: int) -> list[Digits]:
+    """Positions of what is alive at each step; steps with no tensor of their own left out."""
+    at: list[set[int]] = [set() for _ in range(steps + 1)]
+    for tensor, (first, last) in enumerate(spans):
+        for step in range(first, last + 1):
+            at[step].add(tensor)
+    kept: list[set[int]] = []
+    for here in at:
+        if kept and here <= kept[-1]:
+            continue
+        if kept and kept[-1] <= here:
+            kept.pop()
+        kept.append(here)
+    return [np.array(sorted(here), dtype=np.intp) for here in kept if here]

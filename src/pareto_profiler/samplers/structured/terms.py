@@ -1,0 +1,330 @@
+"""Terms: the linear features of assignments, and what physics says of their weights beforehand."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import numpy as np
+
+from pareto_profiler.core.measurement import Objective
+from pareto_profiler.samplers.structured.structure import Digits, Structure, Vector
+
+PORTABLE: Final = frozenset({"cpu", "ruy", "xnnpack", "ggml", "builtin"})
+"""onert hands tensors from one of these to another without a copy."""
+
+GROUPS: Final = ("fixed", "unary", "backend", "hand-over", "setting")
+"""Terms whose prior spreads are scaled together."""
+
+_DISTRUST: Final = 0.4
+
+
+@dataclass(slots=True)
+class Prior:
+    """Normal distributions of weights; names for those that users are told."""
+
+    means: list[float] = field(default_factory=list)
+    spreads: list[float] = field(default_factory=list)
+    groups: list[int] = field(default_factory=list)
+    names: list[str] = field(default_factory=list)
+
+    def add(self, group: str, name: str, mean: float, spread: float) -> int:
+        """One more weight; its position."""
+        self.means.append(mean)
+        self.spreads.append(spread)
+        self.groups.append(GROUPS.index(group))
+        self.names.append(name)
+        return len(self.means) - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Where which weight stands.
+
+    Attributes:
+        unary: First position of the (variable, choice) weights, ``choices`` for each variable; they
+            are the last ones.
+        per_backend: Kind of feature → position of the first backend's.
+        hand_counts, hand_bytes: Position of each ordered pair of backends, the host last.
+        settings: (setting variable, choice) → position.
+        setting_time: (setting variable, choice, backend) → position, on the backend's share.
+        setting_pairs: Two (setting variable, choice) → position.
+    """
+
+    unary: int
+    per_backend: dict[str, int]
+    hand_counts: int
+    hand_bytes: int
+    settings: dict[tuple[int, int], int]
+    setting_time: dict[tuple[int, int, int], int]
+    setting_pairs: dict[tuple[int, int, int, int], int]
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What the warm start says, for priors; values are over the baseline's.
+
+    Attributes:
+        base: The baseline's value, in the objective's unit.
+        totals: Backend → value of the assignment that has all it can on it.
+        profiles: Backend → time of each variable on it as a traced run showed, over the baseline's
+            total time; NaN where it did not run there.
+        copies: Time of the copies that the runtime made in each of these.
+    """
+
+    base: float
+    totals: dict[int, float]
+    profiles: dict[int, Vector]
+    copies: dict[int, float]
+
+
+class Terms:
+    """Features of one objective.
+
+    A value is modelled as a constant, a weight for each (variable, choice), for each backend its
+    use, number of operations, share of expected work, weights and arena, for each ordered pair of
+    backends the number and bytes of tensors handed over (once for each taker's backend), and for
+    each setting its value, alone, with each backend, and with each other setting's.
+
+    Args:
+        structure: Of the problem.
+        objective: Which.
+        known: What the warm start says.
+    """
+
+    def __init__(self, structure: Structure, objective: Objective, known: Known) -> None:
+        self.structure = structure
+        self.is_memory = objective.unit == "B"
+        self.is_time = objective.name in {"exec_time", "cpu_time", "first_run_time", "energy"}
+        # The whole model's bytes once, in units of the baseline's memory.
+        self.bytes_once = self.byte_scale / max(1.0, known.base) if self.is_memory else 0.0
+        self.expected = self._expected(known)
+        self.prior = Prior()
+        self.layout = self._lay_out(known)
+        self.means = np.array(self.prior.means)
+        self.spreads = np.array(self.prior.spreads)
+        self.groups = np.array(self.prior.groups)
+
+    def features(self, digits: Digits) -> Any:
+        """Shape ``(assignments, weights)``, sparse: one of a variable's choices is not zero."""
+        from scipy.sparse import csr_array
+
+        layout, choices = self.layout, self.structure.choices
+        count, variables = digits.shape
+        rows = self._dense(digits)
+        first = slice(None, layout.unary)
+        others = np.flatnonzero(self.spreads[first] + np.abs(self.means[first]))
+        chosen = layout.unary + np.arange(variables) * choices + digits
+        columns = np.hstack([chosen, np.broadcast_to(others, (count, len(others)))])
+        values = np.hstack([np.ones((count, variables)), rows[:, others]])
+        starts = np.arange(count + 1) * columns.shape[1]
+        shape = (count, len(self.means))
+        return csr_array((values.ravel(), columns.ravel(), starts), shape=shape)
+
+    def _dense(self, digits: Digits) -> Vector:
+        """All features but single choices."""
+        s, layout = self.structure, self.layout
+        backends = len(s.backends)
+        rows = np.zeros((len(digits), layout.unary))
+        rows[:, 0] = 1.0
+        shares = self.backend_features(digits)
+        for kind, values in shares.items():
+            first = layout.per_backend[kind]
+            rows[:, first : first + backends] = values
+        if len(s.hand_overs):
+            self._add_hand_overs(rows, digits)
+        for (i, choice), at in layout.settings.items():
+            rows[:, at] = digits[:, i] == choice
+        share = shares["arena" if self.is_memory else "work"]
+        for (i, choice, backend), at in layout.setting_time.items():
+            rows[:, at] = (digits[:, i] == choice) * share[:, backend]
+        for (i, choice, j, other), at in layout.setting_pairs.items():
+            rows[:, at] = (digits[:, i] == choice) & (digits[:, j] == other)
+        return rows
+
+    def backend_features(self, digits: Digits) -> dict[str, Vector]:
+        """Kind → shape ``(assignments, backends)``."""
+        s = self.structure
+        chosen = digits[:, s.operation_variables]
+        expected = self.expected[s.operation_variables]
+        found = {k: np.zeros((len(digits), len(s.backends))) for k in self.layout.per_backend}
+        for backend in range(len(s.backends)):
+            here = chosen == backend
+            found["used"][:, backend] = here.any(axis=1)
+            found["operations"][:, backend] = here @ s.counts[s.operation_variables]
+            found["work"][:, backend] = here @ expected[:, backend]
+            found["weights"][:, backend] = here @ self._weights()
+            if self.is_memory:
+                found["arena"][:, backend] = self._arena(digits, backend)
+        return found
+
+    def _weights(self) -> Vector:
+        s = self.structure
+        return s.weight_bytes[s.operation_variables] / self.byte_scale
+
+    @property
+    def byte_scale(self) -> float:
+        """What bytes are counted in, so that weights are near one."""
+        s = self.structure
+        return max(1.0, float(s.weight_bytes.sum()), float(s.data_bytes.sum()))
+
+    def _arena(self, digits: Digits, backend: int) -> Vector:
+        s = self.structure
+        if s.alive_matrix is None:
+            return np.zeros(len(digits))
+        makers, sizes = s.arena
+        here = (digits[:, makers] == backend) * (sizes / self.byte_scale)
+        found: Vector = (s.alive_matrix @ here.T).max(axis=0)
+        return found
+
+    def _add_hand_overs(self, rows: Vector, digits: Digits) -> None:
+        s, layout = self.structure, self.layout
+        host = len(s.backends)
+        whole = np.column_stack([digits, np.full(len(digits), host)])
+        producers = whole[:, s.tensor_producer]  # HOST is -1: the last column
+        takers = whole[:, s.edge_consumer]
+        starts = np.flatnonzero(np.r_[True, np.diff(s.edge_tensor) > 0])
+        for q in range(host + 1):
+            taken = np.logical_or.reduceat(takers == q, starts, axis=1)
+            for p in range(host + 1):
+                if p == q:
+                    continue
+                crossing = taken & (producers == p)
+                at = p * (host + 1) + q
+                rows[:, layout.hand_counts + at] = crossing.sum(axis=1)
+                rows[:, layout.hand_bytes + at] = crossing @ (s.tensor_bytes / self.byte_scale)
+
+    def _expected(self, known: Known) -> Vector:
+        """How much of the baseline's value each (variable, choice) takes, before measuring."""
+        s = self.structure
+        shape = (len(s.counts), s.choices)
+        expected = np.zeros(shape)
+        if self.is_memory:
+            return expected
+        mask = np.zeros(shape[0])
+        mask[s.operation_variables] = 1.0
+        share = mask * s.work / max(1e-12, float((mask * s.work).sum()))
+        base = known.profiles.get(0)
+        if self.is_time and base is not None and not np.isnan(base).any():
+            share = base / max(1e-12, float(base.sum()))
+        for backend in range(len(s.backends)):
+            total = known.totals.get(backend, 1.0)
+            guess = share * max(total, 1e-3)
+            seen = known.profiles.get(backend) if self.is_time else None
+            if seen is not None and self.is_trusted(known, backend):
+                if backend not in known.totals:
+                    guess = share * self._ratios(share, seen)
+                guess = np.where(np.isnan(seen), guess, seen)
+            expected[:, backend] = guess
+        return expected
+
+    def _ratios(self, share: Vector, seen: Vector) -> Vector:
+        """For each variable how the backend compares with the baseline's where both were seen.
+
+        With operations of the same name, or with all where none of that name was seen.
+        """
+        names = np.array([v.name.split("@")[0] for v in self.structure.problem.space.variables])
+        is_seen = ~np.isnan(seen)
+        whole = float(seen[is_seen].sum()) / max(1e-12, float(share[is_seen].sum()))
+        found = np.full(len(share), whole)
+        for name in set(names[is_seen].tolist()):
+            mine = is_seen & (names == name)
+            found[names == name] = float(seen[mine].sum()) / max(1e-12, float(share[mine].sum()))
+        return found
+
+    def is_trusted(self, known: Known, backend: int) -> bool:
+        """Whether a profile's times add up to what the whole took.
+
+        Where a backend only enqueues its work (acl_cl), they do not, and are to be learned.
+        """
+        seen = known.profiles.get(backend)
+        if seen is None or not self.is_time:
+            return False
+        if backend not in known.totals:
+            return True
+        whole = float(np.nansum(seen)) + known.copies.get(backend, 0.0)
+        base = known.profiles.get(0)
+        if base is not None and np.isnan(seen).any():
+            whole += float(base[np.isnan(seen)].sum())
+        return abs(whole - known.totals[backend]) < _DISTRUST * known.totals[backend]
+
+    def _lay_out(self, known: Known) -> Layout:  # noqa: C901 - one weight after another
+        s, prior = self.structure, self.prior
+        variables, backends = s.problem.space.variables, s.backends
+        memory = self.is_memory
+        largest = max([1.0, *known.totals.values()])
+        spread = max(0.02, max([abs(t - 1.0) for t in known.totals.values()], default=0.1))
+        expected_total = float(self.expected[:, 0].sum())
+        prior.add("fixed", "everything else", 1.0 - expected_total, 0.3 if memory else 0.05)
+        share = 1 / max(1, len(s.operation_variables))
+        per_backend: dict[str, int] = {}
+        kinds = {
+            "used": (0.0, 0.4 * spread if memory else 0.02),
+            "operations": (0.0, 0.0 if memory else 0.1 * share),
+            "work": (0.0, 0.0 if memory else 0.1),
+            "weights": (0.5 * self.bytes_once, self.bytes_once),
+            "arena": (self.bytes_once, 0.7 * self.bytes_once),
+        }
+        for kind, (mean, loose) in kinds.items():
+            per_backend[kind] = len(prior.means)
+            for backend in backends:
+                prior.add("backend", f"{kind} of {backend}", mean, loose)
+        hand_counts = self._hand_overs("copies", largest)
+        hand_bytes = self._hand_overs("copied bytes", largest)
+        settings: dict[tuple[int, int], int] = {}
+        with_backend: dict[tuple[int, int, int], int] = {}
+        pairs: dict[tuple[int, int, int, int], int] = {}
+        for i in s.setting_variables:
+            for choice in range(1, len(variables[i].choices)):
+                name = f"{variables[i].name}={variables[i].choices[choice]}"
+                at = prior.add("setting", name, 0.0, 0.1 if memory else 0.15)
+                settings[i, choice] = at
+                for b, backend_name in enumerate(backends):
+                    with_backend[i, choice, b] = prior.add(
+                        "setting",
+                        f"{name} with {backend_name}",
+                        0.0,
+                        self.bytes_once if memory else 0.3,
+                    )
+                for j, other in list(settings):
+                    if j < i:
+                        pairs[j, other, i, choice] = prior.add(
+                            "setting",
+                            f"{variables[j].name}={variables[j].choices[other]} and {name}",
+                            0.0,
+                            0.05,
+                        )
+        unary = len(prior.means)
+        for i, v in enumerate(variables):
+            for choice in range(s.choices):
+                name = f"{v.name} on {v.choices[choice]}" if choice < len(v.choices) else ""
+                if v.is_setting:
+                    prior.add("unary", name, 0.0, 0.0)
+                elif memory:
+                    bytes_here = 0.3 * s.weight_bytes[i] + 0.1 * s.data_bytes[i]
+                    relative = bytes_here / self.byte_scale * self.bytes_once
+                    prior.add("unary", name, 0.0, relative + 0.05 * spread * share)
+                else:
+                    mean = float(self.expected[i, choice])
+                    seen = self.is_trusted(known, choice) and not np.isnan(
+                        known.profiles[choice][i]
+                    )
+                    loose = 0.08 * mean + 0.1 * share * 0.3 if seen else 0.7 * mean + 0.02 * share
+                    prior.add("unary", name, mean, loose)
+        return Layout(unary, per_backend, hand_counts, hand_bytes, settings, with_backend, pairs)
+
+    def _hand_overs(self, name: str, largest: float) -> int:
+        s, prior = self.structure, self.prior
+        names = [*s.backends, "the host"]
+        first = len(prior.means)
+        crossings = max(1, len(s.hand_overs))
+        for p in names:
+            for q in names:
+                is_free = {p, q} <= PORTABLE | {"the host"} or p == q
+                if self.is_memory:
+                    loose = 0.0 if name == "copies" else 0.5 * self.bytes_once
+                else:
+                    loose = 0.5 * largest / crossings if name == "copies" else 0.3
+                    loose *= 0.02 if is_free else 1.0
+                prior.add("hand-over", f"{name} {p} → {q}", 0.0, 0.0 if p == q else loose)
+        return first

@@ -1,0 +1,89 @@
+"""Told: what a sampler was told so far, assignment by assignment."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from statistics import fmean
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pareto_profiler.core.front import nondominated
+from pareto_profiler.core.measurement import Measurement, Objective
+from pareto_profiler.core.space import Assignment
+from pareto_profiler.core.trial import Profile, Trial
+
+Vector = NDArray[np.float64]
+
+
+class Told:
+    """Values of what was measured, and what failed.
+
+    Repeats of an assignment are averaged (geometric mean over the trials that other work did not
+    disturb); an assignment that was measured once counts as measured, however often it failed.
+
+    Args:
+        objectives: What is minimised.
+    """
+
+    def __init__(self, objectives: Sequence[Objective]) -> None:
+        self._objectives = tuple(objectives)
+        self._levels: dict[Assignment, list[tuple[bool, tuple[float, ...]]]] = {}
+        self._values: dict[Assignment, tuple[float, ...]] = {}
+        self._failed: set[Assignment] = set()
+
+    def add(self, trial: Trial) -> None:
+        """Take in a trial; a profile says nothing of the objectives."""
+        outcome = trial.outcome
+        if isinstance(outcome, Profile):
+            return
+        if not isinstance(outcome, Measurement) or not all(map(outcome.has, self._objectives)):
+            self._failed.add(trial.assignment)
+            return
+        values = tuple(outcome.value(o) for o in self._objectives)
+        known = self._levels.setdefault(trial.assignment, [])
+        known.append((outcome.is_contended, values))
+        rows = [row for is_contended, row in known if not is_contended] or [v for _, v in known]
+        self._values[trial.assignment] = rows[0] if len(rows) == 1 else _centre(rows)
+
+    def __contains__(self, assignment: Assignment) -> bool:
+        return assignment in self._values or assignment in self._failed
+
+    def __len__(self) -> int:
+        return len(self._values.keys() | self._failed)
+
+    @property
+    def values(self) -> dict[Assignment, tuple[float, ...]]:
+        """Assignment → its objectives, in the order of first measurement."""
+        return self._values
+
+    @property
+    def failed(self) -> set[Assignment]:
+        """What failed and was never measured."""
+        return self._failed - self._values.keys()
+
+    def repeats(self, assignment: Assignment) -> int:
+        """How often an assignment was measured."""
+        return len(self._levels.get(assignment, ()))
+
+    def front(self) -> list[Assignment]:
+        """What nothing dominates, in the order of first measurement."""
+        if not self._values:
+            return []
+        keep = nondominated(np.array(list(self._values.values())))
+        return [a for a, is_kept in zip(self._values, keep, strict=True) if is_kept]
+
+    def worst(self) -> tuple[float, ...]:
+        """The largest value of each objective; ones where nothing was measured."""
+        if not self._values:
+            return (1.0,) * len(self._objectives)
+        return tuple(max(column) for column in zip(*self._values.values(), strict=True))
+
+
+def _centre(rows: Sequence[tuple[float, ...]]) -> tuple[float, ...]:
+    columns = zip(*rows, strict=True)
+    return tuple(
+        math.exp(fmean(map(math.log, column))) if min(column) > 0 else fmean(column)
+        for column in map(tuple, columns)
+    )

@@ -1,0 +1,297 @@
+"""The parts of the structured sampler, each against its definition."""
+
+from __future__ import annotations
+
+from itertools import product
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pareto_profiler.core.front import hypervolume
+from pareto_profiler.core.measurement import Measurement
+from pareto_profiler.core.plan import Plan
+from pareto_profiler.core.ports import Problem
+from pareto_profiler.core.space import DecisionSpace
+from pareto_profiler.core.trial import Failure, Trial
+from pareto_profiler.errors import FailureKind
+from pareto_profiler.runners.devices import Device, Recipe
+from pareto_profiler.runners.simulated import Noise
+from pareto_profiler.samplers.structured import StructuredSampler
+from pareto_profiler.samplers.structured.beliefs import beliefs_of
+from pareto_profiler.samplers.structured.culprits import Culprits, avoids
+from pareto_profiler.samplers.structured.fronts import Forest, Program, costs_of, infeasible
+from pareto_profiler.samplers.structured.gain import Boxes, choose, gains, staircase
+from pareto_profiler.samplers.structured.structure import Structure
+from pareto_profiler.samplers.structured.terms import Known, Terms
+from pareto_profiler.search import Budget, MemoryJournal, attempt, search
+
+QUIET = Noise()
+SMALL = Recipe("", 7, 3, noise=QUIET, ruggedness=0.0, skips=0.4)
+
+
+def device(recipe: Recipe = SMALL, seed: int = 0) -> Device:
+    return Device("a device", recipe, seed)
+
+
+def problem_of(made: Device, seed: int = 0) -> Problem:
+    return Problem(made.space, graph=made.graph, seed=seed)
+
+
+def run(made: Device, budget: int, seed: int = 0) -> list[Trial]:
+    problem, journal = problem_of(made, seed), MemoryJournal()
+    runner = made.runner(Plan(repeats=3, warmups=0), seed)
+    sampler = StructuredSampler(problem)
+    for _ in search(
+        problem.space, sampler, runner, journal, Budget(budget), source="structured", clock=runner
+    ):
+        pass
+    return journal.trials
+
+
+points = st.lists(st.tuples(st.floats(0, 9), st.floats(0, 9)), min_size=1, max_size=12)
+
+
+@given(front=points, candidates=points)
+def test_a_gain_is_the_difference_of_two_hypervolumes(front, candidates):
+    corner = np.array([8.0, 7.0])
+    rows = staircase(np.array(front), corner)
+    found = gains(rows, np.array(candidates), corner)
+    before = hypervolume(rows, corner.tolist()) if len(rows) else 0.0
+    for gain, candidate in zip(found, candidates, strict=True):
+        after = hypervolume(np.vstack([rows, candidate]), corner.tolist())
+        assert gain == pytest.approx(after - before, abs=1e-9)
+
+
+def test_boxes_estimate_the_same_gain():
+    random = np.random.default_rng(0)
+    front, candidates = random.random((5, 2)), random.random((6, 2)) * 0.7
+    corner = np.ones(2)
+    exact = gains(staircase(front, corner), candidates, corner)
+    counted = Boxes(np.zeros(2), corner, random).gains(front, candidates)
+    assert counted == pytest.approx(exact, abs=0.05)
+
+
+def test_a_batch_does_not_ask_for_the_same_gain_twice_and_is_a_prefix_of_larger_ones():
+    random = np.random.default_rng(1)
+    values = np.array([[[0.2, 0.8], [0.21, 0.8], [0.8, 0.2], [0.9, 0.9]]])
+    works = np.ones((1, 4), dtype=bool)
+    corner = np.ones(2)
+    small = choose([np.zeros((0, 2))], values, works, corner, 1, random)
+    large = choose([np.zeros((0, 2))], values, works, corner, 3, random)
+    assert {i for i, _ in large[:2]} == {0, 2}
+    assert large[:1] == small
+    assert choose([np.zeros((0, 2))], values, ~works, corner, 1, random)[0][1] == 0.0
+
+
+def terms_of(made: Device, objective: int = 0) -> Terms:
+    structure = Structure(problem_of(made))
+    known = Known(1e7, dict.fromkeys(range(len(structure.backends)), 1.0), {}, {})
+    return Terms(structure, structure.problem.objectives[objective], known)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_features_times_weights_are_the_costs_that_are_solved_for(seed: int):
+    made = device(seed=seed)
+    for objective in (0, 1):
+        terms = terms_of(made, objective)
+        random = np.random.default_rng(seed)
+        weights = np.abs(random.normal(size=len(terms.means))) * (terms.spreads > 0)
+        structure = terms.structure
+        rows = structure.encode(made.space.draw(random, 30))
+        costs = costs_of(terms, weights, rows[0])
+        shares = terms.backend_features(rows)
+        host = len(structure.backends)
+        for n, digits in enumerate(rows):
+            total = costs.constant + costs.unary[np.arange(len(digits)), digits].sum()
+            total += costs.used @ shares["used"][n]
+            if terms.is_memory:
+                total += costs.arena @ shares["arena"][n]
+            for h in structure.hand_overs:
+                p = host if h.producer < 0 else digits[h.producer]
+                for q in {host if c < 0 else digits[c] for c in h.consumers} - {p}:
+                    total += costs.copies[p, q]
+                    total += h.size_bytes / terms.byte_scale * costs.copied_bytes[p, q]
+            assert (terms.features(rows) @ weights)[n] == pytest.approx(total)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_the_program_finds_what_going_through_everything_finds(seed: int):
+    made = device(seed=seed)
+    random = np.random.default_rng(seed)
+    both = [terms_of(made, k) for k in (0, 1)]
+    structure = both[0].structure
+    drawn = [np.abs(t.means + t.spreads * random.normal(size=len(t.means))) for t in both]
+    everything = structure.encode(list(made.space))
+    values = np.stack([t.features(everything) @ w for t, w in zip(both, drawn, strict=True)], 1)
+    costs = [costs_of(t, w, everything[0]) for t, w in zip(both, drawn, strict=True)]
+    first = made.space.variables[0]
+    cut = [((0, first.choices.index(first.feasible[-1])), (1, 0))]
+    program = Program(structure, costs, both[0].byte_scale, cut)
+    limit = float(np.median(values[:, 1]))
+    found = program.solve([1.0, 0.0], {1: limit})
+    allowed = (values[:, 1] <= limit) & avoids(everything, cut)
+    best = values[allowed, 0].min()
+    assert found is not None
+    at = int(np.flatnonzero((everything == found).all(axis=1))[0])
+    assert allowed[at]
+    assert values[at, 0] <= best * 1.006 + 1e-6
+    assert program.solve([1.0, 0.0], {1: values[:, 1].min() * 0.5}) is None
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_on_a_chain_the_forest_is_exact(seed: int):
+    made = device(Recipe("", 7, 3, skips=0.0, noise=QUIET), seed)
+    terms = terms_of(made)
+    random = np.random.default_rng(seed)
+    weights = np.abs(terms.means + terms.spreads * random.normal(size=len(terms.means)))
+    structure = terms.structure
+    weights[terms.layout.per_backend["used"] :][: len(structure.backends)] = 0.0
+    everything = structure.encode(list(made.space))
+    values = terms.features(everything) @ weights
+    costs = costs_of(terms, weights, everything[0])
+    forest = Forest(structure, terms.byte_scale)
+    unary = costs.unary + infeasible(structure)
+    found = forest.solve(unary[None], costs.copies[None], costs.copied_bytes[None])[0]
+    at = int(np.flatnonzero((everything == found).all(axis=1))[0])
+    assert values[at] == pytest.approx(values.min())
+
+
+BACKENDS = ("cpu", "npu")
+OPERATIONS = ("Conv2D", "Add", "Pool2D", "Conv2D", "Mul")
+
+
+def culprit_space(count: int = 10) -> DecisionSpace:
+    return DecisionSpace.by_names(BACKENDS, [f"{OPERATIONS[i % 5]}@{i}" for i in range(count)])
+
+
+@settings(max_examples=30)
+@given(
+    start=st.integers(0, 7),
+    length=st.integers(1, 3),
+    rows=st.lists(st.lists(st.integers(0, 1), min_size=10, max_size=10), min_size=1, max_size=25),
+)
+def test_explanations_explain_every_failure_and_contradict_no_success(start, length, rows):
+    truth = [tuple((i, 1) for i in range(start, start + length))]
+    digits = np.unique(np.array([[0] * 10, [1] * 10, *rows]), axis=0)
+    works = avoids(digits, truth)
+    structure = Structure(Problem(culprit_space()))
+    for explanation in Culprits(structure, digits[works], digits[~works]).draw(
+        5, np.random.default_rng(0)
+    ):
+        assert (avoids(digits, explanation) == works).all()
+
+
+def test_what_fails_in_one_block_is_suspected_in_its_likes():
+    """Conv2D and Add together fail in three blocks; seen are two of them, not the third."""
+    structure = Structure(Problem(culprit_space(20)))
+    blocks = [(0, 1), (5, 6), (10, 11), (15, 16)]
+    bad = [((a, 1), (b, 1)) for a, b in blocks]
+    random = np.random.default_rng(3)
+    rows = random.integers(0, 2, (60, 20))
+    rows[:, 15] = 0  # the last block was never tried
+    works = avoids(rows, bad)
+    explanations = Culprits(structure, rows[works], rows[~works]).draw(60, random)
+    untried, other = np.zeros((2, 20), dtype=np.intp)
+    untried[[15, 16]] = 1
+    other[[15, 14]] = 1
+    suspected = 1 - np.mean([avoids(untried[None], e)[0] for e in explanations])
+    elsewhere = 1 - np.mean([avoids(other[None], e)[0] for e in explanations])
+    assert suspected > 0.3
+    assert suspected > 2 * elsewhere
+
+
+def test_a_device_that_keeps_to_the_model_is_predicted_to_the_noise():
+    made = device(Recipe("", 14, 3, noise=QUIET, ruggedness=0.0, hand_over=1.0), 3)
+    trials = run(made, 24, 1)
+    found = beliefs_of(problem_of(made), trials)
+    assert found is not None
+    time, memory = found.skills
+    assert time.error < 0.02
+    assert time.correlation > 0.8
+    assert memory.correlation > 0.7
+    assert found.front
+    assert "structured" in {t.source for t in trials}
+    assert found.to_json()["front"][0]["id"] == str(found.front[0].id)
+
+
+def test_it_finds_the_front_of_a_small_device_in_few_trials_and_ends():
+    made = device(Recipe("", 9, 3, noise=QUIET, ruggedness=0.0), 1)
+    trials = run(made, 200)
+    truth = {a: made.truth(a) for a in made.space}
+    values = np.array([(t["exec_time"], t["max_rss"]) for t in truth.values()])
+    corner = (values.max(axis=0) * 1.1).tolist()
+    seen = [made.truth(t.assignment) for t in trials if isinstance(t.outcome, Measurement)]
+    found = np.array([(t["exec_time"], t["max_rss"]) for t in seen])
+    assert hypervolume(found, corner) > 0.97 * hypervolume(values, corner)
+    assert len(trials) < 80 < made.space.size
+
+
+def test_profiles_are_asked_for_where_nothing_uniform_runs():
+    recipe = Recipe("", 30, 2, crashes=3, wrong=0.0, noise=QUIET, holes=0.0)
+    made = device(recipe, 0)
+    trials = run(made, 40)
+    profiled = [t.assignment for t in trials if t.source == "profile"]
+    measured = {t.assignment for t in trials if isinstance(t.outcome, Measurement)}
+    uniform = ("npu",) * 30
+    assert made.space.default in profiled
+    assert uniform not in profiled
+    assert len(profiled) > 1
+    assert set(profiled) <= measured
+
+
+def test_it_stays_away_from_what_crashes():
+    recipe = Recipe("", 30, 2, crashes=3, noise=QUIET, holes=0.0)
+    trials = run(device(recipe, 2), 60)
+    late = [isinstance(t.outcome, Failure) for t in trials[-15:]]
+    assert sum(late) <= 6
+
+
+def test_what_a_table_lacks_says_nothing_of_what_fails():
+    space = culprit_space()
+    sampler = StructuredSampler(Problem(space))
+    measured = Measurement({"exec_time": (1.0,), "max_rss": (1e6,)})
+    sampler.tell(Trial(0, space.default, measured))
+    for number, choices in enumerate(product(BACKENDS, repeat=3), start=1):
+        assignment = (*choices, *["npu"] * 7)
+        failure = Failure(FailureKind.NOT_RECORDED, "")
+        sampler.tell(Trial(number, assignment, failure))
+    found = beliefs_of(Problem(space), [Trial(0, space.default, measured)])
+    assert found is not None
+    assert found.culprits == ()
+    assert sampler.ask(3)
+
+
+def test_nothing_is_believed_before_the_baseline_was_measured():
+    assert beliefs_of(Problem(culprit_space()), []) is None
+
+
+def test_three_objectives_are_searched_too():
+    made = device(SMALL, 1)
+    problem = problem_of(made)
+    from pareto_profiler.core.measurement import OBJECTIVES
+
+    three = (*problem.objectives, OBJECTIVES["cpu_time"])
+    sampler = StructuredSampler(Problem(made.space, three, made.graph))
+    for number, assignment in enumerate(
+        [made.space.default, *made.space.draw(np.random.default_rng(0), 6)]
+    ):
+        true = made.truth(assignment)
+        samples = {"exec_time": (true["exec_time"],), "max_rss": (true["max_rss"],)}
+        samples["cpu_time"] = (true["exec_time"] * (1 + number % 3),)
+        sampler.tell(Trial(number, assignment, Measurement(samples)))
+    assert len(set(sampler.ask(4))) == 4
+
+
+def test_thousands_of_operations_are_asked_about():
+    made = device(Recipe("", 1200, 4, noise=QUIET), 0)
+    problem = problem_of(made)
+    sampler = StructuredSampler(problem)
+    runner = made.runner(Plan(repeats=1, warmups=0))
+    sampler.tell(attempt(runner, made.space.default, 0, "baseline"))
+    for number, assignment in enumerate(sampler.profiles(), 1):
+        sampler.tell(attempt(runner, assignment, number, "profile"))
+    asked = sampler.ask(3)
+    assert len(asked) == 3
+    assert all(made.space.assignment_of(made.space.id_of(a)) == a for a in asked)
