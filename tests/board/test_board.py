@@ -58,7 +58,7 @@ def restart_board() -> None:
 
 @pytest.mark.parametrize("target", ["board", "board-adb"])
 def test_one_command_finds_a_front(target: str, tmp_path: Path):
-    options = ("--target", target, *TARGETS, "--budget", 8, "--output", "run")
+    options = ("--target", target, *TARGETS, "--budget", 16, "--output", "run")
     found = pp_json("search", MODEL, *options, cwd=tmp_path)
     assert len(found["front"]) >= 3
     header = read(tmp_path / "run" / JOURNAL).header
@@ -67,6 +67,19 @@ def test_one_command_finds_a_front(target: str, tmp_path: Path):
     assert header.space.backends == ("cpu", "acl_neon", "ruy", "xnnpack")
     assert read(tmp_path / "run" / JOURNAL).placements
     pp("target", "clean", target, *TARGETS, cwd=tmp_path)
+
+
+def test_a_dozen_measurements_predict_the_others(tmp_path: Path):
+    options = ("--target", "board", *TARGETS, "--backends", "cpu,xnnpack,acl_neon", *ONCE)
+    measuring = ("--repeats", 2, "--warmups", 1, "--no-confirm", "--output", "run")
+    space = ("--granularity", "operation", "--budget", 18)
+    found = pp_json("search", MODEL, *options, *measuring, *space, cwd=tmp_path)
+    assert sum(t.source == "profile" for t in read(tmp_path / "run").trials) == 3
+    learned = pp_json("learned", "run", cwd=tmp_path)
+    time = next(s for s in learned["skills"] if s["objective"] == "exec_time")
+    assert time["error"] < 0.01
+    fastest = min(row["values"]["exec_time"] for row in found["front"])
+    assert fastest < found["best_uniform"]["values"]["exec_time"]
 
 
 def test_check_finds_what_loads_and_what_prepares(tmp_path: Path):

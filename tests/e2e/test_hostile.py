@@ -81,7 +81,7 @@ def test_a_partial_table_is_replayed_for_as_many_trials(tmp_path: Path):
     dump = {"oplist": names, "solutions": [{"memory": 9, "id": 0, "time": 2.0}]}
     (tmp_path / "dump.json").write_text(json.dumps(dump))
     done = pp("replay", "dump.json", cwd=tmp_path)
-    assert "the table holds 1 of about 10^18 assignments; replaying 1 trials" in done.stderr
+    assert "of about 10^18 assignments: replaying 1 trials" in done.stderr
 
 
 def test_a_small_table_is_replayed_to_its_end(dense_file: Path, tmp_path: Path):
@@ -304,6 +304,7 @@ def test_a_terminal_is_left_as_it_was(dense_file: Path, tmp_path: Path):
 
 def test_the_bar_of_a_terminal_shows_the_counts(dense_file: Path, tmp_path: Path):
     line = f"pareto-profiler search {dense_file} --granularity operation --repeats 2"
+    line += " --sampler random"
     done = shell(f"script -qec '{line}' /dev/null", tmp_path)
     assert "━" in done.stdout
     assert "measured 8  failed 1" in done.stdout

@@ -31,6 +31,8 @@ def options(model: Path, run: str, budget: int) -> list[object]:
         budget,
         "--seed",
         5,
+        "--sampler",
+        "random",
         "--granularity",
         "operation",
         "--allow",

@@ -23,6 +23,7 @@ from stand_ins.onert_run import ERAS, install
 
 from pareto_profiler import probe
 from pareto_profiler.core.plan import Plan
+from pareto_profiler.core.ports import Problem
 from pareto_profiler.core.space import DecisionSpace, Granularity
 from pareto_profiler.core.trial import Failure
 from pareto_profiler.models import load
@@ -227,7 +228,7 @@ def test_a_device_that_restarts_between_two_trials_gets_its_files_again(
     thread = threading.Thread(target=restart)
     thread.start()
     options = ("--granularity", "operation", "--pause", "0.5s", "--output", "run", "--no-confirm")
-    options += ("--anchor-every", 0, "--retries", 0, *QUICK)
+    options += ("--anchor-every", 0, "--retries", 0, "--sampler", "random", *QUICK)
     pp("search", dense_file, "--target", "lab", *options, cwd=tmp_path)
     thread.join()
     cable.close()
@@ -406,7 +407,9 @@ def test_twenty_cuts_cost_nothing_but_what_was_in_flight(tmp_path: Path, sshd: S
 
     thread = threading.Thread(target=cut_at_random)
     thread.start()
-    made = search(space, RandomSampler(space, 0), runner, journal, Budget(100), source="random")
+    made = search(
+        space, RandomSampler(Problem(space, seed=0)), runner, journal, Budget(100), source="random"
+    )
     trials = list(made)
     stop.set()
     thread.join()

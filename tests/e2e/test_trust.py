@@ -47,6 +47,7 @@ def test_what_other_work_disturbs_is_marked_and_measured_again(
     mobilenet_file: Path, tmp_path: Path
 ):
     options = ("--output", "run", "--budget", 6, "--run-time", "0.3s", "--retries", 2)
+    options += ("--sampler", "random")
     found = pp_json("search", mobilenet_file, *options, cwd=tmp_path)
     measured = [t for t in trials(tmp_path) if isinstance(t.outcome, Measurement)]
     assert all(t.outcome.is_contended for t in measured)

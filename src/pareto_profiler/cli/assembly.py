@@ -57,6 +57,7 @@ class Choices:
     backends: str = ""
     oplist: Path | None = None
     vary: str = ""
+    only: str = ""
     allow: Sequence[str] = ()
     forbid: Sequence[str] = ()
     objectives: str = "exec_time,max_rss"
@@ -192,6 +193,7 @@ def _prepare(
         margin=choices.margin,
         confidence=choices.confidence,
         origin=_origin(choices),
+        graph=model.graph,
     )
     return Job(model, header, arrays, target, shell, start)
 
@@ -442,12 +444,14 @@ def space_of(
     if choices.oplist is not None:
         oplist = Oplist.read(choices.oplist)
         try:
-            return oplist.space(model.graph, backends, support=support, settings=settings)
+            space = oplist.space(model.graph, backends, support=support, settings=settings)
         except InputError as error:
             raise InputError(f"{choices.oplist}: {error}") from error
-    return DecisionSpace.of(
-        model.graph, backends, choices.granularity, support=support, settings=settings
-    )
+    else:
+        space = DecisionSpace.of(
+            model.graph, backends, choices.granularity, support=support, settings=settings
+        )
+    return space.limited_to(numbers_of(choices.only)) if choices.only else space
 
 
 def load_measurable(path: Path) -> Model:
@@ -473,6 +477,28 @@ def split(text: str) -> tuple[str, ...]:
         ('cpu', 'ruy')
     """
     return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def numbers_of(text: str) -> tuple[int, ...]:
+    """Numbers given as ``3``, ``3,5`` or ``3-8,10``, in order.
+
+    Raises:
+        InputError: They are not.
+
+    Examples:
+        >>> numbers_of("3-5,8")
+        (3, 4, 5, 8)
+    """
+    found: set[int] = set()
+    for part in split(text):
+        ends = re.fullmatch(r"(\d{1,6})(?:-(\d{1,6}))?", part)
+        first, last = (int(ends[1]), int(ends[2] or ends[1])) if ends else (1, 0)
+        if first > last:
+            raise InputError(f"operations {text!r}: expected something like 3-8,10")
+        found |= set(range(first, last + 1))
+    if not found:
+        raise InputError(f"operations {text!r}: expected something like 3-8,10")
+    return tuple(sorted(found))
 
 
 def seconds_of(text: str) -> float:

@@ -7,7 +7,17 @@ from typing import Annotated
 import typer
 
 from pareto_profiler import __version__
-from pareto_profiler.cli import compare, doctor, inspect, measure, show, target, trace
+from pareto_profiler.cli import (
+    bench,
+    compare,
+    doctor,
+    inspect,
+    learned,
+    measure,
+    show,
+    target,
+    trace,
+)
 
 app = typer.Typer(
     name="pareto-profiler",
@@ -46,6 +56,8 @@ app.command("search")(measure.search)
 app.command("record")(measure.record)
 app.command("confirm")(measure.confirm)
 app.command("replay")(measure.replay)
+app.command("bench")(bench.bench)
+app.command("learned")(learned.learned)
 app.command("compare")(compare.compare)
 app.command("doctor")(doctor.doctor)
 app.command("show")(show.show)

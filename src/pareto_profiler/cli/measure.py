@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import shlex
 import sys
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -25,12 +25,15 @@ from pareto_profiler.errors import InputError, TargetError
 if TYPE_CHECKING:
     from pareto_profiler.cli.assembly import Choices, Job
     from pareto_profiler.core.ports import Sampler
-    from pareto_profiler.core.recording import Recording
+    from pareto_profiler.core.recording import Header, Recording
     from pareto_profiler.core.space import DecisionSpace
     from pareto_profiler.report.summary import Summary
+    from pareto_profiler.runners.simulated import SimulatedRunner
+    from pareto_profiler.runners.table import TableRunner
     from pareto_profiler.search import Budget
     from pareto_profiler.store import Store
 
+DEFAULT_SAMPLER = "structured"
 _DEFAULT_BUDGET = 100
 _LARGEST_TABLE = 1_000_000
 _PLAN = Plan()
@@ -70,6 +73,15 @@ VaryOption = Annotated[
         "the cores), executor (Linear, Dataflow, Parallel), memory_planner (WIC, FirstFit, Bump), "
         "use_mmaped_data (0, 1).",
         show_default="none",
+        rich_help_panel="Space",
+    ),
+]
+OnlyOption = Annotated[
+    str,
+    typer.Option(
+        help="Decide only these operations, such as 3-8,10 (their numbers: inspect); all others "
+        "stay on the baseline's backend.",
+        show_default="all",
         rich_help_panel="Space",
     ),
 ]
@@ -282,6 +294,13 @@ TargetsOption = Annotated[
         rich_help_panel="Target",
     ),
 ]
+SamplerOption = Annotated[
+    str,
+    typer.Option(
+        help="Who proposes assignments: structured, which learns what operations and copies "
+        "between backends cost; random, exhaustive, local, hlps, nsga2, spea2, tpe, qnehvi."
+    ),
+]
 TimeOption = Annotated[
     str, typer.Option("--time", help="Most time for all trials together, e.g. 10m.")
 ]
@@ -306,12 +325,11 @@ def search(
     granularity: GranularityOption = Granularity.NAME,
     backends: BackendsOption = "",
     vary: VaryOption = "",
+    only: OnlyOption = "",
     oplist: OplistOption = None,
     allow: AllowOption = None,
     forbid: ForbidOption = None,
-    sampler: Annotated[
-        str, typer.Option(help="Who proposes assignments: random or exhaustive.")
-    ] = "random",
+    sampler: SamplerOption = DEFAULT_SAMPLER,
     budget: Annotated[
         int | None,
         typer.Option(
@@ -367,6 +385,7 @@ def search(
         backends=backends,
         oplist=oplist,
         vary=vary,
+        only=only,
         allow=allow or (),
         forbid=forbid or (),
         objectives=objectives,
@@ -407,6 +426,7 @@ def record(
     granularity: GranularityOption = Granularity.NAME,
     backends: BackendsOption = "",
     vary: VaryOption = "",
+    only: OnlyOption = "",
     oplist: OplistOption = None,
     allow: AllowOption = None,
     forbid: ForbidOption = None,
@@ -450,6 +470,7 @@ def record(
         backends=backends,
         oplist=oplist,
         vary=vary,
+        only=only,
         allow=allow or (),
         forbid=forbid or (),
         objectives=objectives,
@@ -536,84 +557,146 @@ def confirm(
 @reporting_errors
 def replay(
     table: Annotated[
-        Path,
+        str,
         typer.Argument(
-            metavar="TABLE", help="A recorded run, its journal, or a result dump of the seed."
+            metavar="TABLE",
+            help="A recorded run, a packed table, a CSV file, a result dump of the seed, or a "
+            "simulated device: simulated:FAMILY:SEED.",
         ),
     ],
-    sampler: Annotated[str, typer.Option(help="random or exhaustive.")] = "random",
+    sampler: SamplerOption = DEFAULT_SAMPLER,
     budget: Annotated[
         int | None,
         typer.Option(
             min=1,
             help="Most trials.",
-            show_default="the whole space, of a huge one as many as the table has",
+            show_default=f"the whole space, of a huge one as many as the table has, or "
+            f"{_DEFAULT_BUDGET}",
         ),
     ] = None,
+    time: Annotated[
+        str, typer.Option("--time", help="Most time on the device's clock, e.g. 10m.")
+    ] = "",
+    noise: Annotated[
+        bool,
+        typer.Option(
+            "--noise",
+            help="Draw answers from the recorded raw samples, so that they scatter as they did.",
+        ),
+    ] = False,
     objectives: Annotated[
         str, typer.Option(help="Instead of the recorded ones.", show_default=False)
     ] = "",
-    seed: Annotated[int, typer.Option(min=0, help="Of the sampler.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Of the sampler, and of noise.")] = 0,
     backends: BackendsOfDumpOption = "",
     output: Annotated[
         Path | None, typer.Option(help="Keep the replayed run in this new folder.")
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Search on a recorded table instead of a device: offline mode.
+    """Search on a recorded table or a simulated device: offline mode.
 
-    The same samplers, budget and summary as `search`, at tens of thousands of trials a second;
-    what the table does not hold counts as a failure of kind not_recorded.
+    The same samplers, budget and summary as `search`, everything measured once. Its clock adds up
+    recorded durations. What a table does not hold is a failure of kind not_recorded, which counts
+    as a trial but takes no time; how many there were is said.
     """
-    from pareto_profiler.cli.assembly import split
+    from pareto_profiler.cli.assembly import seconds_of
     from pareto_profiler.cli.output import note, print_summary
-    from pareto_profiler.cli.show import open_recording
     from pareto_profiler.core.measurement import objectives_of
     from pareto_profiler.core.recording import Recording
+    from pareto_profiler.core.trial import Failure
+    from pareto_profiler.errors import FailureKind
     from pareto_profiler.report.summary import Summary
-    from pareto_profiler.runners.table import TableRunner
     from pareto_profiler.search import Budget, MemoryJournal, verify
     from pareto_profiler.search import search as run_search
     from pareto_profiler.store import JOURNAL, Store
 
-    recording = open_recording(table, backends)
-    whole = Summary.of(recording, objectives_of(split(objectives)) if objectives else ())
+    offline = _offline(table, backends, objectives, seed=seed, has_noise=noise)
+    header = replace(offline.header, sampler=sampler, seed=seed, origin={})
+    seconds = seconds_of(time) if time else None
+    if budget is None and seconds is None and header.space.size > _LARGEST_TABLE:
+        budget = offline.trials or _DEFAULT_BUDGET
+        note(f"of {readable(header.space.size)} assignments: replaying {budget} trials")
+    proposer = make_sampler(sampler, header)
+    if output is not None and (output / JOURNAL).exists():
+        raise InputError(f"{output}: holds a run already; name a new folder")
+    journal = MemoryJournal() if output is None else Store(output / JOURNAL, header)
+    runner = offline.runner
+    for _ in run_search(
+        header.space,
+        proposer,
+        runner,
+        journal,
+        Budget(budget, seconds),
+        source=sampler,
+        clock=runner,
+    ):
+        pass
+    for _ in verify(runner, journal, (), objectives_of(header.objectives)):
+        pass
+    whole = offline.whole
+    summary = Summary.of(
+        Recording(header, journal.trials, journal.placements),
+        reference=whole.reference if whole else (),
+    )
+    if not as_json:
+        spent = sum(t.duration_s for t in journal.trials)
+        said = f"{len(journal.trials)} trials took {spent:.1f} s on its clock"
+        if whole and whole.hypervolume:
+            share = summary.hypervolume / whole.hypervolume
+            said = (
+                f"{len(journal.trials)} trials on a table of {offline.trials} found {share:.1%} of "
+                f"its hypervolume, in {spent:.1f} s of recorded time"
+            )
+        note(said)
+        missing = sum(
+            isinstance(t.outcome, Failure) and t.outcome.kind is FailureKind.NOT_RECORDED
+            for t in journal.trials
+        )
+        if missing:
+            note(f"{missing} of them are not in the table: counted as failures that take no time")
+    print_summary(summary, as_json=as_json)
+
+
+@dataclass(frozen=True)
+class _Offline:
+    """What is searched in place of a device."""
+
+    header: Header
+    runner: TableRunner | SimulatedRunner
+    whole: Summary | None
+    trials: int
+
+
+def _offline(table: str, backends: str, objectives: str, *, seed: int, has_noise: bool) -> _Offline:
+    from pareto_profiler.cli.assembly import split
+    from pareto_profiler.cli.show import open_recording
+    from pareto_profiler.core.measurement import objectives_of
+    from pareto_profiler.core.recording import Header
+    from pareto_profiler.report.summary import Summary
+    from pareto_profiler.runners.devices import PREFIX, Device
+    from pareto_profiler.runners.table import TableRunner
+
+    wanted = objectives_of(split(objectives)) if objectives else ()
+    if table.startswith(PREFIX):
+        device = Device.of(table)
+        names = tuple(o.name for o in wanted) or ("exec_time", "max_rss")
+        if set(names) != {"exec_time", "max_rss"}:
+            raise InputError(f"{table}: has exec_time and max_rss only")
+        header = Header(device.name, "", device.space, names, target="table", graph=device.graph)
+        return _Offline(header, device.runner(Plan(repeats=5, warmups=0), seed), None, 0)
+    recording = open_recording(Path(table), backends)
+    whole = Summary.of(recording, wanted)
     # Another target: a replayed run must never be continued on a real one.
     header = replace(
         recording.header,
         objectives=tuple(o.name for o in whole.objectives),
-        sampler=sampler,
-        seed=seed,
         target="table",
-        origin={},
     )
-    if budget is None and header.space.size > _LARGEST_TABLE:
-        budget = len(recording.trials)
-        note(
-            f"the table holds {budget} of {readable(header.space.size)} assignments; "
-            f"replaying {budget} trials"
-        )
-    proposer = make_sampler(sampler, header.space, seed)
-    runner = TableRunner(header.space, recording.trials, recording.placements)
-    if output is not None and (output / JOURNAL).exists():
-        raise InputError(f"{output}: holds a run already; name a new folder")
-    journal = MemoryJournal() if output is None else Store(output / JOURNAL, header)
-    for _ in run_search(header.space, proposer, runner, journal, Budget(budget), source=sampler):
-        pass
-    for _ in verify(runner, journal, (), whole.objectives):
-        pass
-    summary = Summary.of(
-        Recording(header, journal.trials, journal.placements),
-        whole.objectives,
-        reference=whole.reference,
+    runner = TableRunner(
+        header.space, recording.trials, recording.placements, seed if has_noise else None
     )
-    if not as_json:
-        share = summary.hypervolume / whole.hypervolume if whole.hypervolume else 0.0
-        note(
-            f"{len(journal.trials)} trials on a table of {len(recording.trials)} found "
-            f"{share:.1%} of its hypervolume"
-        )
-    print_summary(summary, as_json=as_json)
+    return _Offline(header, runner, whole, len(recording.trials))
 
 
 def _margin(text: str) -> float:
@@ -756,7 +839,7 @@ def _run(
             f"the space has {readable(job.header.space.size)} assignments, at most {largest:,} "
             f"are recorded: take a coarser granularity, or search"
         )
-    sampler = make_sampler(choices.sampler, job.header.space, choices.seed)
+    sampler = make_sampler(choices.sampler, job.header)
     folder = output or default_folder(job.header)
     store = Store(folder / JOURNAL, job.header)
     try:
@@ -834,14 +917,17 @@ def run_job(
         progress.close()
 
 
-def make_sampler(name: str, space: DecisionSpace, seed: int) -> Sampler:
-    """The sampler of this name.
+def make_sampler(name: str, header: Header) -> Sampler:
+    """The sampler of this name, for a search under such a header.
 
     Raises:
         InputError: There is none.
     """
+    from pareto_profiler.core.measurement import objectives_of
+    from pareto_profiler.core.ports import Problem
     from pareto_profiler.samplers import SAMPLERS
 
     if name not in SAMPLERS:
         raise InputError(f"sampler {name!r}: expected one of {', '.join(SAMPLERS)}")
-    return SAMPLERS[name](space, seed)
+    objectives = objectives_of(header.objectives)
+    return SAMPLERS[name](Problem(header.space, objectives, header.graph, header.seed))

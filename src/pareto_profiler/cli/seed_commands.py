@@ -211,9 +211,7 @@ def _profile(
     try:
         store = Store(folder / JOURNAL, job.header)
         try:
-            run_job(
-                job, make_sampler(sampler, job.header.space, job.header.seed), store, folder, budget
-            )
+            run_job(job, make_sampler(sampler, job.header), store, folder, budget)
             return store.recording
         finally:
             store.close()

@@ -60,6 +60,7 @@ class ExportFormat(StrEnum):
     CSV = "csv"
     JSON = "json"
     PARQUET = "parquet"
+    PACKED = "packed"
 
 
 @reporting_errors
@@ -103,6 +104,9 @@ def export(
 ) -> None:
     """Write a run as a table: every trial as csv or parquet, the summary as json, or a seed dump.
 
+    `packed` is a Parquet file with everything, raw samples included, which all commands read like
+    the run itself.
+
     `seed` is the format of random_sampler's dump: the front, milliseconds and KiB, with the
     configuration string of each id.
     """
@@ -110,10 +114,17 @@ def export(
     from pareto_profiler.report.summary import Summary
 
     recording = open_recording(run, backends)
+    if file_format is ExportFormat.PACKED:
+        from pareto_profiler.tables import pack
+
+        if to is None:
+            raise InputError("packed is no text: name a file with --to")
+        write_file(to, pack(recording))
+        return
     if file_format is ExportFormat.PARQUET:
         if to is None:
             raise InputError("parquet is no text: name a file with --to")
-        write_file(to, _parquet(_records(recording)))
+        write_file(to, parquet_of(_records(recording)))
         return
     text = _text(recording, Summary.of(recording), file_format)
     if to is None:
@@ -135,6 +146,7 @@ def open_recording(run: Path, backends: str = "") -> Recording:
     from pareto_profiler.cli.output import note
     from pareto_profiler.seed_formats import is_dump, is_of, named_backends, read_dump
     from pareto_profiler.store import is_journal, read
+    from pareto_profiler.tables import is_csv, is_packed, read_csv, unpack
 
     if is_dump(run):
         beside = run.with_name(f"{run.name}.run")
@@ -149,8 +161,15 @@ def open_recording(run: Path, backends: str = "") -> Recording:
             note(f"{run} does not name its backends; taken as {taken} (else: --backends)")
     elif is_journal(run):
         recording = read(run)
+    elif is_packed(run):
+        recording = unpack(run)
+    elif is_csv(run):
+        recording = read_csv(run)
     else:
-        raise InputError(f"{run}: neither the folder of a run, nor a journal, nor a result dump")
+        raise InputError(
+            f"{run}: neither the folder of a run, nor a journal, nor a result dump, nor a packed "
+            f"table, nor a CSV file"
+        )
     if not recording.trials:
         raise InputError(f"{run}: holds no trial yet")
     return recording
@@ -230,12 +249,17 @@ def _records(recording: Recording) -> list[dict[str, Any]]:
     return records
 
 
-def _parquet(records: list[dict[str, Any]]) -> bytes:
+def parquet_of(records: list[dict[str, Any]]) -> bytes:
+    """Flat records as a Parquet file.
+
+    Raises:
+        InputError: pyarrow is not installed.
+    """
     try:
         import pyarrow as pa
         from pyarrow import parquet
     except ImportError as error:
         raise InputError("parquet needs pyarrow: pip install 'pareto-profiler[parquet]'") from error
     sink = io.BytesIO()
-    parquet.write_table(pa.Table.from_pylist(records), sink)
+    parquet.write_table(pa.Table.from_pylist(records), sink, compression="zstd")
     return sink.getvalue()

@@ -1,0 +1,328 @@
+"""Bench: samplers side by side on recorded tables and simulated devices."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from statistics import median
+from typing import Final, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pareto_profiler.core.front import hypervolume, nondominated
+from pareto_profiler.core.measurement import Measurement, Objective, objectives_of
+from pareto_profiler.core.plan import Plan
+from pareto_profiler.core.ports import Problem, Runner, Sampler
+from pareto_profiler.core.recording import Recording
+from pareto_profiler.core.rules import MARGIN
+from pareto_profiler.core.space import Assignment
+from pareto_profiler.core.trial import Trial
+from pareto_profiler.errors import InputError, RunError
+from pareto_profiler.runners.devices import Device
+from pareto_profiler.runners.table import TableRunner
+from pareto_profiler.samplers.told import Told
+from pareto_profiler.search import Budget, Clock, MemoryJournal, search
+
+Vector = NDArray[np.float64]
+Flags = NDArray[np.bool_]
+Values = tuple[float, ...]
+
+SHARES: Final = (0.9, 0.95, 0.99)
+"""Of the reference front's hypervolume, at which evaluations are counted."""
+
+_BOX: Final = 1.1
+
+
+class TimedRunner(Runner, Clock, Protocol):
+    """A runner that is its own clock."""
+
+
+@dataclass(frozen=True)
+class Subject:
+    """Something that samplers are tried on.
+
+    Attributes:
+        name: For tables and titles.
+        problem: What is searched; its seed is replaced.
+        runner: Makes a runner with noise of that seed.
+        truth: The true values of an assignment; None where it fails or is not known.
+        known: Assignments that everybody may know the truth of, for the reference front.
+    """
+
+    name: str
+    problem: Problem
+    runner: Callable[[int], TimedRunner]
+    truth: Callable[[Assignment], Values | None]
+    known: Sequence[Assignment] = ()
+
+
+@dataclass(frozen=True)
+class Run:
+    """One sampler on one subject with one seed.
+
+    Attributes:
+        sampler: Its name.
+        seed: Of the sampler and of the noise.
+        seconds: On the device's clock, after each evaluation.
+        assignments: What was evaluated, in order.
+        reported: After each evaluation, the assignments that would be reported as the front.
+    """
+
+    sampler: str
+    seed: int
+    seconds: tuple[float, ...]
+    assignments: tuple[Assignment, ...]
+    reported: tuple[frozenset[Assignment], ...]
+
+
+def run_one(
+    subject: Subject,
+    name: str,
+    make: Callable[[Problem], Sampler],
+    seed: int,
+    evaluations: int,
+) -> Run:
+    """Search once; every process on the device counts as an evaluation, profiles included."""
+    given = subject.problem
+    problem = Problem(given.space, given.objectives, given.graph, seed)
+    runner = subject.runner(seed)
+    start = runner.now()
+    seconds, assignments, reported = [], [], []
+    front = ReportedFront(problem.objectives)
+    for trial in search(
+        problem.space,
+        make(problem),
+        runner,
+        MemoryJournal(),
+        Budget(evaluations),
+        source=name,
+        clock=runner,
+    ):
+        front.add(trial)
+        seconds.append(runner.now() - start)
+        assignments.append(trial.assignment)
+        reported.append(front.members)
+    return Run(name, seed, tuple(seconds), tuple(assignments), tuple(reported))
+
+
+class ReportedFront:
+    """What a search would report after each trial.
+
+    As the summary reports it where each assignment was measured once: off the front is what another
+    beats by more than the margin somewhere, and is worse by less than half of it everywhere.
+
+    Args:
+        objectives: Of the search.
+        margin: A difference that nobody would notice, as a fraction.
+    """
+
+    def __init__(self, objectives: Sequence[Objective], margin: float = MARGIN) -> None:
+        self._told = Told(objectives)
+        self._better, self._worse = 1 / (1 + margin), 1 + margin / 2
+        self._contenders: list[Assignment] = []
+        self.members: frozenset[Assignment] = frozenset()
+
+    def add(self, trial: Trial) -> None:
+        """Take in a trial. O(front) in the usual case."""
+        self._told.add(trial)
+        if not isinstance(trial.outcome, Measurement) or trial.assignment not in self._told.values:
+            return
+        if self._told.repeats(trial.assignment) > 1:
+            self._contenders = list(self._told.values)
+        elif trial.assignment not in self._contenders:
+            self._contenders.append(trial.assignment)
+        rows = np.array([self._told.values[a] for a in self._contenders])
+        self.members = frozenset(self._kept(rows, self._worse))
+        # What something is better than everywhere, and by the margin, stays beaten.
+        self._contenders = self._kept(rows, self._better)
+
+    def _kept(self, rows: Vector, bound: float) -> list[Assignment]:
+        """Contenders that no other beats, which may be that many times its values."""
+        others, own = rows[None, :, :], rows[:, None, :]
+        near: Flags = np.all(others <= own * bound, axis=2)
+        better: Flags = np.any(others < own * self._better, axis=2)
+        is_kept = ~np.logical_or.reduce(near & better, axis=1)
+        return [self._contenders[i] for i in np.flatnonzero(is_kept).tolist()]
+
+
+@dataclass(frozen=True)
+class Scale:
+    """What hypervolumes are measured on.
+
+    Attributes:
+        front: True values of the reference front, shape ``(n, m)``.
+        low, corner: Of its own box, a tenth larger than its ranges.
+    """
+
+    front: Vector
+    low: Vector
+    corner: Vector
+
+    @classmethod
+    def of(cls, points: Iterable[Values]) -> Scale:
+        """From all true values that are known."""
+        rows = np.array(sorted(set(points)))
+        front = rows[nondominated(rows)]
+        low, high = front.min(axis=0), front.max(axis=0)
+        # A front of a single point has no ranges: a hundredth of its values stands in.
+        ranges = np.maximum(high - low, 0.01 * np.abs(low))
+        return cls(front, low, low + _BOX * ranges)
+
+    def share(self, points: Iterable[Values]) -> float:
+        """Hypervolume of points over the reference front's."""
+        whole = self._volume(self.front)
+        rows = np.array(list(points)).reshape(-1, len(self.low))
+        return self._volume(rows) / whole
+
+    def _volume(self, rows: Vector) -> float:
+        scaled = (rows - self.low) / (self.corner - self.low)
+        inside = scaled[(scaled < 1).all(axis=1)]
+        return hypervolume(inside, [1.0] * len(self.low)) if len(inside) else 0.0
+
+
+@dataclass(frozen=True)
+class Curve:
+    """How a run came to the front.
+
+    Attributes:
+        run: Which.
+        shares: Of the reference hypervolume, by the true values of what is reported, after each
+            evaluation.
+    """
+
+    run: Run
+    shares: tuple[float, ...]
+
+    def evaluations_to(self, share: float) -> int | None:
+        """Evaluations after which it has that share for the first time; None where never."""
+        return next((n for n, s in enumerate(self.shares, 1) if s >= share), None)
+
+    def at(self, evaluation: int) -> float:
+        """The share after so many evaluations; a run that ended earlier stays where it was."""
+        if not self.shares or evaluation < 1:
+            return 0.0
+        return self.shares[min(evaluation, len(self.shares)) - 1]
+
+
+def scale_of(subject: Subject, runs: Iterable[Run]) -> Scale:
+    """The front of everything that is known and of everything that any run evaluated."""
+    seen = {a for run in runs for a in run.assignments} | set(subject.known)
+    points = [v for v in map(subject.truth, sorted(seen)) if v is not None]
+    return Scale.of(points)
+
+
+def curve_of(subject: Subject, scale: Scale, run: Run) -> Curve:
+    """Judge a run by the truth."""
+    shares: dict[frozenset[Assignment], float] = {}
+    found = []
+    for members in run.reported:
+        if members not in shares:
+            values = [v for v in map(subject.truth, members) if v is not None]
+            shares[members] = scale.share(values)
+        found.append(shares[members])
+    return Curve(run, tuple(found))
+
+
+def median_evaluations(curves: Sequence[Curve], share: float) -> int | None:
+    """Median over seeds; None where at least half never came there."""
+    found = [c.evaluations_to(share) for c in curves]
+    many = [float("inf") if n is None else float(n) for n in found]
+    middle = median(many)
+    return None if middle == float("inf") else round(middle)
+
+
+def quartiles(curves: Sequence[Curve], evaluations: Iterable[int]) -> Iterator[Values]:
+    """Lower quartile, median, upper quartile of the shares after so many evaluations."""
+    for n in evaluations:
+        low, middle, high = np.quantile([c.at(n) for c in curves], [0.25, 0.5, 0.75])
+        yield float(low), float(middle), float(high)
+
+
+def methodology_score(
+    curves: Mapping[str, Sequence[Curve]], baseline: str, evaluations: int
+) -> dict[str, float]:
+    """How far each sampler is from the baseline to the optimum, in the mean over the budget.
+
+    Willemsen et al. 2024 (the methodology of Kernel Tuner): at equidistant points of the budget,
+    the mean distance from the optimum relative to that of random search; 0 is as good as random, 1
+    is the optimum at once.
+
+    Args:
+        curves: Sampler → its curves.
+        baseline: Name of random search.
+        evaluations: The budget.
+    """
+    points = sorted({max(1, round(x)) for x in np.linspace(1, evaluations, 50)})
+    means = {name: [np.mean([c.at(n) for c in cs]) for n in points] for name, cs in curves.items()}
+    floor = means[baseline]
+    return {
+        name: float(
+            np.mean(
+                [
+                    (m - f) / (1 - f) if f < 1 - 1e-9 else float(m >= f)
+                    for m, f in zip(mine, floor, strict=True)
+                ]
+            )
+        )
+        for name, mine in means.items()
+    }
+
+
+def table_subject(name: str, recording: Recording, objectives: Sequence[Objective] = ()) -> Subject:
+    """A recorded table: noise is drawn again from its samples, its clock adds up its durations.
+
+    The truth is the median over all recorded samples of an assignment. What the table lacks is a
+    failure that takes no time.
+
+    Raises:
+        InputError: It holds no measurement of two objectives.
+    """
+    header = recording.header
+    chosen = tuple(objectives) or objectives_of(header.objectives)
+    exact = TableRunner(header.space, recording.trials)
+
+    @cache
+    def truth(assignment: Assignment) -> Values | None:
+        try:
+            return tuple(exact.run(assignment).value(o) for o in chosen)
+        except (RunError, KeyError):
+            return None
+
+    known = tuple(dict.fromkeys(t.assignment for t in recording.trials))
+    if not any(map(truth, known)):
+        raise InputError(f"{name}: nothing was measured in {', '.join(o.name for o in chosen)}")
+    return Subject(
+        name,
+        Problem(header.space, chosen, header.graph),
+        lambda seed: TableRunner(header.space, recording.trials, seed=seed),
+        truth,
+        known,
+    )
+
+
+def device_subject(name: str) -> Subject:
+    """A simulated device: five runs in each process.
+
+    Raises:
+        InputError: There is no such device.
+    """
+    device = Device.of(name)
+    plan = Plan(repeats=5, warmups=0)
+
+    @cache
+    def truth(assignment: Assignment) -> Values | None:
+        try:
+            found = device.truth(assignment)
+        except RunError:
+            return None
+        return found["exec_time"], found["max_rss"]
+
+    return Subject(
+        device.name,
+        Problem(device.space, graph=device.graph),
+        lambda seed: device.runner(plan, seed),
+        truth,
+        (device.space.default, *filter(device.space.is_feasible, device.space.uniforms())),
+    )

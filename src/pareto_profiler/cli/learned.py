@@ -1,0 +1,99 @@
+"""``pareto-profiler learned``: what the structured sampler believes, and how rightly."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from pareto_profiler.cli.exits import reporting_errors
+from pareto_profiler.cli.show import BackendsOfDumpOption, RunArgument
+from pareto_profiler.errors import InputError
+
+if TYPE_CHECKING:
+    from pareto_profiler.samplers.structured.beliefs import Beliefs
+
+
+@reporting_errors
+def learned(
+    run: RunArgument,
+    backends: BackendsOfDumpOption = "",
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Show the model that `structured` fits to a run, whichever sampler made it.
+
+    What backends, copies between them and settings cost; the front that it predicts; which choices
+    together fail; and how well it predicted each measurement from all others, which says whether
+    to trust the rest.
+    """
+    from pareto_profiler.cli.output import console, print_json
+    from pareto_profiler.cli.show import open_recording
+    from pareto_profiler.core.measurement import objectives_of
+    from pareto_profiler.core.ports import Problem
+    from pareto_profiler.samplers.structured.beliefs import beliefs_of
+
+    recording = open_recording(run, backends)
+    header = recording.header
+    problem = Problem(header.space, objectives_of(header.objectives), header.graph, header.seed)
+    found = beliefs_of(problem, recording.trials)
+    if found is None:
+        raise InputError(f"{run}: the baseline was not measured: there is nothing to learn from")
+    if as_json:
+        print_json(found.to_json())
+        return
+    out = console()
+    for part in _parts(found):
+        out.print(part)
+
+
+def _parts(found: Beliefs) -> list[Any]:
+    from rich.table import Table
+
+    parts: list[Any] = []
+    skills = Table("", box=None, title="How well it predicts", title_justify="left")
+    for title in ("measured", "typical error", "within its 90 %", "rank correlation", "noise"):
+        skills.add_column(title, justify="right")
+    for skill in found.skills:
+        skills.add_row(
+            skill.objective,
+            str(skill.measured),
+            f"{skill.error:.2%}",
+            f"{skill.coverage:.0%}",
+            f"{skill.correlation:.2f}",
+            f"{skill.noise:.2%}",
+        )
+    skills.caption = "each measurement predicted from all others"
+    parts.append(skills)
+    terms = Table("term", box=None, title="What it learned", title_justify="left")
+    for title in ("objective", "value", "±", ""):
+        terms.add_column(title, justify="left" if title == "objective" else "right")
+    for term in found.terms:
+        terms.add_row(
+            term.name, term.objective, f"{term.value:.4g}", f"{term.deviation:.2g}", term.unit
+        )
+    parts.append(terms)
+    if found.culprits:
+        culprits = Table(
+            "together", "probability", box=None, title="What fails", title_justify="left"
+        )
+        for culprit in found.culprits:
+            culprits.add_row(" + ".join(culprit.choices), f"{culprit.probability:.0%}")
+        culprits.caption = "choices that together make an assignment fail or compute wrongly"
+        parts.append(culprits)
+    front = Table("id", box=None, title="The front it predicts", title_justify="left")
+    for name, unit in found.units.items():
+        front.add_column(f"{name} {unit}", justify="right")
+    front.add_column("works", justify="right")
+    front.add_column("measured", justify="right")
+    for point in found.front:
+        cells = [f"{v:.4g} ± {d:.2g}" for v, d in zip(point.values, point.deviations, strict=True)]
+        front.add_row(
+            _short(point.id), *cells, f"{point.works:.0%}", "yes" if point.is_measured else "no"
+        )
+    parts.append(front)
+    return parts
+
+
+def _short(number: int) -> str:
+    text = str(number) if number < 10**18 else f"{number % 10**12:012d}"
+    return text if number < 10**18 else f"…{text}"

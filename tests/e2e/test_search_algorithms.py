@@ -1,0 +1,168 @@
+"""Samplers, offline mode and the bench, as a user runs them."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+from conftest import ROOT
+from e2e.command import pp
+
+from pareto_profiler.core.trial import Profile
+from pareto_profiler.store import read
+from pareto_profiler.tables import unpack
+
+
+def run_tool(*arguments: str, status: int = 0) -> subprocess.CompletedProcess[str]:
+    """In the folder of the project, where nothing is written: every output is named."""
+    return pp(*arguments, cwd=ROOT, status=status)
+
+
+MODEL = ROOT / "examples" / "models" / "mobilenet_v1_025_128.tflite"
+SEED_TABLE = ROOT / "tests" / "data" / "seed_brute_force.json"
+BOARD_TABLE = ROOT / "examples" / "tables" / "mobilenet_v2_035_96_logits-emulated_board"
+QUICK = (
+    "--repeats",
+    "2",
+    "--warmups",
+    "0",
+    "--retries",
+    "0",
+    "--anchor-every",
+    "0",
+    "--no-confirm",
+)
+
+
+def test_structured_is_the_default_profiles_and_tells_what_it_learned(tmp_path: Path):
+    run = tmp_path / "run"
+    search = ("search", str(MODEL), "--granularity", "operation", "--backends", "cpu,ruy")
+    run_tool(*search, "--budget", "12", *QUICK, "--output", str(run))
+    recording = read(run)
+    profiles = [t for t in recording.trials if isinstance(t.outcome, Profile)]
+    assert recording.header.sampler == "structured"
+    assert [t.source for t in profiles] == ["profile"] * len(profiles)
+    assert len(profiles) == 2
+    assert all(len(p.outcome.operations) == 31 for p in profiles if isinstance(p.outcome, Profile))
+    assert recording.header.graph is not None
+    shown = run_tool("learned", str(run))
+    for words in ("How well it predicts", "What it learned", "The front it predicts"):
+        assert words in shown.stdout
+    facts = json.loads(run_tool("learned", str(run), "--json").stdout)
+    assert {s["objective"] for s in facts["skills"]} == {"exec_time", "max_rss"}
+    assert facts["front"][0]["id"].isdecimal()
+    run_tool(*search, "--budget", "14", *QUICK, "--output", str(run))
+    assert sum(isinstance(t.outcome, Profile) for t in read(run).trials) == 2
+
+
+@pytest.mark.parametrize("sampler", ["hlps", "local", "nsga2", "spea2", "tpe"])
+def test_every_sampler_searches_and_is_named_in_the_run(tmp_path: Path, sampler: str):
+    run_tool(
+        *("search", str(MODEL), "--granularity", "operation", "--backends", "cpu,ruy"),
+        *("--sampler", sampler, "--budget", "6", *QUICK, "--output", str(tmp_path / "run")),
+    )
+    assert sampler in {t.source for t in read(tmp_path / "run").trials}
+
+
+def test_only_leaves_all_others_at_the_baseline(tmp_path: Path):
+    done = run_tool(
+        *("record", str(MODEL), "--granularity", "operation", "--backends", "cpu,ruy"),
+        *("--only", "0,2", *QUICK[:-1], "--output", str(tmp_path / "run"), "--json"),
+    )
+    assert json.loads(done.stdout)["space_size"] == "4"
+    space = read(tmp_path / "run").header.space
+    assert [v.name for v in space.variables if len(v.feasible) > 1] == ["Conv2D@0", "Conv2D@2"]
+    for bad, words in (("9-3", "expected something like"), ("99", "@99 is not decided")):
+        failed = run_tool("search", str(MODEL), "--only", bad, status=2)
+        assert words in failed.stderr
+
+
+@pytest.mark.parametrize("sampler", ["structured", "hlps", "nsga2", "random", "exhaustive"])
+def test_the_seeds_own_points_are_replayed(sampler: str):
+    done = run_tool("replay", str(SEED_TABLE), "--sampler", sampler, "--seed", "3")
+    found = re.search(r"trials on a table of 18 found ([\d.]+)% of its hypervolume", done.stderr)
+    assert found
+    assert float(found[1]) > 60
+    assert "not in the table: counted as failures that take no time" in done.stderr
+
+
+def test_a_replay_has_the_recorded_clock_and_noise_if_asked_for():
+    plain = [run_tool("replay", str(BOARD_TABLE), "--json", "--seed", s).stdout for s in "11"]
+    assert plain[0] == plain[1]
+    noisy = run_tool("replay", str(BOARD_TABLE), "--json", "--seed", "1", "--noise")
+    assert json.loads(noisy.stdout)["trials"] > 5
+    short = run_tool("replay", str(BOARD_TABLE), "--sampler", "random", "--time", "5s")
+    found = re.search(r"(\d+) trials on a table .* in ([\d.]+) s of recorded time", short.stderr)
+    assert found
+    assert int(found[1]) < 60
+    assert 5 <= float(found[2]) < 15
+
+
+def test_simulated_devices_are_searched_without_any_device(tmp_path: Path):
+    run = tmp_path / "run"
+    name = "simulated:chain-20x3:1"
+    done = run_tool("replay", name, "--budget", "14", "--output", str(run), "--json")
+    assert json.loads(done.stdout)["model"] == name
+    run_tool("learned", str(run))
+    unknown = run_tool("replay", "simulated:chain", status=2)
+    assert "expected simulated:FAMILY:SEED" in unknown.stderr
+    energy = run_tool("replay", name, "--objectives", "energy,max_rss", status=2)
+    assert "exec_time and max_rss only" in energy.stderr
+
+
+def test_packed_and_csv_tables_are_read_like_the_run_itself(tmp_path: Path):
+    shown = run_tool("show", str(BOARD_TABLE), "--json")
+    packed, plain = tmp_path / "t.parquet", tmp_path / "t.csv"
+    for file, kind in ((packed, "packed"), (plain, "csv")):
+        run_tool("export", str(BOARD_TABLE), "--format", kind, "--to", str(file))
+        assert run_tool("show", str(packed), "--json").stdout == shown.stdout
+    assert packed.stat().st_size < 0.6 * (BOARD_TABLE / "journal.jsonl").stat().st_size
+    assert unpack(packed).trials == read(BOARD_TABLE).trials
+    ours, theirs = (
+        json.loads(run_tool("show", str(f), "--json").stdout)["front"] for f in (packed, plain)
+    )
+    assert [p["values"] for p in ours] == [pytest.approx(p["values"], rel=1e-9) for p in theirs]
+    nowhere = run_tool("export", str(BOARD_TABLE), "--format", "packed", status=2)
+    assert "name a file with --to" in nowhere.stderr
+
+
+def test_the_bench_compares_samplers_and_keeps_curves(tmp_path: Path):
+    from pyarrow import parquet
+
+    file = tmp_path / "curves.parquet"
+    arguments = ("bench", str(SEED_TABLE), "simulated:tiny-8x2:1", "--seeds", "2")
+    samplers = ("--samplers", "local:10,exhaustive", "--budget", "30", "--jobs", "2")
+    done = run_tool(*arguments, *samplers, "--to", str(file), "--json")
+    tables = json.loads(done.stdout)
+    assert [t["table"] for t in tables] == [str(SEED_TABLE), "simulated:tiny-8x2:1"]
+    found = tables[0]["samplers"]
+    assert set(found) == {"local", "exhaustive", "random"}
+    assert found["random"]["score"] == 0.0
+    assert max(found["local"]["evaluated"]) <= 10 < max(found["exhaustive"]["evaluated"])
+    curves = parquet.read_table(file).to_pylist()
+    assert {c["sampler"] for c in curves} == set(found)
+    assert {"table", "seed", "evaluation", "seconds", "share"} <= set(curves[0])
+    text = run_tool("bench", "simulated:tiny-8x2:1", "--seeds", "1", "--budget", "9")
+    assert "structured" in text.stdout
+    assert "to 95 %" in text.stdout
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("--samplers", "magic"), "sampler 'magic': expected one of exhaustive"),
+        (("--samplers", "local:x"), "budget 'x' of local"),
+        (("--to", "/nowhere/x"), "cannot be written"),
+    ],
+)
+def test_a_bench_that_makes_no_sense_says_so(options: tuple[str, ...], words: str):
+    done = run_tool("bench", "simulated:tiny-8x2", *options, status=2)
+    assert words in done.stderr
+
+
+def test_nothing_but_the_result_is_on_standard_output():
+    done = run_tool("replay", "simulated:mobile-53x3:0", "--budget", "16", "--json")
+    assert json.loads(done.stdout)["trials"] == 16
