@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from statistics import median
 from typing import Final, Protocol
@@ -16,7 +16,7 @@ from pareto_profiler.core.measurement import Measurement, Objective, objectives_
 from pareto_profiler.core.plan import Plan
 from pareto_profiler.core.ports import Problem, Runner, Sampler
 from pareto_profiler.core.recording import Recording
-from pareto_profiler.core.rules import MARGIN
+from pareto_profiler.core.rules import MARGIN, ONE_SHOT
 from pareto_profiler.core.space import Assignment
 from pareto_profiler.core.trial import Trial
 from pareto_profiler.errors import InputError, RunError
@@ -33,6 +33,7 @@ SHARES: Final = (0.9, 0.95, 0.99)
 """Of the reference front's hypervolume, at which evaluations are counted."""
 
 _BOX: Final = 1.1
+_LEFT_OVER: Final = 1e-9
 
 
 class TimedRunner(Runner, Clock, Protocol):
@@ -84,7 +85,10 @@ def run_one(
     seed: int,
     evaluations: int,
 ) -> Run:
-    """Search once; every process on the device counts as an evaluation, profiles included."""
+    """Search once; every process on the device counts as an evaluation, profiles included.
+
+    What a sampler leaves of the budget goes to repeats that confirm the front, as in any search.
+    """
     given = subject.problem
     problem = Problem(given.space, given.objectives, given.graph, seed)
     runner = subject.runner(seed)
@@ -98,6 +102,8 @@ def run_one(
         MemoryJournal(),
         Budget(evaluations),
         source=name,
+        objectives=problem.objectives,
+        rules=replace(ONE_SHOT, confirm_share=_LEFT_OVER, seed=seed),
         clock=runner,
     ):
         front.add(trial)

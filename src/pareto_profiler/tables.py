@@ -133,8 +133,9 @@ def read_csv(path: Path) -> Recording:
 
     Figures are in columns named as ``export --format csv`` names them: ``exec_time_ms``,
     ``max_rss_kib`` and so on, two at the least; a ``failure`` column may name what failed instead,
-    ``duration_s`` how long it took. Minimised are the first two, or exec_time and max_rss. Every other column is a variable: a setting where it is named
-    like one, else operations of that name. Choices are numbered as they come.
+    ``duration_s`` how long it took. Minimised are exec_time and max_rss, or else the first two.
+    Every other column is a variable: a setting where it is named like one, else operations of that
+    name. Choices are numbered as they come.
 
     Raises:
         InputError: It is no such table.

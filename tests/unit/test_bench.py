@@ -100,7 +100,7 @@ def table() -> Recording:
 
 def test_a_tables_clock_adds_up_what_was_recorded_and_what_it_lacks_takes_no_time():
     subject = table_subject("t", table())
-    run = run_one(subject, "exhaustive", SAMPLERS["exhaustive"], 0, 100)
+    run = run_one(subject, "exhaustive", SAMPLERS["exhaustive"], 0, 8)
     assert len(run.assignments) == 8
     assert run.seconds[-1] == pytest.approx(3.5)
     found = curve_of(subject, scale_of(subject, [run]), run)
