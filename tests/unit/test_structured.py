@@ -85,6 +85,26 @@ def test_a_batch_does_not_ask_for_the_same_gain_twice_and_is_a_prefix_of_larger_
     assert choose([np.zeros((0, 2))], values, ~works, corner, 1, random)[0][1] == 0.0
 
 
+def test_a_cautious_batch_takes_what_surely_works():
+    values = np.array([[[0.1, 0.1], [0.5, 0.5]]] * 4)
+    works = np.array([[True, True], [True, True], [False, True], [False, True]])
+    fronts, random = [np.zeros((0, 2))] * 4, np.random.default_rng(0)
+    bold = choose(fronts, values, works, np.ones(2), 1, random)
+    careful = choose(fronts, values, works, np.ones(2), 1, random, 3.0)
+    assert (bold[0][0], careful[0][0]) == (0, 1)
+
+
+def test_measurements_that_say_nothing_new_and_vast_differences_are_survived():
+    """A device whose time is nothing and whose memory is everything, measured the same twice."""
+    made = device()
+    sampler = StructuredSampler(problem_of(made))
+    drawn = made.space.draw(np.random.default_rng(0), 5)
+    for number, assignment in enumerate([made.space.default, *drawn, *drawn]):
+        samples = {"exec_time": (1e-9 * 10 ** (number % 6),), "max_rss": (1e15,)}
+        sampler.tell(Trial(number, assignment, Measurement(samples)))
+    assert sampler.ask(2)
+
+
 def terms_of(made: Device, objective: int = 0) -> Terms:
     structure = Structure(problem_of(made))
     known = Known(1e7, dict.fromkeys(range(len(structure.backends)), 1.0), {}, {})

@@ -84,6 +84,7 @@ def choose(
     corner: Vector,
     count: int,
     random: np.random.Generator,
+    caution: float = 0.0,
 ) -> list[tuple[int, float]]:
     """A batch that is expected to add most, one after another.
 
@@ -94,6 +95,8 @@ def choose(
         corner: Of the box, shape ``(m,)``.
         count: Size of the batch.
         random: For more than two objectives.
+        caution: Power of the probability that a candidate works by which its gain is lowered
+            further: 0 where that probability is trusted.
 
     Returns:
         Positions of candidates with the hypervolume each adds to those before it, as a share of the
@@ -118,9 +121,10 @@ def choose(
             total += added * works[d]
         return np.asarray(total / draws / volume)
 
+    chance: Vector = works.mean(axis=0) ** caution
     chosen: list[tuple[int, float]] = []
     while len(chosen) < min(count, candidates):
-        worth = expected()
+        worth = expected() * chance
         worth[[i for i, _ in chosen]] = -1.0
         best = int(np.argmax(worth))
         chosen.append((best, float(worth[best])))

@@ -97,7 +97,7 @@ class Regression:
         self._products = [self._product(group) for group in range(group_count)]
         self.scales = self._best(first)
         self._spreads = spreads * np.array(self.scales.groups)[groups]
-        self._inverse = np.linalg.inv(self._covariance(self.scales))
+        self._inverse = _inverted(self._covariance(self.scales))
 
     def _product(self, group: int) -> Vector:
         weighted = self._features * np.where(self._groups == group, self._prior, 0.0)
@@ -212,6 +212,16 @@ class Draws:
             free = np.sqrt(np.maximum(0.0, 1 - like.max(axis=1) ** 2))
             found = found + self._residual * free * random.standard_normal(found.shape)
         return found
+
+
+def _inverted(matrix: Vector) -> Vector:
+    """Inverse of a covariance, also of one that is singular but for rounding."""
+    scale = max(1e-300, float(np.diag(matrix).mean()))
+    try:
+        found = np.linalg.inv(matrix + _JITTER * scale * np.eye(len(matrix)))
+    except np.linalg.LinAlgError:
+        found = np.linalg.pinv(matrix, hermitian=True)
+    return np.asarray(found, dtype=np.float64)
 
 
 def _stacked(parts: Any, features: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
@@ -42,6 +43,8 @@ _SETTINGS: Final = 6
 _HOPES: Final = 6
 _NEIGHBOURS: Final = 100
 _WITH_SETTINGS: Final = 120
+_LATELY: Final = 6
+_CAUTION: Final = 3.0
 _NOISE: Final = {"s": 0.01, "B": 0.003}
 _RESIDUAL: Final = {"s": 0.01, "B": 0.003}
 _NO_GAIN: Final = 2e-4
@@ -90,6 +93,7 @@ class StructuredSampler:
         self._asked: list[Assignment] = []
         self._is_done = False
         self._trials = 0
+        self._failed_lately = deque[bool](maxlen=_LATELY)
 
     def profiles(self) -> Sequence[Assignment]:
         """The uniform assignments, and where one does not run what comes closest of what does."""
@@ -129,6 +133,8 @@ class StructuredSampler:
             return
         if isinstance(trial.outcome, Failure) and trial.outcome.kind is FailureKind.NOT_RECORDED:
             self._absent.add(trial.assignment)
+        elif trial.assignment not in self.told:
+            self._failed_lately.append(isinstance(trial.outcome, Failure))
         self.told.add(trial)
         self._random.tell(trial)
 
@@ -468,7 +474,9 @@ class StructuredSampler:
         known, hoped = values[:, : len(measured)], values[:, len(measured) :]
         works = np.stack([avoids(pool, e) for e in explanations])
         corner = _corner(known.mean(axis=0), hoped.mean(axis=0), works.mean(axis=0) > 0.5)
-        picks = choose(list(known), hoped, works, corner, count, random)
+        # Where most proposals failed, explanations were too hopeful: what surely works comes first.
+        caution = _CAUTION * sum(self._failed_lately) / _LATELY
+        picks = choose(list(known), hoped, works, corner, count, random, caution)
         assignments = self.structure.decode(pool[[i for i, _ in picks]])
         return [(a, gain) for a, (_, gain) in zip(assignments, picks, strict=True)]
 
