@@ -30,7 +30,9 @@ def _check_front(text: str) -> None:
     """Two points or more, unless they are ties: memory is told apart to a page of 4 KiB only."""
     table = text.split("Front")[1].split("baseline: id", maxsplit=1)[0]
     points = table.count("verified")
-    assert points >= 2 or (points == 1 and "baseline, verified" not in table), text
+    # On a machine that is busy all the time nothing can be told, which is said.
+    is_busy = "are not to be trusted" in text
+    assert points >= 2 or (points == 1 and (is_busy or "baseline, verified" not in table)), text
 
 
 def test_the_commands_of_the_readme(tmp_path: Path):
