@@ -9,7 +9,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from conftest import ROOT
+
+# Nothing may disturb what it measures: whether the front has points is asked of real figures.
+pytestmark = pytest.mark.alone
 
 BIN = Path(sys.executable).parent
 
@@ -30,9 +34,7 @@ def _check_front(text: str) -> None:
     """Two points or more, unless they are ties: memory is told apart to a page of 4 KiB only."""
     table = text.split("Front")[1].split("baseline: id", maxsplit=1)[0]
     points = table.count("verified")
-    # On a machine that is busy all the time nothing can be told, which is said.
-    is_busy = "are not to be trusted" in text
-    assert points >= 2 or (points == 1 and (is_busy or "baseline, verified" not in table)), text
+    assert points >= 2 or (points == 1 and "baseline, verified" not in table), text
 
 
 def test_the_commands_of_the_readme(tmp_path: Path):
@@ -53,9 +55,7 @@ def test_the_commands_of_the_readme(tmp_path: Path):
         demo = demo.replace(name, value)
     for line in [demo, *lines[1:]]:
         done = _run(shlex.split(line), tmp_path)
-        # Other tests keep this machine busy: then nothing can be compared, and it says so.
-        allowed = {0, 3} if " compare " in line else {0}
-        assert done.returncode in allowed, f"{line}\n{done.stdout}\n{done.stderr}"
+        assert done.returncode == 0, f"{line}\n{done.stdout}\n{done.stderr}"
         if line == demo:
             assert "best uniform by exec_time: id" in done.stdout
             assert "results: pareto-runs/" in done.stderr

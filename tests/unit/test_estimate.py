@@ -74,6 +74,14 @@ def test_disturbed_trials_are_left_out_where_others_remain():
     assert busy.figures[1].interval() == (1e7, 1e7)
 
 
+def test_where_nearly_all_was_disturbed_that_is_the_noise():
+    busy = [trial(i, "a", 0.1 * math.exp(0.1 * (-1) ** i), others=1.0) for i in range(8)]
+    estimates = Estimates.of([*busy, trial(8, "a", 0.1)], OBJECTIVES)
+    assert estimates.is_noise_known
+    assert estimates.noise[0] == pytest.approx(0.1, rel=0.2)
+    assert not estimates.items[0].is_contended
+
+
 def test_what_runs_long_after_is_compared_as_if_it_had_run_at_once():
     random = np.random.default_rng(0)
     trials = []

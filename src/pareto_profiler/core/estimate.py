@@ -122,11 +122,12 @@ class Estimates:
         """Estimate every measured assignment.
 
         For each objective, on logarithms: drift as the anchor shows it is taken off; of an
-        assignment's trials those that other work disturbed are left out where others remain; the
-        level is the Hodges-Lehmann estimate of the rest, and its standard error comes from how much
-        processes differ: the assignment's own repeats, and those of all others, which count as at
-        most sixteen (an empirical Bayes compromise between a variance per assignment, which two or
-        three repeats do not show, and one for all). O(n) for n trials besides the drift.
+        assignment's trials those that other work disturbed are left out where others remain, and
+        enough of them in all to know the noise; the level is the Hodges-Lehmann estimate of the
+        rest, and its standard error comes from how much processes differ: the assignment's own
+        repeats, and those of all others, which count as at most sixteen (an empirical Bayes
+        compromise between a variance per assignment, which two or three repeats do not show, and
+        one for all). O(n) for n trials besides the drift.
 
         Args:
             trials: Failures are left out.
@@ -141,6 +142,10 @@ class Estimates:
         quiet = np.array([not o.is_contended for o in outcomes], dtype=bool)
         kept = {a: [i for i in rows if quiet[i]] or rows for a, rows in groups.items()}
         repeats = sum(len(rows) - 1 for rows in kept.values())
+        if repeats < LEAST_REPEATS:
+            # Where nearly everything was disturbed, disturbance is the noise that there is.
+            kept = groups
+            repeats = len(measured) - len(groups)
         is_noise_known = repeats >= LEAST_REPEATS
         times = _seconds(measured)
         columns: list[list[Figure]] = []
