@@ -9,12 +9,9 @@ import numpy as np
 
 from pareto_profiler.core.ports import Problem
 from pareto_profiler.core.space import Assignment
-from pareto_profiler.core.trial import Trial
 from pareto_profiler.errors import InputError
 from pareto_profiler.samplers.local import neighbours
-from pareto_profiler.samplers.random import RandomSampler
-from pareto_profiler.samplers.told import Told
-from pareto_profiler.samplers.tpe import hash_of
+from pareto_profiler.samplers.proposing import ProposingSampler, seed_of
 
 _FIRST: Final = 8
 _CANDIDATES: Final = 300
@@ -22,7 +19,7 @@ _SAMPLES: Final = 64
 _MOST: Final = 400
 
 
-class QnehviSampler:
+class QnehviSampler(ProposingSampler):
     """Log noisy expected hypervolume improvement (Daulton et al. 2021, Ament et al. 2023).
 
     One Gaussian process for each objective's logarithm, with a Hamming kernel that has a length for
@@ -44,24 +41,11 @@ class QnehviSampler:
             raise InputError(
                 "qnehvi needs BoTorch: pip install 'pareto-profiler[qnehvi]'"
             ) from error
-        self._problem = problem
-        self._told = Told(problem.objectives)
-        self._random = RandomSampler(problem)
-        self._asked: list[Assignment] = []
-
-    def tell(self, trial: Trial) -> None:
-        self._told.add(trial)
-        self._random.tell(trial)
-        self._asked = []
-
-    def ask(self, count: int = 1) -> list[Assignment]:
-        if len(self._told) < _FIRST or not self._told.values:
-            return self._random.ask(count)
-        if len(self._asked) < count:
-            self._asked = self._propose(count)
-        return self._asked[:count]
+        super().__init__(problem)
 
     def _propose(self, count: int) -> list[Assignment]:
+        if len(self._told) < _FIRST or not self._told.values:
+            return self._random.ask(count)
         import torch
         from botorch.acquisition.multi_objective.logei import (
             qLogNoisyExpectedHypervolumeImprovement,
@@ -75,7 +59,7 @@ class QnehviSampler:
             return []
         with warnings.catch_warnings(), torch.random.fork_rng():
             warnings.simplefilter("ignore")
-            torch.manual_seed(hash_of((self._problem.seed, len(self._told))))
+            torch.manual_seed(seed_of((self._problem.seed, len(self._told))))
             inputs, levels = self._seen()
             model = self._model(inputs, levels)
             acquisition = qLogNoisyExpectedHypervolumeImprovement(

@@ -10,7 +10,7 @@ import numpy as np
 
 from pareto_profiler.core.ports import Problem
 from pareto_profiler.core.space import Assignment
-from pareto_profiler.core.trial import Trial
+from pareto_profiler.core.trial import Profile, Trial
 
 _SMALL_SPACE: Final = 4096
 _BLOCK: Final = 256
@@ -56,6 +56,8 @@ class RandomSampler:
             self._extend()
 
     def tell(self, trial: Trial) -> None:
+        if isinstance(trial.outcome, Profile):
+            return  # it may be measured yet
         if trial.assignment not in self._told:
             self._told.add(trial.assignment)
             self._told_feasible += self._space.is_feasible(trial.assignment)

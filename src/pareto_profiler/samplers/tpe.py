@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
-from pareto_profiler.core.ports import Problem
 from pareto_profiler.core.space import Assignment
-from pareto_profiler.core.trial import Trial
-from pareto_profiler.samplers.random import RandomSampler
-from pareto_profiler.samplers.told import Told
+from pareto_profiler.samplers.proposing import ProposingSampler, seed_of
 
 if TYPE_CHECKING:
     from optuna import Study
@@ -18,7 +16,7 @@ _TRIES: Final = 10
 _VIOLATED: Final = "violated"
 
 
-class TpeSampler:
+class TpeSampler(ProposingSampler):
     """Two densities of choices, of good and of other assignments (Ozaki et al. 2020).
 
     Failures count as infeasible; of a batch, what is asked for already counts as measured in the
@@ -29,57 +27,47 @@ class TpeSampler:
         problem: What is searched.
     """
 
-    def __init__(self, problem: Problem) -> None:
-        self._problem = problem
-        self._told = Told(problem.objectives)
-        self._random = RandomSampler(problem)
-        self._asked: list[Assignment] = []
-
-    def tell(self, trial: Trial) -> None:
-        self._told.add(trial)
-        self._random.tell(trial)
-        self._asked = []
-
-    def ask(self, count: int = 1) -> list[Assignment]:
-        while len(self._asked) < count:
-            found = self._suggestion() or self._unasked()
-            if found is None:
+    def _propose(self, count: int) -> list[Assignment]:
+        found = list(self._proposed)
+        while len(found) < count:
+            more = self._suggestion(found) or self._unasked(found)
+            if more is None:
                 break
-            self._asked.append(found)
-        return self._asked[:count]
+            found.append(more)
+        return found
 
-    def _unasked(self) -> Assignment | None:
-        candidates = self._random.ask(len(self._asked) + 1)
-        return next((a for a in candidates if a not in self._asked), None)
+    def _unasked(self, asked: Sequence[Assignment]) -> Assignment | None:
+        candidates = self._random.ask(len(asked) + 1)
+        return next((a for a in candidates if a not in asked), None)
 
-    def _suggestion(self) -> Assignment | None:
+    def _suggestion(self, asked: Sequence[Assignment]) -> Assignment | None:
         if len(self._told) >= self._problem.space.size:
             return None
         space = self._problem.space
         for attempt in range(_TRIES):
-            study = self._study(attempt)
+            study = self._study(asked, attempt)
             trial = study.ask()
             found = tuple(
                 str(trial.suggest_categorical(str(i), list(v.feasible)))
                 for i, v in enumerate(space.variables)
             )
-            if found not in self._told and found not in self._asked:
+            if found not in self._told and found not in asked:
                 return found
         return None
 
-    def _study(self, attempt: int) -> Study:
+    def _study(self, asked: Sequence[Assignment], attempt: int) -> Study:
         import optuna
         from optuna.distributions import BaseDistribution, CategoricalDistribution
 
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         space, told = self._problem.space, self._told
-        seed = (self._problem.seed, len(told), len(self._asked), attempt)
+        seed = (self._problem.seed, len(told), len(asked), attempt)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # constraints are experimental there
             study = optuna.create_study(
                 directions=["minimize"] * len(self._problem.objectives),
                 sampler=optuna.samplers.TPESampler(
-                    seed=hash_of(seed),
+                    seed=seed_of(seed),
                     constraints_func=lambda t: (float(t.user_attrs[_VIOLATED]),),
                 ),
             )
@@ -91,7 +79,7 @@ class TpeSampler:
             middle = _middle(list(told.values.values())) or worst
             rows = [(a, v, 0.0) for a, v in told.values.items()]
             rows += [(a, worst, 1.0) for a in sorted(told.failed)]
-            rows += [(a, middle, 0.0) for a in self._asked]
+            rows += [(a, middle, 0.0) for a in asked]
             study.add_trials(
                 [
                     optuna.trial.create_trial(
@@ -106,13 +94,6 @@ class TpeSampler:
                 ]
             )
         return study
-
-
-def hash_of(numbers: tuple[int, ...]) -> int:
-    """A seed below 2³² made of several numbers, the same in every process."""
-    import numpy as np
-
-    return int(np.random.SeedSequence(list(numbers)).generate_state(1)[0])
 
 
 def _middle(rows: list[tuple[float, ...]]) -> tuple[float, ...]:

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from pareto_profiler.samplers.structured.sampler import Belief, StructuredSampler
+from pareto_profiler.samplers.structured.sampler import StructuredSampler
 
-__all__ = ["Belief", "StructuredSampler"]
+__all__ = ["StructuredSampler"]

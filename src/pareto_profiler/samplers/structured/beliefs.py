@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
@@ -13,8 +13,9 @@ from pareto_profiler.core.front import nondominated
 from pareto_profiler.core.ports import Problem
 from pareto_profiler.core.trial import Trial
 from pareto_profiler.samplers.structured.culprits import Conjunction
-from pareto_profiler.samplers.structured.sampler import Belief, StructuredSampler, skill
-from pareto_profiler.samplers.structured.structure import Structure
+from pareto_profiler.samplers.structured.evidence import Belief
+from pareto_profiler.samplers.structured.sampler import StructuredSampler
+from pareto_profiler.samplers.structured.structure import Structure, Vector
 from pareto_profiler.samplers.structured.terms import GROUPS
 
 _SHOWN_GROUPS: Final = ("backend", "hand-over", "setting")
@@ -128,36 +129,37 @@ def beliefs_of(problem: Problem, trials: Iterable[Trial]) -> Beliefs | None:
     sampler = StructuredSampler(problem)
     for trial in trials:
         sampler.tell(trial)
-    if problem.space.default not in sampler.told.values:
+    evidence = sampler.evidence
+    if problem.space.default not in evidence.told.values:
         return None
-    beliefs = sampler.beliefs()
-    candidates, works, explanations = sampler.candidates(beliefs)
-    predictions = [b.regression.predict(b.terms.features(candidates), candidates) for b in beliefs]
-    means = np.stack([mean for mean, _ in predictions], axis=1)
+    posterior, pool, _ = sampler.outlook()
+    candidates = np.vstack([evidence.measured(), pool])
+    works = posterior.works(candidates).mean(axis=0)
+    works[: len(evidence.told.values)] = 1.0
+    means, deviations = posterior.expected(candidates)
     likely = np.flatnonzero(works > 0.5)
     keep = likely[nondominated(means[likely])] if len(likely) else likely
-    objectives = problem.objectives
-    assignments = sampler.structure.decode(candidates)
+    objectives, beliefs = problem.objectives, posterior.beliefs
+    assignments = evidence.structure.decode(candidates)
+
+    def shown(row: Vector) -> tuple[float, ...]:
+        pairs = zip(objectives, beliefs, row.tolist(), strict=True)
+        return tuple(o.shown(value * b.base) for o, b, value in pairs)
+
     points = [
         Point(
             problem.space.id_of(assignments[i]),
-            tuple(
-                o.shown(float(mean[i]) * b.base)
-                for o, b, (mean, _) in zip(objectives, beliefs, predictions, strict=True)
-            ),
-            tuple(
-                o.shown(float(spread[i]) * b.base)
-                for o, b, (_, spread) in zip(objectives, beliefs, predictions, strict=True)
-            ),
+            shown(means[i]),
+            shown(deviations[i]),
             float(works[i]),
-            assignments[i] in sampler.told.values,
+            assignments[i] in evidence.told.values,
         )
         for i in sorted(keep.tolist(), key=lambda i: float(means[i, 0]))
     ]
     return Beliefs(
         tuple(_skill(o.name, b) for o, b in zip(objectives, beliefs, strict=True)),
         tuple(t for o, b in zip(objectives, beliefs, strict=True) for t in _terms(o, b)),
-        tuple(_culprits(sampler.structure, explanations)),
+        tuple(_culprits(evidence.structure, posterior.explanations)),
         tuple(points),
         {o.name: o.shown_unit for o in objectives},
     )
@@ -172,7 +174,7 @@ def _skill(name: str, belief: Belief) -> Skill:
         len(values),
         float(np.median(distance / np.maximum(np.abs(values), 1e-12))),
         float((distance <= _WITHIN * spread).mean()),
-        skill(belief),
+        belief.skill(),
         belief.regression.scales.noise,
     )
 
@@ -208,7 +210,7 @@ def _terms(objective: Any, belief: Belief) -> list[Term]:
     return found
 
 
-def _culprits(structure: Structure, explanations: list[list[Conjunction]]) -> list[Culprit]:
+def _culprits(structure: Structure, explanations: Sequence[list[Conjunction]]) -> list[Culprit]:
     counts = Counter(pairs for explanation in explanations for pairs in set(explanation))
     variables = structure.problem.space.variables
     return [

@@ -1,0 +1,209 @@
+"""Evidence: all that was told, and the models that are fitted to it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+
+from pareto_profiler.core.ports import Problem
+from pareto_profiler.core.space import Assignment
+from pareto_profiler.core.trial import Failure, Profile, Trial
+from pareto_profiler.errors import FailureKind
+from pareto_profiler.samplers.structured.culprits import Culprits
+from pareto_profiler.samplers.structured.regression import Regression
+from pareto_profiler.samplers.structured.structure import Digits, Structure, Vector
+from pareto_profiler.samplers.structured.terms import GROUPS, Known, Terms
+from pareto_profiler.samplers.told import Told
+
+_NOISE: Final = {"s": 0.01, "B": 0.003}
+_RESIDUAL: Final = {"s": 0.01, "B": 0.003}
+_WORTH_PROFILING: Final = 0.2
+_FLAT: Final = 1e-3
+
+
+@dataclass(frozen=True, slots=True)
+class Belief:
+    """What is believed of one objective.
+
+    Attributes:
+        terms: Its features.
+        regression: Their weights.
+        base: The baseline's value, which everything is over.
+    """
+
+    terms: Terms
+    regression: Regression
+    base: float
+
+    def skill(self) -> float:
+        """Rank correlation of left-out predictions with measurements; 1 where all are equal."""
+        from scipy.stats import spearmanr
+
+        predicted, _ = self.regression.left_out()
+        values = self.regression.values
+        if np.ptp(values) < _FLAT or np.ptp(predicted) == 0:
+            return 1.0
+        return float(spearmanr(predicted, values).statistic)
+
+
+class Evidence:
+    """Measurements, failures and profiles of a problem.
+
+    Args:
+        problem: What is searched.
+        told: Its measurements and failures; the owner adds to it.
+    """
+
+    def __init__(self, problem: Problem, told: Told) -> None:
+        self.structure = Structure(problem)
+        self.told = told
+        self._problem = problem
+        self._profiles: dict[Assignment, Profile] = {}
+        self._absent: set[Assignment] = set()
+
+    def add(self, trial: Trial) -> None:
+        """Take in what ``told`` does not keep."""
+        if isinstance(trial.outcome, Profile):
+            self._profiles[trial.assignment] = trial.outcome
+        elif is_absent(trial):
+            self._absent.add(trial.assignment)
+
+    def measured(self) -> Digits:
+        """Digits of what was measured, in the order of ``told.values``."""
+        return self.structure.encode(list(self.told.values))
+
+    def failed(self) -> Digits:
+        """Digits of what failed; what a table does not hold is no failure."""
+        failed = self.told.failed - self._absent
+        return self.structure.encode(sorted(a for a in failed if a in self._problem.space))
+
+    def culprits(self) -> Culprits:
+        """What explains the failures."""
+        return Culprits(self.structure, self.measured(), self.failed())
+
+    def worth_profiling(self) -> Sequence[Assignment]:
+        """The uniform assignments, and where one does not run what comes closest of what does."""
+        if not self.structure.owner or self._problem.space.default not in self.told.values:
+            return ()
+        told = self.told.values
+        backends = self._problem.space.backends
+        found = dict.fromkeys(map(self._uniform, backends))
+        for backend in backends:
+            uniform = self._uniform(backend)
+            if uniform in told or uniform in self._profiles:
+                continue
+            seen = {i for a in self._profiles for i, c in enumerate(a) if c == backend}
+            operations = self.structure.operation_variables
+            unseen = {i for i in operations if uniform[i] == backend} - seen
+            gains = {a: sum(a[i] == backend for i in unseen) for a in told}
+            best = max(gains, key=lambda a: gains[a])
+            if gains[best] >= _WORTH_PROFILING * len(operations):
+                found[best] = None
+        return tuple(found)
+
+    def beliefs(self) -> tuple[Belief, ...]:
+        """What is believed of each objective; the baseline must have been told."""
+        s, told = self.structure, self.told
+        digits = self.measured()
+        repeats = np.array([told.repeats(a) for a in told.values], dtype=float)
+        profiled = self._profiled()
+        found = []
+        for k, objective in enumerate(self._problem.objectives):
+            base = max(told.values[self._problem.space.default][k], 1e-12)
+            values = np.array([row[k] for row in told.values.values()]) / base
+            terms = Terms(s, objective, self._known(k, base, profiled))
+            parts, part_values = self._seen_copies(terms, profiled)
+            regression = Regression(
+                terms.features(digits),
+                digits,
+                values,
+                repeats,
+                terms.means,
+                terms.spreads,
+                terms.groups,
+                parts=parts,
+                part_values=part_values,
+                group_count=len(GROUPS),
+                noise=_NOISE.get(objective.unit, 0.02),
+                residual=_RESIDUAL.get(objective.unit, 0.05),
+            )
+            found.append(Belief(terms, regression, base))
+        return tuple(found)
+
+    def _uniform(self, backend: str) -> Assignment:
+        return tuple(
+            backend if not v.is_setting and backend in v.feasible else v.feasible[0]
+            for v in self._problem.space.variables
+        )
+
+    def _known(self, k: int, base: float, profiled: _Profiled) -> Known:
+        uniforms = [self._uniform(name) for name in self._problem.space.backends]
+        values = self.told.values
+        totals = {b: values[a][k] / base for b, a in enumerate(uniforms) if a in values}
+        copies = {b: profiled.copies[a] for b, a in enumerate(uniforms) if a in profiled.copies}
+        return Known(base, {0: 1.0} | totals, profiled.times, copies)
+
+    def _profiled(self) -> _Profiled:
+        """The profiles, over the time that the baseline took."""
+        space, s = self._problem.space, self.structure
+        whole = self._baseline_seconds()
+        seen: dict[int, dict[int, float]] = {}
+        copies: dict[Assignment, float] = {}
+        for assignment, profile in self._profiles.items():
+            sums: dict[tuple[int, str], float] = {}
+            for o in profile.operations:
+                i = s.owner.get(o.index)
+                if i is not None:
+                    sums[i, o.backend] = sums.get((i, o.backend), 0.0) + o.seconds / whole
+            for (i, name), share in sums.items():
+                # Where only some of a variable's operations ran there, it says too little.
+                if name == assignment[i]:
+                    mine = seen.setdefault(space.backends.index(name), {})
+                    mine[i] = min(share, mine.get(i, share))
+            copies[assignment] = self._copied_seconds(profile) / whole
+        times = {}
+        for backend, mine in seen.items():
+            times[backend] = np.full(len(s.counts), np.nan)
+            times[backend][list(mine)] = list(mine.values())
+        return _Profiled(times, copies)
+
+    def _baseline_seconds(self) -> float:
+        """As measured, or else as its profile adds up to."""
+        default = self._problem.space.default
+        for k, objective in enumerate(self._problem.objectives):
+            if objective.name == "exec_time":
+                return max(self.told.values[default][k], 1e-12)
+        operations = self._profiles[default].operations if default in self._profiles else ()
+        return sum(o.seconds for o in operations) or 1.0
+
+    def _copied_seconds(self, profile: Profile) -> float:
+        """Of the operations that the runtime added to the graph's."""
+        graph = self._problem.graph
+        if graph is None:
+            return 0.0
+        return sum(o.seconds for o in profile.operations if o.index >= len(graph.operations))
+
+    def _seen_copies(self, terms: Terms, profiled: _Profiled) -> tuple[Any, Vector]:
+        """What copies between backends took in traced runs: features, and values."""
+        if not terms.is_time or self._problem.graph is None or not self._profiles:
+            return terms.features(self.structure.encode([])), np.zeros(0)
+        features = terms.features(self.structure.encode(list(profiled.copies)))
+        features = features * (terms.groups == GROUPS.index("hand-over"))
+        return features, np.array(list(profiled.copies.values()))
+
+
+@dataclass(frozen=True, slots=True)
+class _Profiled:
+    """Profiles over the baseline's time: of each variable by backend, and of the copies."""
+
+    times: dict[int, Vector]
+    copies: dict[Assignment, float]
+
+
+def is_absent(trial: Trial) -> bool:
+    """Whether a table simply does not hold it."""
+    outcome = trial.outcome
+    return isinstance(outcome, Failure) and outcome.kind is FailureKind.NOT_RECORDED

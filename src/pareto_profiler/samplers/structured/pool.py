@@ -1,0 +1,288 @@
+"""Pool: assignments that may be worth measuring, made from drawn models."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import product
+from typing import Final
+
+import numpy as np
+
+from pareto_profiler.core.front import nondominated
+from pareto_profiler.core.ports import Sampler
+from pareto_profiler.core.space import Assignment, DecisionSpace
+from pareto_profiler.samplers.structured.culprits import Conjunction
+from pareto_profiler.samplers.structured.evidence import Evidence
+from pareto_profiler.samplers.structured.fronts import (
+    Costs,
+    Forest,
+    Program,
+    costs_of,
+    infeasible,
+    is_programmable,
+)
+from pareto_profiler.samplers.structured.posterior import Posterior
+from pareto_profiler.samplers.structured.structure import Digits, Vector
+
+_SOLVED_DRAWS: Final = 16
+_PROGRAMMED_DRAWS: Final = 1
+_PER_DRAW: Final = 44
+_WHOLE_SPACE: Final = 20_000
+_POOL: Final = 400
+_PROBLEM_SIZE: Final = 4_000_000
+_SHARES: Final = (0.0, 0.02, 0.06, 0.15, 0.3, 0.5, 0.7, 0.85, 0.94, 0.98, 1.0)
+_SETTINGS: Final = 6
+_HOPES: Final = 6
+_NEIGHBOURS: Final = 100
+_WITH_SETTINGS: Final = 120
+_DRAWN: Final = 10
+
+
+class Pool:
+    """Gathers what was not told and is feasible.
+
+    Small spaces are gone through whole: the fronts of all drawn models. In large ones some drawn
+    models are solved for their fronts; around these come neighbours of the measured front, parts of
+    hopes put into what works, other settings, and a few at random.
+
+    Args:
+        space: What may be chosen.
+        evidence: What was told.
+        posterior: What is believed.
+        others: Proposes at random.
+        random: Where chance decides.
+    """
+
+    def __init__(
+        self,
+        space: DecisionSpace,
+        evidence: Evidence,
+        posterior: Posterior,
+        others: Sampler,
+        random: np.random.Generator,
+    ) -> None:
+        self._space = space
+        self._evidence = evidence
+        self._posterior = posterior
+        self._others = others
+        self._random = random
+        self._structure = evidence.structure
+        self._told = evidence.told
+
+    def gather(self) -> Digits:
+        """Digits of the candidates, shape ``(at most 400, variables)``."""
+        if self._space.size <= _WHOLE_SPACE:
+            return self._thinned(self._best_of_all())
+        s = self._structure
+        solved = self._solved()
+        found = [
+            solved,
+            s.encode(neighbours_of_front(self._space, self._evidence, self._random)),
+            self._between(solved),
+            s.encode(self._others.ask(_DRAWN)),
+            self._with_other_settings(solved),
+        ]
+        rows = np.unique(np.vstack(found), axis=0)
+        pool = s.encode([a for a in s.decode(rows) if self._is_open(a)])
+        if len(pool) > _POOL and s.setting_variables:
+            values = self._posterior.values(pool, self._random)
+            pool = pool[np.logical_or.reduce([nondominated(of_draw) for of_draw in values])]
+        return self._thinned(pool)
+
+    def _is_open(self, assignment: Assignment) -> bool:
+        return assignment not in self._told and self._space.is_feasible(assignment)
+
+    def _best_of_all(self) -> Digits:
+        everything = self._structure.encode([a for a in self._space if a not in self._told])
+        if not len(everything):
+            return everything
+        kept = np.zeros(len(everything), dtype=bool)
+        values = self._posterior.values(everything, self._random)
+        for rows, works in zip(values, self._posterior.works(everything), strict=True):
+            fine = np.flatnonzero(works)
+            if len(fine):
+                kept[fine[nondominated(rows[fine])]] = True
+        return everything[kept]
+
+    def _solved(self) -> Digits:
+        """Fronts of some drawn models."""
+        s, posterior, random = self._structure, self._posterior, self._random
+        byte_scale = posterior.beliefs[0].terms.byte_scale
+        forest = Forest(s, byte_scale)
+        backends = len(s.backends)
+        size = len(s.counts) * backends
+        most = max(2 * len(_SHARES), _PROBLEM_SIZE // size)
+        per_draw = max(len(_SHARES), min(_PER_DRAW, most // _SOLVED_DRAWS))
+        closed = infeasible(s)
+        settings = self._setting_rows()
+        used = [settings[int(random.integers(len(settings)))] for _ in range(_SOLVED_DRAWS)]
+        used = used[: max(1, most // per_draw)]
+        costs = [
+            [
+                costs_of(b.terms, draw.weights[d], setting)
+                for b, draw in zip(posterior.beliefs, posterior.draws, strict=True)
+            ]
+            for d, setting in enumerate(used)
+        ]
+        problems = [
+            problem
+            for d, mine in enumerate(costs)
+            for problem in _weighted(mine, closed, posterior.explanations[d], per_draw, random)
+        ]
+        rows = forest.solve(*(np.stack(parts) for parts in zip(*problems, strict=True)))
+        for d, setting in enumerate(used):
+            mine = slice(d * per_draw, (d + 1) * per_draw)
+            rows[mine, s.setting_variables] = setting[s.setting_variables]
+        found = [rows]
+        for d in range(min(_PROGRAMMED_DRAWS, len(used)) if is_programmable(s) else 0):
+            program = Program(s, costs[d], byte_scale, posterior.explanations[d])
+            seen = rows[d * per_draw : (d + 1) * per_draw]
+            for digits in self._programmed(program, seen, d):
+                digits[s.setting_variables] = used[d][s.setting_variables]
+                found.append(digits[None])
+        return np.vstack(found)
+
+    def _programmed(self, program: Program, seen: Digits, d: int) -> list[Digits]:
+        """ε-constraint problems between the ends of what the weighted sums found."""
+        posterior, random = self._posterior, self._random
+        values = np.stack(
+            [
+                b.terms.features(seen) @ w.weights[d]
+                for b, w in zip(posterior.beliefs, posterior.draws, strict=True)
+            ],
+            axis=1,
+        )
+        ends = values[nondominated(values)]
+        found = []
+        count = values.shape[1]
+        for k in range(count):
+            low, high = float(ends[:, k].min()), float(ends[:, k].max())
+            limit = low + (high - low) * float(random.random())
+            other = (k + 1) % count
+            shares = [1.0 if i == other else 1e-3 for i in range(count)]
+            digits = program.solve(shares, {k: limit} if high > low else {})
+            if digits is not None:
+                found.append(digits)
+        return found
+
+    def _setting_rows(self) -> Digits:
+        """Digits of settings worth a look: the front's, the default's, and random ones."""
+        s, random = self._structure, self._random
+        default = s.encode([self._space.default])
+        if not s.setting_variables:
+            return default
+        known = s.encode(self._told.front())[:, s.setting_variables]
+        every = np.array(
+            list(product(*(np.flatnonzero(s.is_feasible[i]) for i in s.setting_variables)))
+        )
+        picked = every[random.permutation(len(every))[:_SETTINGS]]
+        rows = np.unique(np.vstack([known, picked]), axis=0)
+        found = np.repeat(default, len(rows), axis=0)
+        found[:, s.setting_variables] = rows
+        return found[random.permutation(len(found))]
+
+    def _with_other_settings(self, solved: Digits) -> Digits:
+        """Some solutions under each of some settings."""
+        s = self._structure
+        if not s.setting_variables:
+            return solved[:0]
+        settings = self._setting_rows()[:, s.setting_variables]
+        some = np.unique(solved, axis=0)
+        some = some[self._random.permutation(len(some))[:_WITH_SETTINGS]]
+        rows = np.repeat(some, len(settings), axis=0)
+        rows[:, s.setting_variables] = np.tile(settings, (len(some), 1))
+        return rows
+
+    def _between(self, solved: Digits) -> Digits:
+        """Parts of what works put into what is hoped for, and the other way round.
+
+        Once something failed, this is how its cause is found in few trials, as by bisection: in
+        halves, quarters, eighths and sixteenths. What still works is worth its measurement, too.
+        """
+        s = self._structure
+        failed, front = self._evidence.failed(), s.encode(self._told.front())
+        if not len(failed) or not len(front):
+            return failed
+        hopes = np.unique(np.vstack([failed, solved[:: max(1, len(solved) // 200)]]), axis=0)
+        hoped, _ = self._posterior.expected(hopes)
+        promising = np.flatnonzero(nondominated(hoped))[:_HOPES]
+        order = np.array(s.operation_variables)
+        found = []
+        for hope in hopes[promising]:
+            closest = front[(front != hope).sum(axis=1).argmin()]
+            for parts in (2, 4, 8, 16):
+                for part in np.array_split(order, min(parts, len(order))):
+                    for one, other in ((hope, closest), (closest, hope)):
+                        mixed = one.copy()
+                        mixed[part] = other[part]
+                        found.append(mixed)
+        return np.array(found, dtype=np.intp).reshape(len(found), failed.shape[1])
+
+    def _thinned(self, rows: Digits) -> Digits:
+        if len(rows) <= _POOL:
+            return rows
+        return rows[np.sort(self._random.choice(len(rows), _POOL, replace=False))]
+
+
+def neighbours_of_front(
+    space: DecisionSpace, evidence: Evidence, random: np.random.Generator
+) -> list[Assignment]:
+    """Some of the one-change neighbours of the front."""
+    front = evidence.told.front()
+    found = []
+    for _ in range(_NEIGHBOURS):
+        changed = list(front[int(random.integers(len(front)))])
+        i = int(random.integers(len(changed)))
+        feasible = space.variables[i].feasible
+        changed[i] = feasible[int(random.integers(len(feasible)))]
+        found.append(tuple(changed))
+    return found
+
+
+def _weighted(
+    costs: Sequence[Costs],
+    closed: Vector,
+    explanation: list[Conjunction],
+    count: int,
+    random: np.random.Generator,
+) -> Iterator[tuple[Vector, Vector, Vector]]:
+    """Weighted sums of the objectives, with all backends and with random ones of them."""
+    objectives = len(costs)
+    scale = [max(1e-9, float(np.abs(c.unary).sum(axis=0).max())) for c in costs]
+    for n in range(count):
+        share = _SHARES[n % len(_SHARES)]
+        parts = [1 - share, share] if objectives == 2 else random.dirichlet(np.ones(objectives))
+        parts = [max(1e-4, float(p)) / z for p, z in zip(parts, scale, strict=True)]
+        banned = random.random(closed.shape[1]) < (0.0 if n < len(_SHARES) else 0.4)
+        whole = sum((p * c.unary for p, c in zip(parts, costs, strict=True)), closed * 0.0)
+        limited = closed + 1e3 * banned
+        for variable, choice in _broken(explanation, whole + limited, random):
+            limited[variable, choice] += 1e5
+        pairs = list(zip(parts, costs, strict=True))
+        yield (
+            whole + limited,
+            np.add.reduce([p * c.copies for p, c in pairs]),
+            np.add.reduce([p * c.copied_bytes for p, c in pairs]),
+        )
+
+
+def _broken(
+    explanation: list[Conjunction], unary: Vector, random: np.random.Generator
+) -> list[tuple[int, int]]:
+    """Choices to give up so that no conjunction stays whole, cheap ones that break many first."""
+    if not explanation:
+        return []
+    pairs = sorted({pair for conjunction in explanation for pair in conjunction})
+    holds = np.array([[pair in conjunction for conjunction in explanation] for pair in pairs])
+    variables, choices = np.array(pairs).T
+    others = unary[variables].copy()
+    others[np.arange(len(pairs)), choices] = np.inf
+    loss = np.maximum(0.0, others.min(axis=1) - unary[variables, choices]) + 1e-3
+    worth = random.lognormal(0, 0.7, len(pairs)) / np.minimum(loss, 1e9)
+    is_whole = np.ones(len(explanation), dtype=bool)
+    found = []
+    while is_whole.any():
+        best = int(np.argmax(worth * holds[:, is_whole].sum(axis=1)))
+        found.append(pairs[best])
+        is_whole &= ~holds[best]
+    return found
