@@ -107,7 +107,7 @@ def test_measurements_that_say_nothing_new_and_vast_differences_are_survived():
 
 def terms_of(made: Device, objective: int = 0) -> Terms:
     structure = Structure(problem_of(made))
-    known = Known(1e7, dict.fromkeys(range(len(structure.backends)), 1.0), {}, {})
+    known = Known(1e7, dict.fromkeys(range(len(structure.backends)), 1.0), {}, {}, 0.1)
     return Terms(structure, structure.problem.objectives[objective], known)
 
 

@@ -22,6 +22,8 @@ _NOISE: Final = {"s": 0.01, "B": 0.003}
 _RESIDUAL: Final = {"s": 0.01, "B": 0.003}
 _WORTH_PROFILING: Final = 0.2
 _FLAT: Final = 1e-3
+_LEAST_EXTENT: Final = 0.02
+_UNKNOWN_EXTENT: Final = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +146,10 @@ class Evidence:
         values = self.told.values
         totals = {b: values[a][k] / base for b, a in enumerate(uniforms) if a in values}
         copies = {b: profiled.copies[a] for b, a in enumerate(uniforms) if a in profiled.copies}
-        return Known(base, {0: 1.0} | totals, profiled.times, copies)
+        # Not of the uniform assignments alone: where these fail, others show what backends cost.
+        others = [abs(row[k] / base - 1) for a, row in values.items() if a != uniforms[0]]
+        extent = max(_LEAST_EXTENT, *others) if others else _UNKNOWN_EXTENT
+        return Known(base, {0: 1.0} | totals, profiled.times, copies, extent)
 
     def _profiled(self) -> _Profiled:
         """The profiles, over the time that the baseline took."""

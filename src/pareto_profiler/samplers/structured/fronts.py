@@ -71,10 +71,11 @@ def costs_of(terms: Terms, weights: Vector, setting: Digits) -> Costs:
     for (i, choice), at in layout.settings.items():
         constant += float(weights[at]) * (setting[i] == choice)
     for (i, choice, backend), at in layout.setting_time.items():
+        here = slice(None) if backend == backends else backend
         if setting[i] == choice and terms.is_memory:
-            arena[backend] += weights[at]
+            arena[here] += weights[at]
         elif setting[i] == choice:
-            unary[:, backend] += weights[at] * share[:, backend]
+            unary[:, here] += weights[at] * share[:, here]
     for (i, choice, j, other), at in layout.setting_pairs.items():
         constant += float(weights[at]) * (setting[i] == choice and setting[j] == other)
     unary[s.setting_variables] = 0.0

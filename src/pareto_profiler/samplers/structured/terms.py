@@ -19,6 +19,33 @@ GROUPS: Final = ("fixed", "unary", "backend", "hand-over", "setting")
 _DISTRUST: Final = 0.4
 
 
+@dataclass(frozen=True, slots=True)
+class Sway:
+    """How much a setting may change, as standard deviations beforehand.
+
+    Attributes:
+        time: Of the baseline's time, whatever runs where.
+        work: Of each backend's share of the work.
+        memory: Of the baseline's memory, whatever runs where.
+        arenas: Of activations, alike on all backends.
+        arena: Of activations, on each backend.
+    """
+
+    time: float
+    work: float
+    memory: float
+    arenas: float
+    arena: float
+
+
+_SWAYS: Final = {
+    "threads": Sway(time=0.1, work=0.4, memory=0.05, arenas=0.0, arena=0.1),
+    "memory_planner": Sway(time=0.01, work=0.02, memory=0.01, arenas=0.7, arena=0.1),
+}
+_PAIR_SWAY: Final = 0.02
+_ANY_SWAY: Final = Sway(time=0.15, work=0.3, memory=0.1, arenas=0.5, arena=0.5)
+
+
 @dataclass(slots=True)
 class Prior:
     """Normal distributions of weights; names for those that users are told."""
@@ -47,7 +74,8 @@ class Layout:
         per_backend: Kind of feature → position of the first backend's.
         hand_counts, hand_bytes: Position of each ordered pair of backends, the host last.
         settings: (setting variable, choice) → position.
-        setting_time: (setting variable, choice, backend) → position, on the backend's share.
+        setting_time: (setting variable, choice, backend) → position, on the backend's share; the
+            last backend stands for all of them.
         setting_pairs: Two (setting variable, choice) → position.
     """
 
@@ -70,12 +98,14 @@ class Known:
         profiles: Backend → time of each variable on it as a traced run showed, over the baseline's
             total time; NaN where it did not run there.
         copies: Time of the copies that the runtime made in each of these.
+        extent: How far values are from the baseline's, roughly.
     """
 
     base: float
     totals: dict[int, float]
     profiles: dict[int, Vector]
     copies: dict[int, float]
+    extent: float
 
 
 class Terms:
@@ -136,6 +166,7 @@ class Terms:
         for (i, choice), at in layout.settings.items():
             rows[:, at] = digits[:, i] == choice
         share = shares["arena" if self.is_memory else "work"]
+        share = np.column_stack([share, share.sum(axis=1)])
         for (i, choice, backend), at in layout.setting_time.items():
             rows[:, at] = (digits[:, i] == choice) * share[:, backend]
         for (i, choice, j, other), at in layout.setting_pairs.items():
@@ -253,7 +284,7 @@ class Terms:
         variables, backends = s.problem.space.variables, s.backends
         memory = self.is_memory
         largest = max([1.0, *known.totals.values()])
-        spread = max(0.02, max([abs(t - 1.0) for t in known.totals.values()], default=0.1))
+        spread = known.extent
         expected_total = float(self.expected[:, 0].sum())
         prior.add("fixed", "everything else", 1.0 - expected_total, 0.3 if memory else 0.05)
         share = 1 / max(1, len(s.operation_variables))
@@ -275,16 +306,17 @@ class Terms:
         with_backend: dict[tuple[int, int, int], int] = {}
         pairs: dict[tuple[int, int, int, int], int] = {}
         for i in s.setting_variables:
+            sway = _SWAYS.get(variables[i].name, _ANY_SWAY)
+            along = (sway.arenas, sway.arena) if memory else (0.0, sway.work)
+            along_all, along_each = (self.bytes_once * x if memory else x for x in along)
             for choice in range(1, len(variables[i].choices)):
                 name = f"{variables[i].name}={variables[i].choices[choice]}"
-                at = prior.add("setting", name, 0.0, 0.1 if memory else 0.15)
-                settings[i, choice] = at
-                for b, backend_name in enumerate(backends):
+                whole = sway.memory if memory else sway.time
+                settings[i, choice] = prior.add("setting", name, 0.0, whole)
+                for b, backend_name in enumerate((*backends, "all backends")):
+                    loose = along_each if b < len(backends) else along_all
                     with_backend[i, choice, b] = prior.add(
-                        "setting",
-                        f"{name} with {backend_name}",
-                        0.0,
-                        self.bytes_once if memory else 0.3,
+                        "setting", f"{name} with {backend_name}", 0.0, loose
                     )
                 for j, other in list(settings):
                     if j < i:
@@ -292,7 +324,7 @@ class Terms:
                             "setting",
                             f"{variables[j].name}={variables[j].choices[other]} and {name}",
                             0.0,
-                            0.05,
+                            _PAIR_SWAY,
                         )
         unary = len(prior.means)
         for i, v in enumerate(variables):
