@@ -1,6 +1,6 @@
 """Samplers on simulated devices and recorded tables: curves, figures, pictures for docs/search.md.
 
-    python benchmarks/quality/search.py run OUT [TABLE…]   searches, an hour on two cores
+    python benchmarks/quality/search.py run OUT [TABLE…]   searches, two hours on two cores
     python benchmarks/quality/search.py show OUT           the table of docs/search.md, and pictures
 
 ``OUT`` is a folder; a table that has its curves there is not run again.
@@ -12,6 +12,7 @@ import json
 import os
 import re
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -19,15 +20,15 @@ import moocore
 import numpy as np
 
 from pareto_profiler.bench import Curve, Subject
-from pareto_profiler.cli.bench import budgets_of, facts_of, records_of, run_all, subject_of
+from pareto_profiler.cli.bench import efforts_of, facts_of, records_of, run_all, subject_of
 from pareto_profiler.cli.show import parquet_of
 from pareto_profiler.runners.devices import FAMILIES
 
 SEEDS = 10
 BUDGET = 600
-SAMPLERS = ("structured:60", "random", "local", "nsga2", "spea2", "hlps:400")
-SLOW = ("tpe:150", "qnehvi:60")
-SLOW_SEEDS = 3
+SAMPLERS = ["structured:60", "random", "local", "nsga2", "spea2", "hlps:400", "tpe:150:3"]
+if find_spec("botorch"):
+    SAMPLERS.append("qnehvi:60:3")
 ATTAINED = 40
 PICTURES = Path(__file__).parents[2] / "docs" / "pictures"
 
@@ -40,7 +41,8 @@ def run(out: Path, tables: list[str]) -> None:
         if file.exists():
             continue
         subject = subject_of(table)
-        curves = run_all(table, subject, budgets_of(SAMPLERS, BUDGET), SEEDS, os.cpu_count() or 1)
+        efforts = efforts_of(SAMPLERS, BUDGET, SEEDS)
+        curves = run_all(table, subject, efforts, len(os.sched_getaffinity(0)))
         facts = facts_of(table, subject, curves, BUDGET)
         facts["fronts"] = {name: fronts_at(subject, mine) for name, mine in curves.items()}
         file.with_suffix(".parquet").write_bytes(parquet_of(records_of(table, curves)))

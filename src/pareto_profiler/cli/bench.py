@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -33,7 +34,8 @@ def bench(
     samplers: Annotated[
         str,
         typer.Option(
-            help="Which, comma-separated, with :N for another budget; random is always among them."
+            help="Which, comma-separated; NAME:N has another budget, NAME:N:S another number of "
+            "searches. random is always among them."
         ),
     ] = DEFAULT_SAMPLERS,
     seeds: Annotated[int, typer.Option(min=1, max=1000, help="Searches of each sampler.")] = 10,
@@ -58,8 +60,8 @@ def bench(
     from pareto_profiler.cli.output import check_writable, console, note, print_json
     from pareto_profiler.samplers import SAMPLERS
 
-    budgets = {_BASELINE: budget} | budgets_of(split(samplers), budget)
-    for name in budgets:
+    efforts = {_BASELINE: Effort(budget, seeds)} | efforts_of(split(samplers), budget, seeds)
+    for name in efforts:
         if name not in SAMPLERS:
             raise InputError(f"sampler {name!r}: expected one of {', '.join(SAMPLERS)}")
     if to is not None:
@@ -68,8 +70,9 @@ def bench(
     rows: list[dict[str, Any]] = []
     for table in tables:
         subject = subject_of(table)
-        note(f"{table}: {len(budgets)} samplers, {seeds} searches of each")
-        curves = run_all(table, subject, budgets, seeds, jobs)
+        searches = sum(effort.seeds for effort in efforts.values())
+        note(f"{table}: {len(efforts)} samplers, {searches} searches")
+        curves = run_all(table, subject, efforts, jobs)
         results.append(facts_of(table, subject, curves, budget))
         rows += records_of(table, curves)
         if not as_json:
@@ -98,27 +101,36 @@ def subject_of(table: str) -> Subject:
     return table_subject(table, open_recording(Path(table)))
 
 
-def budgets_of(parts: Sequence[str], budget: int) -> dict[str, int]:
-    """Sampler → evaluations, from parts such as ``nsga2`` and ``nsga2:600``.
+@dataclass(frozen=True, slots=True)
+class Effort:
+    """How much one sampler is tried: searches of so many evaluations each."""
+
+    evaluations: int
+    seeds: int
+
+
+def efforts_of(parts: Sequence[str], budget: int, seeds: int) -> dict[str, Effort]:
+    """Sampler → effort, from parts such as ``nsga2``, ``nsga2:600`` and ``tpe:150:3``.
 
     Raises:
-        InputError: A budget is no positive number.
+        InputError: A number is none, or not positive.
 
     Examples:
-        >>> budgets_of(["structured:60", "local"], 200)
-        {'structured': 60, 'local': 200}
+        >>> efforts_of(["tpe:150:3", "local"], 200, 10)["tpe"]
+        Effort(evaluations=150, seeds=3)
     """
     found = {}
     for part in parts:
-        name, _, own = part.partition(":")
-        if own and not (own.isdecimal() and int(own)):
-            raise InputError(f"budget {own!r} of {name}: expected a number of evaluations")
-        found[name] = int(own or budget)
+        name, *numbers = part.split(":")
+        if len(numbers) > 2 or not all(n.isdecimal() and int(n) for n in numbers):
+            raise InputError(f"{part!r}: expected NAME, NAME:EVALUATIONS or NAME:EVALUATIONS:SEEDS")
+        given = [int(n) for n in numbers]
+        found[name] = Effort(*given, *(budget, seeds)[len(given) :])
     return found
 
 
 def run_all(
-    table: str, subject: Subject, budgets: Mapping[str, int], seeds: int, jobs: int
+    table: str, subject: Subject, efforts: Mapping[str, Effort], jobs: int
 ) -> dict[str, list[Curve]]:
     """All searches, judged against all that any of them saw."""
     import multiprocessing
@@ -127,18 +139,18 @@ def run_all(
 
     from pareto_profiler.bench import curve_of, scale_of
 
-    pairs = [(name, seed) for name in budgets for seed in range(seeds)]
+    pairs = [(name, seed) for name, effort in efforts.items() for seed in range(effort.seeds)]
     # Each in one thread: several searches are run side by side.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(min(jobs, len(pairs)), mp_context=context) as pool:
-        several = [budgets[name] for name, _ in pairs]
+        several = [efforts[name].evaluations for name, _ in pairs]
         runs = list(pool.map(_run, repeat(table), pairs, several, chunksize=1))
     scale = scale_of(subject, runs)
     return {
         name: [curve_of(subject, scale, run) for run in runs if run.sampler == name]
-        for name in budgets
+        for name in efforts
     }
 
 
