@@ -134,13 +134,15 @@ def test_the_bench_compares_samplers_and_keeps_curves(tmp_path: Path):
 
     file = tmp_path / "curves.parquet"
     arguments = ("bench", str(SEED_TABLE), "simulated:tiny-8x2:1", "--seeds", "2")
-    samplers = ("--samplers", "local:10,exhaustive", "--budget", "30", "--jobs", "2")
+    samplers = ("--samplers", "local:10:3,exhaustive", "--budget", "30", "--jobs", "2")
     done = run_tool(*arguments, *samplers, "--to", str(file), "--json")
     tables = json.loads(done.stdout)
     assert [t["table"] for t in tables] == [str(SEED_TABLE), "simulated:tiny-8x2:1"]
     found = tables[0]["samplers"]
     assert set(found) == {"local", "exhaustive", "random"}
     assert found["random"]["score"] == 0.0
+    assert len(found["local"]["evaluated"]) == 3
+    assert len(found["exhaustive"]["evaluated"]) == 2
     assert max(found["local"]["evaluated"]) <= 10 < max(found["exhaustive"]["evaluated"])
     curves = parquet.read_table(file).to_pylist()
     assert {c["sampler"] for c in curves} == set(found)
@@ -154,7 +156,8 @@ def test_the_bench_compares_samplers_and_keeps_curves(tmp_path: Path):
     ("options", "words"),
     [
         (("--samplers", "magic"), "sampler 'magic': expected one of exhaustive"),
-        (("--samplers", "local:x"), "budget 'x' of local"),
+        (("--samplers", "local:x"), "'local:x': expected NAME, NAME:EVALUATIONS"),
+        (("--samplers", "local:9:0"), "'local:9:0': expected NAME, NAME:EVALUATIONS"),
         (("--to", "/nowhere/x"), "cannot be written"),
     ],
 )
