@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import combinations
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
@@ -15,11 +15,14 @@ Conjunction = tuple[tuple[int, int], ...]
 _LONGEST: Final = 6
 _FEW_VARIABLES: Final = 8
 _LARGEST_SUBSET: Final = 3
+_LARGEST_CONNECTED: Final = 4
+_MOST_CONNECTED: Final = 4000
 _MOST_CLOSE: Final = 60
 _SWEEPS: Final = 3
-_PARSIMONY: Final = 3.0
-_EXPECTED: Final = 0.5
-_OWN: Final = 3.0
+_PARSIMONY: Final = 1.0
+_EXPECTED: Final = 1.0
+_OWN: Final = 0.1
+_TEMPER: Final = 8.0
 _MIXED: Final = 0.1
 
 
@@ -27,13 +30,14 @@ class Culprits:
     """Conjunctions of choices that explain all failures and no success.
 
     A failure rarely comes from one choice alone: a backend computes a block wrongly only when all
-    of it runs there, and what is wrong in one block often is in others like it. So the hypotheses
-    are windows of neighbouring operations with their backends (of few variables: all small
-    subsets), each of them true or not. A success rules out all it contains; of those in a failure
-    at least one is true; how many are true at all is learned with them, and how many of each
-    pattern: operations of the same names on the same backends. Explanations are drawn from that
-    posterior by Gibbs sampling. Where no window explains a failure, a minimal set of choices of
-    which no success has all is drawn instead.
+    of it runs there, and what is wrong in one block is in others like it. So the hypotheses are
+    windows of neighbouring operations and small sets that edges hold together, with their backends
+    (of few variables: all small subsets), each of them true or not. A success rules out all it
+    contains; of those in a failure at least one is true. Hypotheses of one pattern (operations of
+    the same names and fan-out, on the same backends) tend to be all true or all false. Explanations
+    are drawn from that posterior by Gibbs sampling, of single hypotheses and of whole patterns.
+    Where no hypothesis explains a failure, a minimal set of choices of which no success has all is
+    drawn instead.
 
     Args:
         structure: Of the problem.
@@ -71,15 +75,14 @@ class Culprits:
         """All hypotheses that no success rules out, and which failures each would explain."""
         s = self._structure
         order = np.array(s.operation_variables, dtype=np.intp)
-        groups = [tuple(range(i, i + n)) for n in range(1, _LONGEST + 1) for i in range(len(order))]
-        groups = [g for g in groups if g[-1] < len(order)]
-        if len(order) <= _FEW_VARIABLES:
-            groups = [g for n in range(1, 4) for g in combinations(range(len(order)), n)]
+        groups = self._groups(len(order))
         uniform = [
             np.where(s.is_feasible[:, b], b, -1) for b in range(len(s.backends))
         ]  # windows on one backend may be wrong though no failure has them yet
         rows: list[Digits] = [*self._failures, *uniform]
         names = [v.name.split("@")[0].split("/")[0] for v in s.problem.space.variables]
+        # What another operation takes, too, is another thing.
+        names = [f"{name} {n}" for name, n in zip(names, s.takers(), strict=True)]
         patterns: dict[tuple[tuple[str, int], ...], int] = {}
         numbers: dict[Conjunction, int] = {}
         seen: set[Conjunction] = set()
@@ -109,60 +112,72 @@ class Culprits:
                 if f < len(self._failures) and pairs in numbers:
                     self._explains[numbers[pairs]].append(f)
 
+    def _groups(self, count: int) -> list[tuple[int, ...]]:
+        """Positions among the operations' variables of what may fail together."""
+        if count <= _FEW_VARIABLES:
+            return [g for n in range(1, _LARGEST_SUBSET + 1) for g in combinations(range(count), n)]
+        windows = [tuple(range(i, i + n)) for n in range(1, _LONGEST + 1) for i in range(count)]
+        connected = _connected(self._structure.neighbours(), _LARGEST_CONNECTED, _MOST_CONNECTED)
+        return list(dict.fromkeys([g for g in windows if g[-1] < count] + connected))
+
     def _chain(self, count: int, random: np.random.Generator) -> list[list[int]]:
-        """Which hypotheses are true: each time a likely start, then some Gibbs sweeps."""
+        """Which hypotheses are true.
+
+        Several times as many states as are wanted, each from a likely start by Gibbs sweeps; of
+        these so many, by how probable they are (importance resampling, tempered).
+        """
         if not self._hypotheses:
             return [[] for _ in range(count)]
-        prior = np.array([_prior(k) for k in self._kinds])
-        patterns = np.array(self._patterns, dtype=np.intp)
+        chances = self._chances()
+        states = [self._state(chances, random, is_by_pattern=n % 2 == 0) for n in range(2 * count)]
+        heights = np.array([chances.height(state) for state in states]) / _TEMPER
+        weights = np.exp(heights - heights.max())
+        picks = random.choice(len(states), count, p=weights / weights.sum())
+        return [np.flatnonzero(states[i]).tolist() for i in picks]
+
+    def _chances(self) -> _Chances:
         sizes = np.array(self._pattern_sizes, dtype=float)
-        explains = np.zeros((len(prior), len(self._failures)), dtype=bool)
+        patterns = np.array(self._patterns, dtype=np.intp)
+        weights = np.zeros(len(sizes))
+        weights[patterns] = [_prior(k) for k in self._kinds]
+        alone = _OWN * min(0.5, _EXPECTED / float(weights.sum())) * weights
+        explains = np.zeros((len(patterns), len(self._failures)), dtype=bool)
         for h, failures in enumerate(self._explains):
             explains[h, failures] = True
+        return _Chances(patterns, sizes, alone, explains)
+
+    def _state(
+        self, chances: _Chances, random: np.random.Generator, *, is_by_pattern: bool
+    ) -> Flags:
+        explains, patterns, sizes = chances.explains, chances.patterns, chances.sizes
+        state = chances.start(random, is_by_pattern=is_by_pattern)
+        covered = explains[state].sum(axis=0)
+        like = np.bincount(patterns[state], minlength=len(sizes)).astype(float)
         coupled = np.flatnonzero(explains.any(axis=1))
         free = np.flatnonzero(~explains.any(axis=1))
-        found: list[list[int]] = []
-        for _ in range(count):
-            state = self._start(explains, prior, random)
-            covered = explains[state].sum(axis=0)
-            like = np.bincount(patterns[state], minlength=len(sizes)).astype(float)
-            for _ in range(_SWEEPS):
-                weight, true = float(prior.sum()), float(state.sum())
-                # As many as one are expected before anything failed; weakly, as of half a failure.
-                rate = random.beta(_EXPECTED + true, _EXPECTED * weight + max(0.0, weight - true))
-                alone = _OWN * rate * prior
-                dice = random.random(len(prior))
-                chances = (alone + like[patterns] - state) / (_OWN + sizes[patterns] - 1)
-                fresh = dice[free] < chances[free]
-                like -= np.bincount(patterns[free], state[free], len(like))
-                like += np.bincount(patterns[free], fresh, len(like))
-                state[free] = fresh
-                # Where chance says no, only a hypothesis that is true or likely can change.
-                swayed = coupled[state[coupled] | (dice[coupled] < chances[coupled])]
-                for h in random.permutation(swayed).tolist():
-                    failures = self._explains[h]
-                    if state[h]:
-                        covered[failures] -= 1
-                        like[patterns[h]] -= 1
-                    chance = (alone[h] + like[patterns[h]]) / (_OWN + sizes[patterns[h]] - 1)
-                    state[h] = bool((covered[failures] == 0).any()) or dice[h] < chance
-                    if state[h]:
-                        covered[failures] += 1
-                        like[patterns[h]] += 1
-            found.append(np.flatnonzero(state).tolist())
-        return found
-
-    def _start(self, explains: Flags, prior: Vector, random: np.random.Generator) -> Flags:
-        """A few hypotheses that explain all failures: those that explain many at once first."""
-        state = np.zeros(len(prior), dtype=bool)
-        is_open = explains.any(axis=0)
-        chance = np.log(prior) + random.gumbel(size=len(prior))
-        while is_open.any():
-            fresh = explains[:, is_open].sum(axis=1)
-            worth = np.where(fresh > 0, chance + fresh * _PARSIMONY, -np.inf)
-            best = int(np.argmax(worth))
-            state[best] = True
-            is_open &= ~explains[best]
+        for _ in range(_SWEEPS):
+            dice = random.random(len(state))
+            shares = (chances.alone + like) / (_OWN + sizes - 1)
+            shares = shares[patterns] - state / (_OWN + sizes[patterns] - 1)
+            # Where chance says no, only a hypothesis that is true or likely can change.
+            swayed = coupled[state[coupled] | (dice[coupled] < shares[coupled])]
+            for h in random.permutation(swayed).tolist():
+                failures, g = self._explains[h], patterns[h]
+                if state[h]:
+                    covered[failures] -= 1
+                    like[g] -= 1
+                share = (chances.alone[g] + like[g]) / (_OWN + sizes[g] - 1)
+                state[h] = bool((covered[failures] == 0).any()) or dice[h] < share
+                if state[h]:
+                    covered[failures] += 1
+                    like[g] += 1
+            flips = random.random(len(sizes))
+            several = chances.several
+            several = several[(like[several] > 0) | (flips[several] < chances.all_true[several])]
+            for g in random.permutation(several).tolist():
+                chances.flip(g, state, covered, like, float(flips[g]))
+        shares = (chances.alone + like) / (_OWN + sizes)
+        state[free] = random.random(len(free)) < shares[patterns[free]]
         return state
 
     def _hitting_set(self, failure: Digits, random: np.random.Generator) -> Conjunction:
@@ -189,6 +204,94 @@ class Culprits:
             if rest and rows[:, rest].any(axis=1).all():
                 chosen = rest
         return tuple((v, int(failure[v])) for v in sorted(chosen))
+
+
+class _Chances:
+    """How probable sets of true hypotheses are.
+
+    Of each pattern, all or none of its members tend to be true: how many are is Beta-binomial with
+    most of its mass at both ends.
+
+    Args:
+        patterns: Of each hypothesis.
+        sizes: Of each pattern, what is ruled out included.
+        alone: First parameter of each pattern's Beta distribution; ``_OWN`` is the sum of both.
+        explains: Which hypothesis would explain which failure.
+    """
+
+    def __init__(self, patterns: Digits, sizes: Vector, alone: Vector, explains: Flags) -> None:
+        self.patterns, self.sizes, self.alone, self.explains = patterns, sizes, alone, explains
+        self._members: dict[int, list[int]] = {}
+        for h in np.flatnonzero(explains.any(axis=1)).tolist():
+            self._members.setdefault(int(patterns[h]), []).append(h)
+        self.several = np.array(
+            [g for g, members in self._members.items() if len(members) > 1], dtype=np.intp
+        )
+        self._cover = {g: explains[members].sum(axis=0) for g, members in self._members.items()}
+        counts = np.array([len(m) for m in self._members.values()])
+        self._all_gains = self._gain(list(self._members), 0, counts)
+        self.all_true = np.zeros(len(sizes))
+        self.all_true[list(self._members)] = 1 / (1 + np.exp(-self._all_gains))
+
+    def height(self, state: Flags) -> float:
+        """Logarithm of its probability, up to a constant."""
+        like = np.bincount(self.patterns[state], minlength=len(self.sizes))
+        seen = np.flatnonzero(like)
+        return float(self._gain(seen, 0, like[seen]).sum())
+
+    def _gain(self, patterns: Any, before: Any, after: Any) -> Vector:
+        """Logarithm of how much likelier other numbers of true members are."""
+        from scipy.special import betaln
+
+        alone, rest = self.alone[patterns], self.sizes[patterns] + _OWN - self.alone[patterns]
+        low, high = betaln(alone + before, rest - before), betaln(alone + after, rest - after)
+        return np.asarray(high - low)
+
+    def flip(self, pattern: int, state: Flags, covered: Digits, like: Vector, dice: float) -> None:
+        """A Gibbs step of a whole pattern: all of its members that explain something, or none."""
+        members, cover = self._members[pattern], self._cover[pattern]
+        if like[pattern] not in {0, len(members)}:
+            return
+        without = covered - cover if like[pattern] else covered
+        is_true = dice < self.all_true[pattern] or bool((without[cover > 0] == 0).any())
+        state[members] = is_true
+        covered[:] = without + cover * is_true
+        like[pattern] = len(members) * is_true
+
+    def start(self, random: np.random.Generator, *, is_by_pattern: bool) -> Flags:
+        """A few hypotheses, or whole patterns, that explain all failures: big ones first."""
+        if is_by_pattern:
+            groups = list(self._members.values())
+            explains = np.array([self._cover[g] > 0 for g in self._members])
+            gains = self._all_gains
+        else:
+            groups = [[h] for h in range(len(self.patterns))]
+            explains, gains = self.explains, self._gain(self.patterns, 0, 1)
+        chance = gains + random.gumbel(size=len(groups))
+        state = np.zeros(len(self.patterns), dtype=bool)
+        is_open = self.explains.any(axis=0)
+        while is_open.any():
+            fresh = explains[:, is_open].sum(axis=1)
+            best = int(np.argmax(np.where(fresh > 0, chance + fresh * _PARSIMONY, -np.inf)))
+            state[groups[best]] = True
+            is_open &= ~explains[best]
+        return state
+
+
+def _connected(neighbours: list[list[int]], largest: int, most: int) -> list[tuple[int, ...]]:
+    """Sets of two and more that edges hold together, small ones first; at most so many."""
+    known: dict[tuple[int, ...], None] = {(i,): None for i in range(len(neighbours))}
+    layer = list(known)
+    for _ in range(largest - 1):
+        grown: dict[tuple[int, ...], None] = {}
+        for group in layer:
+            for other in {n for i in group for n in neighbours[i]} - set(group):
+                grown[tuple(sorted((*group, other)))] = None
+        if len(known) + len(grown) > most:
+            break
+        known.update(grown)
+        layer = list(grown)
+    return list(known)
 
 
 def _prior(kind: int) -> float:

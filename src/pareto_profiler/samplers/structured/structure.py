@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from itertools import combinations
 from typing import Any, Final
 
 import numpy as np
@@ -109,6 +110,25 @@ class Structure:
             tuple(v.choices[d] for v, d in zip(variables, row, strict=True))
             for row in digits.tolist()
         ]
+
+    def neighbours(self) -> list[list[int]]:
+        """Of each operations' variable, by position among these, what it shares a tensor with."""
+        place = {v: n for n, v in enumerate(self.operation_variables)}
+        found: list[set[int]] = [set() for _ in place]
+        for h in self.hand_overs:
+            for one, other in combinations((h.producer, *h.consumers), 2):
+                if one in place and other in place and one != other:
+                    found[place[one]].add(place[other])
+                    found[place[other]].add(place[one])
+        return [sorted(others) for others in found]
+
+    def takers(self) -> list[int]:
+        """Of each variable, how many others take what it makes, at most."""
+        found = [0] * len(self.counts)
+        for h in self.hand_overs:
+            if h.producer != HOST:
+                found[h.producer] = max(found[h.producer], len(h.consumers))
+        return found
 
     def _read(self, graph: Graph, owner: dict[int, int]) -> None:
         count = len(self.counts)
