@@ -11,6 +11,7 @@ import time
 
 from pareto_profiler.core.plan import Plan
 from pareto_profiler.core.ports import Problem
+from pareto_profiler.core.trial import Failure
 from pareto_profiler.runners.devices import Device, Recipe
 from pareto_profiler.samplers.structured import StructuredSampler
 from pareto_profiler.search import attempt
@@ -21,7 +22,7 @@ BATCH = 4
 
 def main() -> None:
     operations, backends = (*map(int, sys.argv[1:]), *(5000, 8)[len(sys.argv) - 1 :])[:2]
-    device = Device("a device", Recipe("", operations, backends), 0)
+    device = Device("a device", Recipe("", operations, backends, crashes=100), 0)
     space = device.space
     runner = device.runner(Plan(repeats=3, warmups=0))
     sampler = StructuredSampler(Problem(space, graph=device.graph))
@@ -35,7 +36,7 @@ def main() -> None:
     print(
         f"{operations} operations on {backends} backends, ids of {len(str(space.id_limit))} digits"
     )
-    asks, tells = [], []
+    asks, tells, failed = [], [], 0
     for _ in range(ASKS):
         start = time.perf_counter()
         asked = sampler.ask(BATCH)
@@ -43,11 +44,13 @@ def main() -> None:
         for assignment in asked:
             assert space.assignment_of(space.id_of(assignment)) == assignment
             trial = attempt(runner, assignment, number, "structured")
+            failed += isinstance(trial.outcome, Failure)
             number += 1
             start = time.perf_counter()
             sampler.tell(trial)
             tells.append(time.perf_counter() - start)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
+    print(f"of {len(tells)} asked for {failed} failed")
     print(f"ask for {BATCH}: {min(asks):.2f} to {max(asks):.2f} s")
     print(f"tell: {1e3 * max(tells):.2f} ms at most")
     print(f"peak memory of the process: {peak:.2f} GB")

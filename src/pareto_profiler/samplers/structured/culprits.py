@@ -16,7 +16,8 @@ _LONGEST: Final = 6
 _FEW_VARIABLES: Final = 8
 _LARGEST_SUBSET: Final = 3
 _LARGEST_CONNECTED: Final = 4
-_MOST_CONNECTED: Final = 4000
+_MOST_TRIED: Final = 60_000
+_LENGTHS: Final = (64, 32, 16, 8, 4, 2, 1)
 _MOST_CLOSE: Final = 60
 _SWEEPS: Final = 3
 _PARSIMONY: Final = 1.0
@@ -75,11 +76,11 @@ class Culprits:
         """All hypotheses that no success rules out, and which failures each would explain."""
         s = self._structure
         order = np.array(s.operation_variables, dtype=np.intp)
-        groups = self._groups(len(order))
         uniform = [
             np.where(s.is_feasible[:, b], b, -1) for b in range(len(s.backends))
         ]  # windows on one backend may be wrong though no failure has them yet
         rows: list[Digits] = [*self._failures, *uniform]
+        groups = self._groups(len(order), _MOST_TRIED // len(rows))
         names = [v.name.split("@")[0].split("/")[0] for v in s.problem.space.variables]
         # What another operation takes, too, is another thing.
         names = [f"{name} {n}" for name, n in zip(names, s.takers(), strict=True)]
@@ -112,12 +113,17 @@ class Culprits:
                 if f < len(self._failures) and pairs in numbers:
                     self._explains[numbers[pairs]].append(f)
 
-    def _groups(self, count: int) -> list[tuple[int, ...]]:
-        """Positions among the operations' variables of what may fail together."""
+    def _groups(self, count: int, most: int) -> list[tuple[int, ...]]:
+        """Positions among the operations' variables of what may fail together; about so many."""
         if count <= _FEW_VARIABLES:
             return [g for n in range(1, _LARGEST_SUBSET + 1) for g in combinations(range(count), n)]
+        if _LONGEST * count > most:
+            # Halves of halves, as deep as it can be afforded.
+            lengths = [n for n in _LENGTHS if 2 * count < most * n]
+            return [tuple(range(i, min(i + n, count))) for n in lengths for i in range(0, count, n)]
         windows = [tuple(range(i, i + n)) for n in range(1, _LONGEST + 1) for i in range(count)]
-        connected = _connected(self._structure.neighbours(), _LARGEST_CONNECTED, _MOST_CONNECTED)
+        neighbours = self._structure.neighbours()
+        connected = _connected(neighbours, _LARGEST_CONNECTED, most - len(windows))
         return list(dict.fromkeys([g for g in windows if g[-1] < count] + connected))
 
     def _chain(self, count: int, random: np.random.Generator) -> list[list[int]]:
@@ -228,10 +234,15 @@ class _Chances:
             [g for g, members in self._members.items() if len(members) > 1], dtype=np.intp
         )
         self._cover = {g: explains[members].sum(axis=0) for g, members in self._members.items()}
+        from scipy.special import expit
+
         counts = np.array([len(m) for m in self._members.values()])
+        self._groups = list(self._members.values())
+        self._patterns_cover = np.array([cover > 0 for cover in self._cover.values()])
         self._all_gains = self._gain(list(self._members), 0, counts)
+        self._own_gains = self._gain(self.patterns, 0, 1)
         self.all_true = np.zeros(len(sizes))
-        self.all_true[list(self._members)] = 1 / (1 + np.exp(-self._all_gains))
+        self.all_true[list(self._members)] = expit(self._all_gains)
 
     def height(self, state: Flags) -> float:
         """Logarithm of its probability, up to a constant."""
@@ -260,20 +271,15 @@ class _Chances:
 
     def start(self, random: np.random.Generator, *, is_by_pattern: bool) -> Flags:
         """A few hypotheses, or whole patterns, that explain all failures: big ones first."""
-        if is_by_pattern:
-            groups = list(self._members.values())
-            explains = np.array([self._cover[g] > 0 for g in self._members])
-            gains = self._all_gains
-        else:
-            groups = [[h] for h in range(len(self.patterns))]
-            explains, gains = self.explains, self._gain(self.patterns, 0, 1)
-        chance = gains + random.gumbel(size=len(groups))
+        by_pattern = (self._patterns_cover, self._all_gains)
+        explains, gains = by_pattern if is_by_pattern else (self.explains, self._own_gains)
+        chance = gains + random.gumbel(size=len(gains))
         state = np.zeros(len(self.patterns), dtype=bool)
         is_open = self.explains.any(axis=0)
         while is_open.any():
             fresh = explains[:, is_open].sum(axis=1)
             best = int(np.argmax(np.where(fresh > 0, chance + fresh * _PARSIMONY, -np.inf)))
-            state[groups[best]] = True
+            state[self._groups[best] if is_by_pattern else best] = True
             is_open &= ~explains[best]
         return state
 

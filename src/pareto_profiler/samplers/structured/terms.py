@@ -215,15 +215,17 @@ class Terms:
         producers = whole[:, s.tensor_producer]  # HOST is -1: the last column
         takers = whole[:, s.edge_consumer]
         starts = np.flatnonzero(np.r_[True, np.diff(s.edge_tensor) > 0])
+        pairs = (host + 1) ** 2
+        counts, sizes = np.zeros((2, len(digits) * pairs))
+        scaled = s.tensor_bytes / self.byte_scale
         for q in range(host + 1):
-            taken = np.logical_or.reduceat(takers == q, starts, axis=1)
-            for p in range(host + 1):
-                if p == q:
-                    continue
-                crossing = taken & (producers == p)
-                at = p * (host + 1) + q
-                rows[:, layout.hand_counts + at] = crossing.sum(axis=1)
-                rows[:, layout.hand_bytes + at] = crossing @ (s.tensor_bytes / self.byte_scale)
+            taken = np.logical_or.reduceat(takers == q, starts, axis=1) & (producers != q)
+            row, tensor = np.nonzero(taken)
+            at = row * pairs + producers[row, tensor] * (host + 1) + q
+            counts += np.bincount(at, minlength=len(counts))
+            sizes += np.bincount(at, scaled[tensor], minlength=len(sizes))
+        rows[:, layout.hand_counts : layout.hand_counts + pairs] = counts.reshape(-1, pairs)
+        rows[:, layout.hand_bytes : layout.hand_bytes + pairs] = sizes.reshape(-1, pairs)
 
     def _expected(self, known: Known) -> Vector:
         """How much of the baseline's value each (variable, choice) takes, before measuring."""
