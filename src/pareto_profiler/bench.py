@@ -11,7 +11,7 @@ from typing import Final, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from pareto_profiler.core.front import hypervolume, nondominated
+from pareto_profiler.core.front import hypervolume, nondominated, unbeaten
 from pareto_profiler.core.measurement import Measurement, Objective, objectives_of
 from pareto_profiler.core.plan import Plan
 from pareto_profiler.core.ports import Problem, Runner, Sampler
@@ -126,7 +126,7 @@ class ReportedFront:
 
     def __init__(self, objectives: Sequence[Objective], margin: float = MARGIN) -> None:
         self._told = Told(objectives)
-        self._better, self._worse = 1 / (1 + margin), 1 + margin / 2
+        self._margin = margin
         self._contenders: list[Assignment] = []
         self.members: frozenset[Assignment] = frozenset()
 
@@ -140,17 +140,13 @@ class ReportedFront:
         elif trial.assignment not in self._contenders:
             self._contenders.append(trial.assignment)
         rows = np.array([self._told.values[a] for a in self._contenders])
-        self.members = frozenset(self._kept(rows, self._worse))
+        self.members = frozenset(self._kept(rows, 1 + self._margin / 2))
         # What something is better than everywhere, and by the margin, stays beaten.
-        self._contenders = self._kept(rows, self._better)
+        self._contenders = self._kept(rows, 1 / (1 + self._margin))
 
-    def _kept(self, rows: Vector, bound: float) -> list[Assignment]:
-        """Contenders that no other beats, which may be that many times its values."""
-        others, own = rows[None, :, :], rows[:, None, :]
-        near: Flags = np.all(others <= own * bound, axis=2)
-        better: Flags = np.any(others < own * self._better, axis=2)
-        is_kept = ~np.logical_or.reduce(near & better, axis=1)
-        return [self._contenders[i] for i in np.flatnonzero(is_kept).tolist()]
+    def _kept(self, rows: Vector, worse: float) -> list[Assignment]:
+        kept = unbeaten(rows, self._margin, worse)
+        return [self._contenders[i] for i in np.flatnonzero(kept).tolist()]
 
 
 @dataclass(frozen=True)

@@ -50,6 +50,28 @@ def nondominated(points: ArrayLike, /) -> NDArray[np.bool_]:
     return mask
 
 
+def unbeaten(points: NDArray[np.float64], margin: float, worse: float) -> NDArray[np.bool_]:
+    """Mark the points that no other point beats noticeably.
+
+    Point ``a`` beats ``b`` when it is smaller by more than the margin somewhere and nowhere larger
+    than so many times ``b``. O(n² m).
+
+    Args:
+        points: Positive objective values, shape ``(n, m)``.
+        margin: A difference that nobody would notice, as a fraction.
+        worse: Factor, such as 1.005.
+
+    Examples:
+        >>> unbeaten(np.array([[1.0, 1.0], [0.98, 1.004], [0.98, 1.2]]), 0.01, 1.005).tolist()
+        [False, True, False]
+    """
+    others, own = points[None, :, :], points[:, None, :]
+    near = np.all(others <= own * worse, axis=2)
+    better = np.any(others * (1 + margin) < own, axis=2)
+    found: NDArray[np.bool_] = ~np.any(near & better, axis=1)
+    return found
+
+
 def hypervolume(points: ArrayLike, reference: Sequence[float], /) -> float:
     """Volume that the points dominate, up to a reference point.
 

@@ -8,8 +8,9 @@ from typing import Final
 
 import numpy as np
 
-from pareto_profiler.core.front import nondominated
+from pareto_profiler.core.front import nondominated, unbeaten
 from pareto_profiler.core.ports import Problem
+from pareto_profiler.core.rules import MARGIN
 from pareto_profiler.core.space import Assignment
 from pareto_profiler.core.trial import Failure, Profile, Trial
 from pareto_profiler.samplers.proposing import ProposingSampler
@@ -21,7 +22,7 @@ from pareto_profiler.samplers.structured.structure import Digits, Vector
 
 _LATELY: Final = 6
 _CAUTION: Final = 3.0
-_NO_GAIN: Final = 2e-4
+_NO_GAIN: Final = 5e-5
 _LEAST: Final = 4
 _DOUBTFUL_SKILL: Final = 0.3
 
@@ -102,7 +103,8 @@ class StructuredSampler(ProposingSampler):
         corner = _corner(known.mean(axis=0), hoped.mean(axis=0), works.mean(axis=0) > 0.5)
         # Where most proposals failed, explanations were too hopeful: what surely works comes first.
         caution = _CAUTION * sum(self._failed_lately) / _LATELY
-        picks = choose(list(known), hoped, works, corner, count, random, caution)
+        # What nobody would notice is no gain: noise alone always promises some.
+        picks = choose(list(known * (1 - MARGIN / 2)), hoped, works, corner, count, random, caution)
         assignments = self.evidence.structure.decode(pool[[i for i, _ in picks]])
         return [(a, gain) for a, (_, gain) in zip(assignments, picks, strict=True)]
 
@@ -128,6 +130,7 @@ def _corner(known: Vector, hoped: Vector, is_likely: Vector) -> Vector:
     """Of the box around the front that is measured or believed in, a tenth larger than that."""
     rows = np.vstack([known, hoped[is_likely.astype(bool)]])
     front = rows[nondominated(rows)]
+    front = front[unbeaten(front, MARGIN, 1 + MARGIN / 2)]
     low, high = front.min(axis=0), front.max(axis=0)
     found: Vector = low + 1.1 * np.maximum(high - low, 0.02 * np.abs(low))
     return found
