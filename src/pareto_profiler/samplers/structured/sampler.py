@@ -34,7 +34,7 @@ class StructuredSampler(ProposingSampler):
     from its posterior are each solved for their fronts (small spaces are gone through whole); of
     all assignments found so, that batch is asked for which adds the most hypervolume in the mean
     over the draws, where what is likely to fail counts in proportion. Asks for nothing when
-    nothing promises to add a 5000th of the front's box.
+    nothing promises to add a 20 000th of the front's box. What nobody would notice is no gain.
 
     Where what it predicts does not come with what is then measured, every other proposal is a
     neighbour of the front, as in local search.
