@@ -44,6 +44,7 @@ class Variable:
         feasible: The choices worth trying, in the same order.
         operations: Indices of the operations it decides; empty for a setting.
         is_setting: Whether it is a runtime setting and not a backend.
+        is_fixed: Whether nobody wants it decided: it stays at its default.
     """
 
     name: str
@@ -51,6 +52,7 @@ class Variable:
     feasible: tuple[str, ...]
     operations: tuple[int, ...] = ()
     is_setting: bool = False
+    is_fixed: bool = False
 
     def __post_init__(self) -> None:
         if not self.feasible or not set(self.feasible) <= set(self.choices):
@@ -173,7 +175,7 @@ class DecisionSpace:
         variables = tuple(
             v
             if v.is_setting or not set(operations).isdisjoint(v.operations)
-            else replace(v, feasible=v.feasible[:1])
+            else replace(v, feasible=v.feasible[:1], is_fixed=True)
             for v in self.variables
         )
         return replace(self, variables=variables)
@@ -196,7 +198,7 @@ class DecisionSpace:
     def uniforms(self) -> tuple[Assignment, ...]:
         """For each backend but the baseline's: on it everything, then everything it can run.
 
-        Settings stay at their defaults. The first form may be infeasible; trying it once shows
+        Settings and what is fixed stay at their defaults. The first form may be infeasible; trying it once shows
         whether the support tables hold. Duplicates and the baseline itself are left out.
         """
         found: dict[Assignment, None] = {}
@@ -205,7 +207,7 @@ class DecisionSpace:
                 found[
                     tuple(
                         v.feasible[0]
-                        if v.is_setting or (not strict and backend not in v.feasible)
+                        if v.is_setting or v.is_fixed or not (strict or backend in v.feasible)
                         else backend
                         for v in self.variables
                     )
@@ -317,6 +319,7 @@ class DecisionSpace:
                     "feasible": list(v.feasible),
                     "operations": list(v.operations),
                     "is_setting": v.is_setting,
+                    **({"is_fixed": True} if v.is_fixed else {}),
                 }
                 for v in self.variables
             ],
@@ -336,6 +339,7 @@ class DecisionSpace:
                 feasible=tuple(map(str, v["feasible"])),
                 operations=tuple(map(int, v["operations"])),
                 is_setting=bool(v["is_setting"]),
+                is_fixed=bool(v.get("is_fixed", False)),
             )
             for v in data["variables"]
         )
