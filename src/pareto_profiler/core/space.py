@@ -198,8 +198,9 @@ class DecisionSpace:
     def uniforms(self) -> tuple[Assignment, ...]:
         """For each backend but the baseline's: on it everything, then everything it can run.
 
-        Settings and what is fixed stay at their defaults. The first form may be infeasible; trying it once shows
-        whether the support tables hold. Duplicates and the baseline itself are left out.
+        Settings and what is fixed stay at their defaults. The first form may be infeasible; trying
+        it once shows whether the support tables hold. Duplicates and the baseline itself are left
+        out.
         """
         found: dict[Assignment, None] = {}
         for backend in self.backends:
