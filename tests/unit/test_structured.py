@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import product
 
 import numpy as np
@@ -113,15 +114,17 @@ def terms_of(made: Device, objective: int = 0) -> Terms:
     return Terms(structure, structure.problem.objectives[objective], known)
 
 
+@pytest.mark.parametrize("recipe", [SMALL, replace(SMALL, has_settings=True)])
 @pytest.mark.parametrize("seed", range(4))
-def test_features_times_weights_are_the_costs_that_are_solved_for(seed: int):
-    made = device(seed=seed)
+def test_features_times_weights_are_the_costs_that_are_solved_for(seed: int, recipe: Recipe):
+    made = device(recipe, seed)
     for objective in (0, 1):
         terms = terms_of(made, objective)
         random = np.random.default_rng(seed)
         weights = np.abs(random.normal(size=len(terms.means))) * (terms.spreads > 0)
         structure = terms.structure
         rows = structure.encode(made.space.draw(random, 30))
+        rows[:, structure.setting_variables] = rows[0, structure.setting_variables]
         costs = costs_of(terms, weights, rows[0])
         shares = terms.backend_features(rows)
         host = len(structure.backends)

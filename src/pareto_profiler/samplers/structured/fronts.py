@@ -76,6 +76,12 @@ def costs_of(terms: Terms, weights: Vector, setting: Digits) -> Costs:
             arena[here] += weights[at]
         elif setting[i] == choice:
             unary[:, here] += weights[at] * share[:, here]
+    pools, apart = np.zeros(backends), 0.0
+    for (i, choice, backend), at in layout.setting_pools.items():
+        if setting[i] == choice and backend < backends:
+            pools[backend] += weights[at]
+        elif setting[i] == choice:
+            apart += float(weights[at]) / max(1, len(s.edge_tensor))
     for (i, choice, j, other), at in layout.setting_pairs.items():
         constant += float(weights[at]) * (setting[i] == choice and setting[j] == other)
     unary[s.setting_variables] = 0.0
@@ -84,7 +90,8 @@ def costs_of(terms: Terms, weights: Vector, setting: Digits) -> Costs:
         np.maximum(0.0, weights[at : at + pairs]).reshape(backends + 1, backends + 1)
         for at in (layout.hand_counts, layout.hand_bytes)
     ]
-    return Costs(constant, unary, per["used"], np.maximum(0.0, arena), hands[0], hands[1])
+    hands[0][:backends, :backends] += max(0.0, apart) * ~np.eye(backends, dtype=bool)
+    return Costs(constant, unary, per["used"] + pools, np.maximum(0.0, arena), hands[0], hands[1])
 
 
 class Forest:

@@ -39,7 +39,7 @@ class Posterior:
     def values(self, digits: Digits, random: np.random.Generator) -> Vector:
         """Values under each drawn model, shape ``(draws, assignments, objectives)``."""
         columns = [
-            d.values(b.terms.features(digits), digits, random)
+            np.maximum(d.values(b.terms.features(digits), digits, random), b.terms.floor(digits))
             for b, d in zip(self.beliefs, self.draws, strict=True)
         ]
         return np.stack(columns, axis=2)

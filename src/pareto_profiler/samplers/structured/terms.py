@@ -17,6 +17,8 @@ GROUPS: Final = ("fixed", "unary", "backend", "hand-over", "setting")
 """Terms whose prior spreads are scaled together."""
 
 _DISTRUST: Final = 0.4
+_OPEN: Final = 0.7
+_FLOOR: Final = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +28,7 @@ class Sway:
     Attributes:
         time: Of the baseline's time, whatever runs where.
         work: Of each backend's share of the work.
+        pools: Of another backend in use, whose threads may get in the way.
         memory: Of the baseline's memory, whatever runs where.
         arenas: Of activations, alike on all backends.
         arena: Of activations, on each backend.
@@ -33,17 +36,18 @@ class Sway:
 
     time: float
     work: float
+    pools: float
     memory: float
     arenas: float
     arena: float
 
 
 _SWAYS: Final = {
-    "threads": Sway(time=0.1, work=0.4, memory=0.05, arenas=0.0, arena=0.1),
-    "memory_planner": Sway(time=0.01, work=0.02, memory=0.01, arenas=0.7, arena=0.1),
+    "threads": Sway(time=0.1, work=0.4, pools=0.1, memory=0.05, arenas=0.0, arena=0.1),
+    "memory_planner": Sway(time=0.01, work=0.02, pools=0.0, memory=0.01, arenas=0.7, arena=0.1),
 }
 _PAIR_SWAY: Final = 0.02
-_ANY_SWAY: Final = Sway(time=0.15, work=0.3, memory=0.1, arenas=0.5, arena=0.5)
+_ANY_SWAY: Final = Sway(time=0.15, work=0.3, pools=0.1, memory=0.1, arenas=0.5, arena=0.5)
 
 
 @dataclass(slots=True)
@@ -76,6 +80,8 @@ class Layout:
         settings: (setting variable, choice) → position.
         setting_time: (setting variable, choice, backend) → position, on the backend's share; the
             last backend stands for all of them.
+        setting_pools: (setting variable, choice, backend) → position, on a backend's use; the last
+            backend stands for the number of tensors that go from one backend to another.
         setting_pairs: Two (setting variable, choice) → position.
     """
 
@@ -85,6 +91,7 @@ class Layout:
     hand_bytes: int
     settings: dict[tuple[int, int], int]
     setting_time: dict[tuple[int, int, int], int]
+    setting_pools: dict[tuple[int, int, int], int]
     setting_pairs: dict[tuple[int, int, int, int], int]
 
 
@@ -169,9 +176,23 @@ class Terms:
         share = np.column_stack([share, share.sum(axis=1)])
         for (i, choice, backend), at in layout.setting_time.items():
             rows[:, at] = (digits[:, i] == choice) * share[:, backend]
+        pairs = (backends + 1) ** 2
+        handed = rows[:, layout.hand_counts : layout.hand_counts + pairs]
+        between = handed.reshape(-1, backends + 1, backends + 1)[:, :-1, :-1].sum(axis=(1, 2))
+        pools = np.column_stack([shares["used"], between / max(1, len(s.edge_tensor))])
+        for (i, choice, backend), at in layout.setting_pools.items():
+            rows[:, at] = (digits[:, i] == choice) * pools[:, backend]
         for (i, choice, j, other), at in layout.setting_pairs.items():
             rows[:, at] = (digits[:, i] == choice) & (digits[:, j] == other)
         return rows
+
+    def floor(self, digits: Digits) -> Vector:
+        """What no assignment's value comes below: a fifth of what its operations should take."""
+        if not self.is_time:
+            return np.zeros(len(digits))
+        operations = self.structure.operation_variables
+        whole = self.expected[operations, digits[:, operations]].sum(axis=1)
+        return np.asarray(_FLOOR * whole)
 
     def backend_features(self, digits: Digits) -> dict[str, Vector]:
         """Kind → shape ``(assignments, backends)``."""
@@ -240,9 +261,9 @@ class Terms:
         base = known.profiles.get(0)
         if self.is_time and base is not None and not np.isnan(base).any():
             share = base / max(1e-12, float(base.sum()))
+        unknown = self._hope(known, share)
         for backend in range(len(s.backends)):
-            total = known.totals.get(backend, 1.0)
-            guess = share * max(total, 1e-3)
+            guess = share * max(known.totals.get(backend, unknown), 1e-3)
             seen = known.profiles.get(backend) if self.is_time else None
             if seen is not None and self.is_trusted(known, backend):
                 if backend not in known.totals:
@@ -250,6 +271,19 @@ class Terms:
                 guess = np.where(np.isnan(seen), guess, seen)
             expected[:, backend] = guess
         return expected
+
+    def _hope(self, known: Known, share: Vector) -> float:
+        """What all on a backend of which nothing was seen may take: half way to the fastest one."""
+        totals = dict(known.totals)
+        for backend, seen in known.profiles.items() if self.is_time else ():
+            is_seen = ~np.isnan(seen)
+            if backend not in totals:
+                totals[backend] = float(seen[is_seen].sum() / max(1e-12, share[is_seen].sum()))
+        return float(np.sqrt(np.clip(min(totals.values()), 1e-3, 1.0)))
+
+    def is_unseen(self, known: Known, backend: int) -> bool:
+        """Whether neither a uniform assignment nor a profile says what a backend takes."""
+        return backend not in known.totals and not (self.is_time and backend in known.profiles)
 
     def _ratios(self, share: Vector, seen: Vector) -> Vector:
         """For each variable how the backend compares with the baseline's where both were seen.
@@ -281,7 +315,7 @@ class Terms:
             whole += float(base[np.isnan(seen)].sum())
         return abs(whole - known.totals[backend]) < _DISTRUST * known.totals[backend]
 
-    def _lay_out(self, known: Known) -> Layout:  # noqa: C901 - one weight after another
+    def _lay_out(self, known: Known) -> Layout:
         s, prior = self.structure, self.prior
         variables, backends = s.problem.space.variables, s.backends
         memory = self.is_memory
@@ -300,34 +334,12 @@ class Terms:
         }
         for kind, (mean, loose) in kinds.items():
             per_backend[kind] = len(prior.means)
-            for backend in backends:
-                prior.add("backend", f"{kind} of {backend}", mean, loose)
+            for b, backend in enumerate(backends):
+                is_open = kind == "work" and self.is_unseen(known, b) and not memory
+                prior.add("backend", f"{kind} of {backend}", mean, _OPEN if is_open else loose)
         hand_counts = self._hand_overs("copies", largest)
         hand_bytes = self._hand_overs("copied bytes", largest)
-        settings: dict[tuple[int, int], int] = {}
-        with_backend: dict[tuple[int, int, int], int] = {}
-        pairs: dict[tuple[int, int, int, int], int] = {}
-        for i in s.setting_variables:
-            sway = _SWAYS.get(variables[i].name, _ANY_SWAY)
-            along = (sway.arenas, sway.arena) if memory else (0.0, sway.work)
-            along_all, along_each = (self.bytes_once * x if memory else x for x in along)
-            for choice in range(1, len(variables[i].choices)):
-                name = f"{variables[i].name}={variables[i].choices[choice]}"
-                whole = sway.memory if memory else sway.time
-                settings[i, choice] = prior.add("setting", name, 0.0, whole)
-                for b, backend_name in enumerate((*backends, "all backends")):
-                    loose = along_each if b < len(backends) else along_all
-                    with_backend[i, choice, b] = prior.add(
-                        "setting", f"{name} with {backend_name}", 0.0, loose
-                    )
-                for j, other in list(settings):
-                    if j < i:
-                        pairs[j, other, i, choice] = prior.add(
-                            "setting",
-                            f"{variables[j].name}={variables[j].choices[other]} and {name}",
-                            0.0,
-                            _PAIR_SWAY,
-                        )
+        settings, with_backend, pools, pairs = self._lay_out_settings()
         unary = len(prior.means)
         for i, v in enumerate(variables):
             for choice in range(s.choices):
@@ -345,7 +357,49 @@ class Terms:
                     )
                     loose = 0.08 * mean + 0.1 * share * 0.3 if seen else 0.7 * mean + 0.02 * share
                     prior.add("unary", name, mean, loose)
-        return Layout(unary, per_backend, hand_counts, hand_bytes, settings, with_backend, pairs)
+        return Layout(
+            unary, per_backend, hand_counts, hand_bytes, settings, with_backend, pools, pairs
+        )
+
+    def _lay_out_settings(
+        self,
+    ) -> tuple[
+        dict[tuple[int, int], int],
+        dict[tuple[int, int, int], int],
+        dict[tuple[int, int, int], int],
+        dict[tuple[int, int, int, int], int],
+    ]:
+        s, prior, memory = self.structure, self.prior, self.is_memory
+        variables, backends = s.problem.space.variables, s.backends
+        settings: dict[tuple[int, int], int] = {}
+        with_backend: dict[tuple[int, int, int], int] = {}
+        pools: dict[tuple[int, int, int], int] = {}
+        pairs: dict[tuple[int, int, int, int], int] = {}
+        for i in s.setting_variables:
+            sway = _SWAYS.get(variables[i].name, _ANY_SWAY)
+            along = (sway.arenas, sway.arena) if memory else (0.0, sway.work)
+            along_all, along_each = (self.bytes_once * x if memory else x for x in along)
+            for choice in range(1, len(variables[i].choices)):
+                name = f"{variables[i].name}={variables[i].choices[choice]}"
+                whole = sway.memory if memory else sway.time
+                settings[i, choice] = prior.add("setting", name, 0.0, whole)
+                for b, backend_name in enumerate((*backends, "all backends")):
+                    loose = along_each if b < len(backends) else along_all
+                    with_backend[i, choice, b] = prior.add(
+                        "setting", f"{name} with {backend_name}", 0.0, loose
+                    )
+                for b, pool in enumerate((*backends, "crossings")) if not memory else ():
+                    loose = sway.pools if b else 0.0
+                    pools[i, choice, b] = prior.add("setting", f"{name} beside {pool}", 0.0, loose)
+                for j, other in list(settings):
+                    if j < i:
+                        pairs[j, other, i, choice] = prior.add(
+                            "setting",
+                            f"{variables[j].name}={variables[j].choices[other]} and {name}",
+                            0.0,
+                            _PAIR_SWAY,
+                        )
+        return settings, with_backend, pools, pairs
 
     def _hand_overs(self, name: str, largest: float) -> int:
         s, prior = self.structure, self.prior
