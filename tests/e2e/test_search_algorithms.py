@@ -132,6 +132,13 @@ def test_packed_and_csv_tables_are_read_like_the_run_itself(tmp_path: Path):
     assert "name a file with --to" in nowhere.stderr
 
 
+@pytest.mark.parametrize("table", sorted((ROOT / "examples" / "tables").glob("*.parquet")))
+def test_packed_tables_are_searched(table: Path):
+    found = json.loads(run_tool("replay", str(table), "--budget", "12", "--json").stdout)
+    assert found["trials"] == 12
+    assert found["front"]
+
+
 def test_the_bench_compares_samplers_and_keeps_curves(tmp_path: Path):
     from pyarrow import parquet
 
