@@ -269,20 +269,24 @@ def _weighted(
 def _broken(
     explanation: list[Conjunction], unary: Vector, random: np.random.Generator
 ) -> list[tuple[int, int]]:
-    """Choices to give up so that no conjunction stays whole, cheap ones that break many first."""
+    """Choices to give up so that no conjunction stays whole, cheap ones that break many first.
+
+    O(l log l) for conjunctions of l choices in all: each in turn, unless it is broken already.
+    """
     if not explanation:
         return []
-    pairs = sorted({pair for conjunction in explanation for pair in conjunction})
-    holds = np.array([[pair in conjunction for conjunction in explanation] for pair in pairs])
-    variables, choices = np.array(pairs).T
+    parts = np.array([pair for conjunction in explanation for pair in conjunction])
+    pairs, place, holders = np.unique(parts, axis=0, return_inverse=True, return_counts=True)
+    variables, choices = pairs.T
     others = unary[variables].copy()
     others[np.arange(len(pairs)), choices] = np.inf
     loss = np.maximum(0.0, others.min(axis=1) - unary[variables, choices]) + 1e-3
-    worth = random.lognormal(0, 0.7, len(pairs)) / np.minimum(loss, 1e9)
-    is_whole = np.ones(len(explanation), dtype=bool)
-    found = []
-    while is_whole.any():
-        best = int(np.argmax(worth * holds[:, is_whole].sum(axis=1)))
-        found.append(pairs[best])
-        is_whole &= ~holds[best]
-    return found
+    worth = random.lognormal(0, 0.7, len(pairs)) / np.minimum(loss, 1e9) * holders
+    ends = np.cumsum([len(conjunction) for conjunction in explanation])
+    members = np.split(place.reshape(-1), ends[:-1])
+    best = [part[np.argmax(worth[part])] for part in members]
+    given_up = np.zeros(len(pairs), dtype=bool)
+    for n in np.argsort(-worth[best], kind="stable").tolist():
+        if not given_up[members[n]].any():
+            given_up[best[n]] = True
+    return [(int(v), int(c)) for v, c in pairs[given_up]]
