@@ -64,6 +64,12 @@ def slug(table: str) -> str:
     return re.sub(r"[^\w-]+", "_", Path(table).stem if "/" in table else table)
 
 
+def title(facts: dict[str, Any]) -> str:
+    """Of a picture."""
+    name = slug(facts["table"]).removeprefix("simulated_").removesuffix("_0")
+    return name.removesuffix("-emulated_board").replace("-operations", "\noperations")
+
+
 def line(facts: dict[str, Any]) -> str:
     """A row of the table in docs/search.md."""
     samplers = facts["samplers"]
@@ -108,7 +114,9 @@ def show(out: Path) -> None:
             axis.fill_between(points, low, high, alpha=0.15)
         axis.set_xscale("log")
         axis.set_ylim(0, 1.02)
-        axis.set_title(slug(facts["table"]).removeprefix("simulated_"), fontsize=10)
+        axis.set_title(title(facts), fontsize=9)
+    for axis in axes.flat[len(found) :]:
+        axis.remove()
     axes.flat[0].legend(fontsize=8, loc="lower right")
     figure.supxlabel("evaluations")
     figure.supylabel("share of the reference hypervolume, median and quartiles")
@@ -122,17 +130,21 @@ def attainment(found: list[dict[str, Any]], plt: Any) -> None:
     """What half of the searches attained after so many evaluations (empirical attainment)."""
     if not found:
         return
-    figure, axes = plt.subplots(1, len(found), figsize=(4 * len(found), 3.5), squeeze=False)
-    for axis, facts in zip(axes.flat, found, strict=True):
+    columns = 3
+    rows = -(-len(found) // columns)
+    figure, axes = plt.subplots(rows, columns, figsize=(12, 3 * rows), squeeze=False)
+    for axis in axes.flat[len(found) :]:
+        axis.remove()
+    for axis, facts in zip(axes.flat, found, strict=False):
         for name, fronts in facts["fronts"].items():
-            rows = np.array([[*v, n] for n, front in enumerate(fronts, 1) for v in front])
-            half = moocore.eaf(rows[:, :2], sets=rows[:, 2].astype(int), percentiles=[50])
+            points = np.array([[*v, n] for n, front in enumerate(fronts, 1) for v in front])
+            half = moocore.eaf(points[:, :2], sets=points[:, 2].astype(int), percentiles=[50])
             half = half[np.argsort(half[:, 0])]
             width = 2 if name == "structured" else 1
             axis.step(1e3 * half[:, 0], half[:, 1] / 2**20, where="post", label=name, lw=width)
-        axis.set_title(slug(facts["table"]).removeprefix("simulated_"), fontsize=10)
-        axis.set_xlabel("latency, ms")
-    axes.flat[0].set_ylabel("peak memory, MiB")
+        axis.set_title(title(facts), fontsize=9)
+    figure.supxlabel("latency, ms")
+    figure.supylabel("peak memory, MiB")
     axes.flat[0].legend(fontsize=8)
     figure.tight_layout()
     figure.savefig(PICTURES / "attainment.svg", metadata={"Date": None})
