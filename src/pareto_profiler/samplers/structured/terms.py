@@ -8,7 +8,7 @@ from typing import Any, Final
 import numpy as np
 
 from pareto_profiler.core.measurement import Objective
-from pareto_profiler.samplers.structured.structure import Digits, Structure, Vector
+from pareto_profiler.samplers.structured.structure import Digits, Flags, Structure, Vector
 
 PORTABLE: Final = frozenset({"cpu", "ruy", "xnnpack", "ggml", "builtin"})
 """onert hands tensors from one of these to another without a copy."""
@@ -276,9 +276,8 @@ class Terms:
         """What all on a backend of which nothing was seen may take: half way to the fastest one."""
         totals = dict(known.totals)
         for backend, seen in known.profiles.items() if self.is_time else ():
-            is_seen = ~np.isnan(seen)
             if backend not in totals:
-                totals[backend] = float(seen[is_seen].sum() / max(1e-12, share[is_seen].sum()))
+                totals[backend] = _pace(seen, share, ~np.isnan(seen))
         return float(np.sqrt(np.clip(min(totals.values()), 1e-3, 1.0)))
 
     def is_unseen(self, known: Known, backend: int) -> bool:
@@ -292,11 +291,10 @@ class Terms:
         """
         names = np.array([v.name.split("@")[0] for v in self.structure.problem.space.variables])
         is_seen = ~np.isnan(seen)
-        whole = float(seen[is_seen].sum()) / max(1e-12, float(share[is_seen].sum()))
-        found = np.full(len(share), whole)
+        found = np.full(len(share), _pace(seen, share, is_seen))
         for name in set(names[is_seen].tolist()):
             mine = is_seen & (names == name)
-            found[names == name] = float(seen[mine].sum()) / max(1e-12, float(share[mine].sum()))
+            found[names == name] = _pace(seen, share, mine)
         return found
 
     def is_trusted(self, known: Known, backend: int) -> bool:
@@ -416,3 +414,8 @@ class Terms:
                     loose *= 0.02 if is_free else 1.0
                 prior.add("hand-over", f"{name} {p} → {q}", 0.0, 0.0 if p == q else loose)
         return first
+
+
+def _pace(seen: Vector, share: Vector, where: Flags) -> float:
+    """How some variables' times compare with the baseline's."""
+    return float(seen[where].sum()) / max(1e-12, float(share[where].sum()))
