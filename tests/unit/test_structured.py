@@ -249,6 +249,73 @@ def test_what_edges_hold_together_is_suspected_though_other_operations_lie_betwe
     assert np.mean([bad[0] in e for e in explanations]) > 0.9
 
 
+def test_a_refusal_that_names_an_operation_is_blamed_on_it_alone():
+    space = culprit_space()
+    refused = tuple("npu" if v.name.startswith("Add") else "cpu" for v in space.variables)
+    both = tuple("npu" for _ in space.variables)
+    message = "in prepare src/CpuAddKernel.cpp:98: axis not supported"
+    found = {}
+    for said in (message, "no reason given"):
+        trials = [
+            Trial(0, space.default, Measurement({"exec_time": (1.0,), "max_rss": (1e6,)})),
+            Trial(1, both, Failure(FailureKind.REJECTED, said)),
+            Trial(2, refused, Failure(FailureKind.REJECTED, "no reason given")),
+        ]
+        sampler = StructuredSampler(Problem(space))
+        for trial in trials:
+            sampler.tell(trial)
+        explanations = sampler.evidence.culprits().draw(20, np.random.default_rng(0))
+        names = space.variables
+        found[said] = [{names[v].name[:3] for v, _ in p} for e in explanations for p in e]
+    assert all(names == {"Add"} for names in found[message])
+    assert any(names != {"Add"} for names in found["no reason given"])
+
+
+@pytest.fixture
+def told_of_settings() -> tuple[Device, StructuredSampler]:
+    """A device with settings, and a sampler that knows uniform assignments and their profiles."""
+    made = device(Recipe("", 14, 2, noise=QUIET, holes=0.0, has_settings=True, hand_over=0.0), 2)
+    sampler = StructuredSampler(problem_of(made))
+    runner = made.runner(Plan(repeats=3, warmups=0))
+    for number, assignment in enumerate([made.space.default, *made.space.uniforms()]):
+        sampler.tell(attempt(runner, assignment, number, "uniform"))
+    for number, assignment in enumerate(sampler.profiles(), 10):
+        sampler.tell(attempt(runner, assignment, number, "profile"))
+    return made, sampler
+
+
+def with_settings(assignment: tuple[str, ...], **settings: str) -> tuple[str, ...]:
+    names = {"threads": -2, "memory_planner": -1}
+    found = list(assignment)
+    for name, value in settings.items():
+        found[names[name]] = value
+    return tuple(found)
+
+
+def test_profiles_foretell_times_where_settings_vary_too(told_of_settings):
+    made, sampler = told_of_settings
+    drawn = [
+        with_settings(a, threads="1", memory_planner="WIC")
+        for a in made.space.draw(np.random.default_rng(0), 40)
+    ]
+    posterior, _, _ = sampler.outlook()
+    found, _ = posterior.expected(sampler.evidence.structure.encode(drawn))
+    base = made.truth(made.space.default)["exec_time"]
+    truth = np.array([made.truth(a)["exec_time"] for a in drawn]) / base
+    assert np.abs(found[:, 0] / truth - 1).max() < 0.05
+
+
+def test_what_two_threads_gain_is_expected_of_four(told_of_settings):
+    made, sampler = told_of_settings
+    structure = sampler.evidence.structure
+    four = structure.encode([with_settings(made.space.default, threads="4")])
+    before, _ = sampler.outlook()[0].expected(four)
+    two = with_settings(made.space.default, threads="2")
+    sampler.tell(attempt(made.runner(Plan(repeats=3, warmups=0)), two, 20, "structured"))
+    after, _ = sampler.outlook()[0].expected(four)
+    assert after[0, 0] < before[0, 0] - 0.2
+
+
 def test_a_device_that_keeps_to_the_model_is_predicted_to_the_noise():
     made = device(Recipe("", 14, 3, noise=QUIET, ruggedness=0.0, hand_over=1.0), 3)
     trials = run(made, 24, 1)

@@ -44,10 +44,19 @@ class Culprits:
         structure: Of the problem.
         successes: Digits of what was measured, shape ``(n, variables)``.
         failures: Digits of what failed.
+        blamed: Which variables may have a part in each failure, shape of ``failures``; all of them
+            where that is not given.
     """
 
-    def __init__(self, structure: Structure, successes: Digits, failures: Digits) -> None:
+    def __init__(
+        self,
+        structure: Structure,
+        successes: Digits,
+        failures: Digits,
+        blamed: Flags | None = None,
+    ) -> None:
         self._successes, self._failures = successes, failures
+        self._blamed = np.ones(failures.shape, dtype=bool) if blamed is None else blamed
         self._structure = structure
         self._hypotheses: list[Conjunction] = []
         self._explains: list[list[int]] = []
@@ -81,9 +90,8 @@ class Culprits:
         ]  # windows on one backend may be wrong though no failure has them yet
         rows: list[Digits] = [*self._failures, *uniform]
         groups = self._groups(len(order), _MOST_TRIED // len(rows))
-        names = [v.name.split("@")[0].split("/")[0] for v in s.problem.space.variables]
         # What another operation takes, too, is another thing.
-        names = [f"{name} {n}" for name, n in zip(names, s.takers(), strict=True)]
+        names = [f"{name} {n}" for name, n in zip(s.names, s.takers(), strict=True)]
         patterns: dict[tuple[tuple[str, int], ...], int] = {}
         numbers: dict[Conjunction, int] = {}
         seen: set[Conjunction] = set()
@@ -110,7 +118,9 @@ class Culprits:
                     self._explains.append([])
                     is_mixed = len(set(choices.tolist())) > 1
                     self._kinds.append(2 * len(group) + is_mixed)
-                if f < len(self._failures) and pairs in numbers:
+                if f >= len(self._failures) or not self._blamed[f, columns].all():
+                    continue
+                if pairs in numbers:
                     self._explains[numbers[pairs]].append(f)
 
     def _groups(self, count: int, most: int) -> list[tuple[int, ...]]:

@@ -65,6 +65,7 @@ class Evidence:
         self._problem = problem
         self._profiles: dict[Assignment, Profile] = {}
         self._absent: set[Assignment] = set()
+        self._messages: dict[Assignment, str] = {}
 
     def add(self, trial: Trial) -> None:
         """Take in what ``told`` does not keep."""
@@ -72,19 +73,36 @@ class Evidence:
             self._profiles[trial.assignment] = trial.outcome
         elif is_absent(trial):
             self._absent.add(trial.assignment)
+        elif isinstance(trial.outcome, Failure):
+            self._messages[trial.assignment] = trial.outcome.message
 
     def measured(self) -> Digits:
         """Digits of what was measured, in the order of ``told.values``."""
         return self.structure.encode(list(self.told.values))
 
     def failed(self) -> Digits:
-        """Digits of what failed; what a table does not hold is no failure."""
-        failed = self.told.failed - self._absent
-        return self.structure.encode(sorted(a for a in failed if a in self._problem.space))
+        """Digits of what failed."""
+        return self.structure.encode(self._failures())
 
     def culprits(self) -> Culprits:
         """What explains the failures."""
-        return Culprits(self.structure, self.measured(), self.failed())
+        messages = [self._messages.get(a, "") for a in self._failures()]
+        blamed = np.array([self._blamed(m) for m in messages], dtype=bool)
+        digits = self.failed()
+        return Culprits(self.structure, self.measured(), digits, blamed.reshape(digits.shape))
+
+    def _failures(self) -> list[Assignment]:
+        """What failed; what a table does not hold is no failure."""
+        failed = self.told.failed - self._absent
+        return sorted(a for a in failed if a in self._problem.space)
+
+    def _blamed(self, message: str) -> list[bool]:
+        """Which variables may have a part in a failure: all where no operation is named."""
+        names = self.structure.names
+        named = {names[i] for i in self.structure.operation_variables if names[i] in message}
+        # Of DepthwiseConv2D and Conv2D the longer one is meant.
+        meant = {n for n in named if not any(n in other for other in named - {n})}
+        return [name in meant or not meant for name in names]
 
     def worth_profiling(self) -> Sequence[Assignment]:
         """The uniform assignments, and where one does not run what comes closest of what does."""
@@ -172,6 +190,8 @@ class Evidence:
         times = {}
         for backend, mine in seen.items():
             times[backend] = np.full(len(s.counts), np.nan)
+            # Settings take no time of their own: that is known without a trace.
+            times[backend][list(s.setting_variables)] = 0.0
             times[backend][list(mine)] = list(mine.values())
         return _Profiled(times, copies)
 

@@ -69,21 +69,22 @@ def costs_of(terms: Terms, weights: Vector, setting: Digits) -> Costs:
     arena = per["arena"].copy() if terms.is_memory else np.zeros(backends)
     constant = float(weights[0])
     for (i, choice), at in layout.settings.items():
-        constant += float(weights[at]) * (setting[i] == choice)
+        constant += float(weights[at]) * bool(s.has_setting(setting, i, choice))
     for (i, choice, backend), at in layout.setting_time.items():
         here = slice(None) if backend == backends else backend
-        if setting[i] == choice and terms.is_memory:
+        if s.has_setting(setting, i, choice) and terms.is_memory:
             arena[here] += weights[at]
-        elif setting[i] == choice:
+        elif s.has_setting(setting, i, choice):
             unary[:, here] += weights[at] * share[:, here]
     pools, apart = np.zeros(backends), 0.0
     for (i, choice, backend), at in layout.setting_pools.items():
-        if setting[i] == choice and backend < backends:
+        if s.has_setting(setting, i, choice) and backend < backends:
             pools[backend] += weights[at]
-        elif setting[i] == choice:
+        elif s.has_setting(setting, i, choice):
             apart += float(weights[at]) / max(1, len(s.edge_tensor))
     for (i, choice, j, other), at in layout.setting_pairs.items():
-        constant += float(weights[at]) * (setting[i] == choice and setting[j] == other)
+        both = s.has_setting(setting, i, choice) & s.has_setting(setting, j, other)
+        constant += float(weights[at]) * bool(both)
     unary[s.setting_variables] = 0.0
     pairs = (backends + 1) ** 2
     hands = [

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import combinations, pairwise
 from typing import Any, Final
 
 import numpy as np
@@ -51,6 +52,8 @@ class Structure:
         problem: See there.
         operation_variables: Positions of the variables that decide operations.
         setting_variables: Positions of those that are settings.
+        names: Of each variable the name of its operations, or of the setting.
+        is_scale: Of each variable, whether it is a setting of rising numbers.
         choices: Largest number of choices of a variable.
         is_feasible: Shape ``(variables, choices)``.
         hand_overs: Tensors between variables, those inside one left out.
@@ -73,6 +76,8 @@ class Structure:
         self.is_feasible = np.zeros((len(variables), self.choices), dtype=bool)
         for i, v in enumerate(variables):
             self.is_feasible[i, [v.choices.index(c) for c in v.feasible]] = True
+        self.names = [v.name.split("@")[0].split("/")[0] for v in variables]
+        self.is_scale = [v.is_setting and _is_rising(v.choices) for v in variables]
         self._digit = [{c: d for d, c in enumerate(v.choices)} for v in variables]
         owner = {o: i for i, v in enumerate(variables) for o in v.operations}
         if graph is not None and owner and max(owner) >= len(graph.operations):
@@ -96,6 +101,20 @@ class Structure:
             ones = np.ones(starts[-1])
             self.alive_matrix = csr_array((ones, np.concatenate(self.alive), starts), shape=shape)
         self._index_edges()
+
+    def has_setting(self, digits: Digits, position: int, choice: int) -> Flags:
+        """Whether assignments have a setting's value; of rising numbers, that or more.
+
+        What two threads gain is part of what four gain.
+
+        Args:
+            digits: Shape ``(assignments, variables)``, or ``(variables,)`` of a single one.
+            position: Of the setting.
+            choice: Of its values.
+        """
+        column = digits[..., position]
+        found: Flags = column >= choice if self.is_scale[position] else column == choice
+        return found
 
     def encode(self, assignments: list[Assignment]) -> Digits:
         """Digits, shape ``(assignments, variables)``."""
@@ -207,3 +226,12 @@ def _alive(spans: list[tuple[int, int]], steps: int) -> list[Digits]:
             kept.pop()
         kept.append(here)
     return [np.array(sorted(here), dtype=np.intp) for here in kept if here]
+
+
+def _is_rising(choices: Sequence[str]) -> bool:
+    """Whether they are numbers, each larger than the one before it."""
+    try:
+        numbers = [float(c) for c in choices]
+    except ValueError:
+        return False
+    return all(a < b for a, b in pairwise(numbers))

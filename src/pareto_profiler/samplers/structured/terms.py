@@ -171,19 +171,19 @@ class Terms:
         if len(s.hand_overs):
             self._add_hand_overs(rows, digits)
         for (i, choice), at in layout.settings.items():
-            rows[:, at] = digits[:, i] == choice
+            rows[:, at] = s.has_setting(digits, i, choice)
         share = shares["arena" if self.is_memory else "work"]
         share = np.column_stack([share, share.sum(axis=1)])
         for (i, choice, backend), at in layout.setting_time.items():
-            rows[:, at] = (digits[:, i] == choice) * share[:, backend]
+            rows[:, at] = s.has_setting(digits, i, choice) * share[:, backend]
         pairs = (backends + 1) ** 2
         handed = rows[:, layout.hand_counts : layout.hand_counts + pairs]
         between = handed.reshape(-1, backends + 1, backends + 1)[:, :-1, :-1].sum(axis=(1, 2))
         pools = np.column_stack([shares["used"], between / max(1, len(s.edge_tensor))])
         for (i, choice, backend), at in layout.setting_pools.items():
-            rows[:, at] = (digits[:, i] == choice) * pools[:, backend]
+            rows[:, at] = s.has_setting(digits, i, choice) * pools[:, backend]
         for (i, choice, j, other), at in layout.setting_pairs.items():
-            rows[:, at] = (digits[:, i] == choice) & (digits[:, j] == other)
+            rows[:, at] = s.has_setting(digits, i, choice) & s.has_setting(digits, j, other)
         return rows
 
     def floor(self, digits: Digits) -> Vector:
@@ -289,7 +289,7 @@ class Terms:
 
         With operations of the same name, or with all where none of that name was seen.
         """
-        names = np.array([v.name.split("@")[0] for v in self.structure.problem.space.variables])
+        names = np.array(self.structure.names)
         is_seen = ~np.isnan(seen)
         found = np.full(len(share), _pace(seen, share, is_seen))
         for name in set(names[is_seen].tolist()):
@@ -379,6 +379,8 @@ class Terms:
             along_all, along_each = (self.bytes_once * x if memory else x for x in along)
             for choice in range(1, len(variables[i].choices)):
                 name = f"{variables[i].name}={variables[i].choices[choice]}"
+                if choice > 1 and s.is_scale[i]:
+                    name = f"{name} rather than {variables[i].choices[choice - 1]}"
                 whole = sway.memory if memory else sway.time
                 settings[i, choice] = prior.add("setting", name, 0.0, whole)
                 for b, backend_name in enumerate((*backends, "all backends")):
