@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
+from statistics import fmean
 from typing import Final
 
 import numpy as np
@@ -91,6 +92,21 @@ class Estimate:
     def values(self) -> tuple[float, ...]:
         """The figures' values."""
         return tuple(f.value for f in self.figures)
+
+
+@dataclass(frozen=True, slots=True)
+class Predictions:
+    """What a model makes of measured assignments, each from all others alone.
+
+    Attributes:
+        figures: Assignment → one for each objective; where nothing is known the deviation is
+            infinite.
+        noise: For each objective, by how much the model takes processes to differ (standard
+            deviation of the logarithm).
+    """
+
+    figures: Mapping[Assignment, Sequence[Figure]]
+    noise: Sequence[float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,10 +201,71 @@ class Estimates:
         )
         return cls(tuple(objectives), items, is_noise_known, tuple(noise), tuple(sizes))
 
+    def informed(self, predictions: Predictions) -> Estimates:
+        """What was measured of each assignment, weighed with what all others say of it.
+
+        On logarithms, both by their precision. Predictions that were further off than they said
+        count for less, and all alike: their variances are multiplied by the mean squared distance
+        from what was measured, in units of both deviations, where that is above one. Where nothing
+        is known of the noise from repeats, measurements get the model's. O(n).
+
+        Args:
+            predictions: What they lack stays as it is.
+        """
+        columns = []
+        for k in range(len(self.objectives)):
+            own = [item.figures[k] for item in self.items]
+            noise = 0.0 if self.is_noise_known else predictions.noise[k]
+            said = [_said(predictions, item.assignment, k) for item in self.items]
+            columns.append(_weighed(own, said, noise, is_exact=not self.is_noise_known))
+        items = tuple(
+            replace(item, figures=tuple(figures))
+            for item, figures in zip(self.items, zip(*columns, strict=True), strict=True)
+        )
+        return replace(self, items=items)
+
     def values(self) -> Vector:
         """Objective values in seconds, bytes …, shape ``(n, m)``."""
         rows = [item.values for item in self.items]
         return np.array(rows, dtype=np.float64).reshape(len(rows), len(self.objectives))
+
+
+def _said(predictions: Predictions, assignment: Assignment, k: int) -> Figure | None:
+    figures = predictions.figures.get(assignment)
+    if figures is None or not 0 < figures[k].deviation < math.inf or figures[k].value <= 0:
+        return None
+    return figures[k]
+
+
+def _weighed(
+    own: Sequence[Figure], said: Sequence[Figure | None], noise: float, *, is_exact: bool
+) -> list[Figure]:
+    """Measured and predicted figures of one objective as one."""
+    pairs = [
+        (max(mine.deviation, noise), theirs)
+        for mine, theirs in zip(own, said, strict=True)
+        if theirs is not None
+    ]
+    squares = [
+        math.log(theirs.value / mine.value) ** 2 / (deviation**2 + theirs.deviation**2)
+        for mine, (deviation, theirs) in zip(
+            [m for m, s in zip(own, said, strict=True) if s is not None], pairs, strict=True
+        )
+        if 0 < deviation < math.inf and mine.value > 0
+    ]
+    excess = max(1.0, fmean(squares)) if squares else math.inf
+    found = []
+    for mine, theirs in zip(own, said, strict=True):
+        deviation = max(mine.deviation, noise)
+        if theirs is None or not deviation or mine.value <= 0 or math.isinf(excess):
+            found.append(mine)
+            continue
+        weights = (1 / deviation**2, 1 / (excess * theirs.deviation**2))
+        share = weights[0] / sum(weights)
+        value = mine.value**share * theirs.value ** (1 - share)
+        freedom = mine.freedom
+        found.append(Figure(value, 0.0 if is_exact else sum(weights) ** -0.5, freedom))
+    return found
 
 
 def _levels(outcomes: Sequence[Measurement], objective: Objective) -> Vector:

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from pareto_profiler.core.estimate import Figure, Predictions
 from pareto_profiler.core.ports import Problem
 from pareto_profiler.core.space import Assignment
 from pareto_profiler.core.trial import Failure, Profile, Trial
@@ -152,6 +153,21 @@ class Evidence:
             )
             found.append(Belief(terms, regression, base))
         return tuple(found)
+
+    def predictions(self) -> Predictions:
+        """What is believed of each measured assignment from all others; none without a baseline."""
+        if self._problem.space.default not in self.told.values:
+            return Predictions({}, ())
+        columns, noise = [], []
+        for belief in self.beliefs():
+            values, deviations = belief.regression.left_out_truth()
+            relative = deviations / np.maximum(values, 1e-300)
+            relative[values <= 0] = np.inf
+            pairs = zip((values * belief.base).tolist(), relative.tolist(), strict=True)
+            columns.append([Figure(value, deviation) for value, deviation in pairs])
+            noise.append(belief.regression.scales.noise)
+        rows = zip(*columns, strict=True)
+        return Predictions(dict(zip(self.told.values, rows, strict=True)), tuple(noise))
 
     def _uniform(self, backend: str) -> Assignment:
         return tuple(

@@ -180,10 +180,20 @@ class Regression:
 
         In closed form from the inverse (Rasmussen and Williams 2006, eq. 5.12).
         """
+        values, variances = self._left_out()
+        return values, np.sqrt(variances)
+
+    def left_out_truth(self) -> tuple[Vector, Vector]:
+        """The same, noise left out of the deviation: what the true value is taken to be."""
+        values, variances = self._left_out()
+        noise = self.scales.noise**2 * self._noise_shape[self._parts :]
+        return values, np.sqrt(np.maximum(variances - noise, 1e-12))
+
+    def _left_out(self) -> tuple[Vector, Vector]:
         diagonal = np.diag(self._inverse)
         error = (self._inverse @ self._residuals) / diagonal
         mine = slice(self._parts, None)
-        return (self._values - error)[mine], np.sqrt(1 / diagonal)[mine]
+        return (self._values - error)[mine], (1 / diagonal)[mine]
 
 
 @dataclass(frozen=True, slots=True)
