@@ -11,18 +11,18 @@ from typing import Final, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from pareto_profiler.core.front import hypervolume, nondominated, unbeaten
+from pareto_profiler.core.estimate import Estimates
+from pareto_profiler.core.front import Front, hypervolume, nondominated
 from pareto_profiler.core.measurement import Measurement, Objective, objectives_of
 from pareto_profiler.core.plan import Plan
-from pareto_profiler.core.ports import Problem, Runner, Sampler
+from pareto_profiler.core.ports import LearningSampler, Problem, Runner, Sampler
 from pareto_profiler.core.recording import Recording
-from pareto_profiler.core.rules import MARGIN, ONE_SHOT
+from pareto_profiler.core.rules import ONE_SHOT
 from pareto_profiler.core.space import Assignment
 from pareto_profiler.core.trial import Trial
 from pareto_profiler.errors import InputError, RunError
 from pareto_profiler.runners.devices import Device
 from pareto_profiler.runners.table import TableRunner
-from pareto_profiler.samplers.told import Told
 from pareto_profiler.search import Budget, Clock, MemoryJournal, search
 
 Vector = NDArray[np.float64]
@@ -93,60 +93,34 @@ def run_one(
     problem = Problem(given.space, given.objectives, given.graph, seed)
     runner = subject.runner(seed)
     start = runner.now()
-    seconds, assignments, reported = [], [], []
-    front = ReportedFront(problem.objectives)
+    seconds: list[float] = []
+    assignments: list[Assignment] = []
+    reported: list[frozenset[Assignment]] = []
+    sampler, journal = make(problem), MemoryJournal()
     for trial in search(
         problem.space,
-        make(problem),
+        sampler,
         runner,
-        MemoryJournal(),
+        journal,
         Budget(evaluations),
         source=name,
         objectives=problem.objectives,
         rules=replace(ONE_SHOT, confirm_share=_LEFT_OVER, seed=seed),
         clock=runner,
     ):
-        front.add(trial)
         seconds.append(runner.now() - start)
         assignments.append(trial.assignment)
-        reported.append(front.members)
+        is_news = isinstance(trial.outcome, Measurement) or not reported
+        reported.append(_reported(journal.trials, sampler, problem) if is_news else reported[-1])
     return Run(name, seed, tuple(seconds), tuple(assignments), tuple(reported))
 
 
-class ReportedFront:
-    """What a search would report after each trial.
-
-    As the summary reports it where each assignment was measured once: off the front is what another
-    beats by more than the margin somewhere, and is worse by less than half of it everywhere.
-
-    Args:
-        objectives: Of the search.
-        margin: A difference that nobody would notice, as a fraction.
-    """
-
-    def __init__(self, objectives: Sequence[Objective], margin: float = MARGIN) -> None:
-        self._told = Told(objectives)
-        self._margin = margin
-        self._contenders: list[Assignment] = []
-        self.members: frozenset[Assignment] = frozenset()
-
-    def add(self, trial: Trial) -> None:
-        """Take in a trial. O(front) in the usual case."""
-        self._told.add(trial)
-        if not isinstance(trial.outcome, Measurement) or trial.assignment not in self._told.values:
-            return
-        if self._told.repeats(trial.assignment) > 1:
-            self._contenders = list(self._told.values)
-        elif trial.assignment not in self._contenders:
-            self._contenders.append(trial.assignment)
-        rows = np.array([self._told.values[a] for a in self._contenders])
-        self.members = frozenset(self._kept(rows, 1 + self._margin / 2))
-        # What something is better than everywhere, and by the margin, stays beaten.
-        self._contenders = self._kept(rows, 1 / (1 + self._margin))
-
-    def _kept(self, rows: Vector, worse: float) -> list[Assignment]:
-        kept = unbeaten(rows, self._margin, worse)
-        return [self._contenders[i] for i in np.flatnonzero(kept).tolist()]
+def _reported(trials: Sequence[Trial], sampler: Sampler, problem: Problem) -> frozenset[Assignment]:
+    """The front of all figures, weighed with what the sampler learned where it does."""
+    estimates = Estimates.of(trials, problem.objectives, problem.space.default)
+    if isinstance(sampler, LearningSampler):
+        estimates = estimates.informed(sampler.predictions())
+    return frozenset(item.assignment for item in Front.among(estimates).items)
 
 
 @dataclass(frozen=True)

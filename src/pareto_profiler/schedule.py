@@ -12,7 +12,7 @@ from pareto_profiler.core.estimate import Estimates
 from pareto_profiler.core.front import nondominated
 from pareto_profiler.core.measurement import Measurement, Objective
 from pareto_profiler.core.membership import Verdict, memberships
-from pareto_profiler.core.ports import ProfilingSampler, Sampler
+from pareto_profiler.core.ports import LearningSampler, Sampler
 from pareto_profiler.core.rules import Rules
 from pareto_profiler.core.space import Assignment, DecisionSpace
 from pareto_profiler.core.trial import Failure, Profile, Trial
@@ -126,14 +126,14 @@ class Schedule:
         return self._shuffled(block)
 
     def _profiles(self) -> Block:
-        if not self._is_profiling or not isinstance(self._sampler, ProfilingSampler):
+        if not self._is_profiling or not isinstance(self._sampler, LearningSampler):
             return []
         done = self._profiled | self._refused
         return [(PROFILE, a) for a in self._sampler.profiles() if a not in done]
 
     def _exploring(self, most: int) -> Block:
         count = min(most, self._rules.block)
-        if isinstance(self._sampler, ProfilingSampler):
+        if isinstance(self._sampler, LearningSampler):
             # Such a one learns most from the first trials: small blocks at first.
             count = min(count, max(2, len(self._tries) // 4))
         asked: Block = [(self._source, a) for a in self._sampler.ask(count)]
@@ -158,8 +158,11 @@ class Schedule:
             chosen = {estimates.items[i].assignment: 0 for i in on_front}
             chosen[self._default] = 0
             return [(CONFIRM, a) for a in chosen if self._may_be_repeated(a)]
+        known = estimates
+        if isinstance(self._sampler, LearningSampler):
+            known = estimates.informed(self._sampler.predictions())
         places = memberships(
-            estimates,
+            known,
             margin=self._rules.margin,
             confidence=self._rules.confidence,
             draws=_DRAWS,

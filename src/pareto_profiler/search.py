@@ -6,17 +6,15 @@ import math
 import sys
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final, Protocol
 
 from pareto_profiler.cooling import Cooling
-from pareto_profiler.core.estimate import Estimates
 from pareto_profiler.core.measurement import OBJECTIVES, Measurement, Objective
-from pareto_profiler.core.membership import memberships, shown_front
 from pareto_profiler.core.ports import Runner, Sampler
-from pareto_profiler.core.rules import CONFIDENCE, MARGIN, ONE_SHOT, Rules
+from pareto_profiler.core.rules import ONE_SHOT, Rules
 from pareto_profiler.core.space import Assignment, DecisionSpace
 from pareto_profiler.core.trial import Failure, Placement, Profile, Trial
 from pareto_profiler.errors import FailureKind, RunError, TargetError
@@ -290,11 +288,7 @@ def verify(
     runner: Runner,
     journal: Journal,
     placements: Sequence[Placement],
-    objectives: Sequence[Objective],
-    *,
-    anchor: Assignment | None = None,
-    margin: float = MARGIN,
-    confidence: float = CONFIDENCE,
+    front: Callable[[Sequence[Placement]], Sequence[Assignment]],
 ) -> Iterator[Placement]:
     """Read back where the operations of each assignment on the front really ran.
 
@@ -303,12 +297,9 @@ def verify(
 
     Args:
         runner: Reads back.
-        journal: With the trials; keeps the placements.
+        journal: Keeps the placements.
         placements: Read back before.
-        objectives: What the front is over.
-        anchor: The baseline, from which drift is seen.
-        margin: A difference that nobody would notice, as a fraction.
-        confidence: Of each verdict.
+        front: What is on it, as far as is known of placements.
 
     Yields:
         Each new placement, kept before it is yielded.
@@ -316,22 +307,16 @@ def verify(
     Raises:
         TargetError: The target is unusable.
     """
-    known: dict[Assignment, Placement | None] = {p.assignment: p for p in placements}
-    while True:
-        misplaced = {a for a, p in known.items() if p and p.mismatches}
-        placed = (t for t in journal.trials if t.assignment not in misplaced)
-        estimates = Estimates.of(placed, objectives, anchor)
-        places = memberships(estimates, margin=margin, confidence=confidence)
-        front = [estimates.items[i].assignment for i in shown_front(estimates, places)]
-        missing = [assignment for assignment in front if assignment not in known]
-        if not missing:
-            return
+    known = {p.assignment: p for p in placements}
+    asked = set(known)
+    while missing := [a for a in front(list(known.values())) if a not in asked]:
         for assignment in missing:
+            asked.add(assignment)
             try:
                 placement = runner.placement(assignment)
             except RunError:  # it was measured before: a hiccup, to be verified another time
-                placement = None
-            known[assignment] = placement
+                continue
             if placement is not None:
+                known[assignment] = placement
                 journal.append(placement)
                 yield placement

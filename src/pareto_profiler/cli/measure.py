@@ -602,10 +602,10 @@ def replay(
     """
     from pareto_profiler.cli.assembly import seconds_of
     from pareto_profiler.cli.output import note, print_summary
-    from pareto_profiler.core.measurement import objectives_of
     from pareto_profiler.core.recording import Recording
     from pareto_profiler.core.trial import Failure
     from pareto_profiler.errors import FailureKind
+    from pareto_profiler.report.places import front_of
     from pareto_profiler.report.summary import Summary
     from pareto_profiler.search import Budget, MemoryJournal, verify
     from pareto_profiler.search import search as run_search
@@ -632,7 +632,9 @@ def replay(
         clock=runner,
     ):
         pass
-    for _ in verify(runner, journal, (), objectives_of(header.objectives)):
+    for _ in verify(
+        runner, journal, (), lambda placed: front_of(Recording(header, journal.trials, placed))
+    ):
         pass
     whole = offline.whole
     summary = Summary.of(
@@ -869,6 +871,8 @@ def run_job(
     from pareto_profiler.cli.output import note
     from pareto_profiler.cli.progress import Progress
     from pareto_profiler.core.measurement import objectives_of
+    from pareto_profiler.core.recording import Recording
+    from pareto_profiler.report.places import front_of
     from pareto_profiler.search import search as run_search
     from pareto_profiler.search import verify
     from pareto_profiler.store import read
@@ -891,14 +895,12 @@ def run_job(
             rules=rules,
         ):
             progress.add(trial)
+        judged = replace(header, margin=rules.margin, confidence=rules.confidence)
         for _ in verify(
             runner,
             store,
             store.placements,
-            objectives,
-            anchor=header.space.default,
-            margin=rules.margin,
-            confidence=rules.confidence,
+            lambda placed: front_of(Recording(judged, store.trials, placed)),
         ):
             pass
     except (KeyboardInterrupt, TargetError) as error:

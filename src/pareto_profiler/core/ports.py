@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
+from pareto_profiler.core.estimate import Predictions
 from pareto_profiler.core.graph import Graph
 from pareto_profiler.core.measurement import OBJECTIVES, Measurement, Objective
 from pareto_profiler.core.space import Assignment, DecisionSpace
@@ -50,11 +51,15 @@ class Sampler(Protocol):
 
 
 @runtime_checkable
-class ProfilingSampler(Sampler, Protocol):
-    """A sampler that learns from where the time goes, not only from totals."""
+class LearningSampler(Sampler, Protocol):
+    """A sampler that learns what assignments cost: from where the time goes, too."""
 
     def profiles(self) -> Sequence[Assignment]:
         """Assignments whose profiles it would like before it is asked again: a query, as ask."""
+        ...
+
+    def predictions(self) -> Predictions:
+        """What it makes of everything measured, each from all others: a query, too."""
         ...
 
 

@@ -23,7 +23,8 @@ from pareto_profiler.core.membership import memberships, shown_front
 from pareto_profiler.core.recording import Recording
 from pareto_profiler.core.space import Assignment, DecisionSpace
 from pareto_profiler.errors import InputError
-from pareto_profiler.report.summary import INTERVAL, estimates_of, warnings_of
+from pareto_profiler.report.places import estimates_of
+from pareto_profiler.report.summary import INTERVAL, warnings_of
 
 Draws = NDArray[np.float64]
 

@@ -19,12 +19,12 @@ from pareto_profiler.core.front import (
     resampled_hypervolumes,
 )
 from pareto_profiler.core.measurement import Measurement, Objective, objectives_of
-from pareto_profiler.core.membership import LIKELY, Membership, Verdict, memberships, shown_front
+from pareto_profiler.core.membership import LIKELY, Membership, Verdict, shown_front
 from pareto_profiler.core.plan import cpus_of
 from pareto_profiler.core.recording import Header, Recording
 from pareto_profiler.core.space import Assignment
 from pareto_profiler.core.trial import Failure, Placement, Trial
-from pareto_profiler.errors import InputError
+from pareto_profiler.report.places import estimates_of, places_of
 from pareto_profiler.runners.machine import advice, crowded
 
 INTERVAL: Final = 0.95
@@ -174,7 +174,7 @@ class Summary:
         placements = {p.assignment: p for p in recording.placements}
         misplaced = tuple(p for p in placements.values() if p.mismatches)
         estimates = estimates_of(recording, objectives)
-        places = memberships(estimates, margin=header.margin, confidence=header.confidence)
+        places = places_of(replace(recording, header=header), estimates)
         position = {item.assignment: i for i, item in enumerate(estimates.items)}
         baseline = _item(estimates, position.get(space.default))
         uniforms = [estimates.items[position[a]] for a in space.uniforms() if a in position]
@@ -294,33 +294,6 @@ class Summary:
             "front": [row.to_json() for row in self.front],
             "undecided": [row.to_json() for row in self.undecided],
         }
-
-
-def estimates_of(recording: Recording, objectives: Sequence[Objective]) -> Estimates:
-    """What a recording says of each assignment that ran where it was asked to.
-
-    Raises:
-        InputError: An objective's metric was not recorded.
-    """
-    latest = {p.assignment: p for p in recording.placements}
-    apart = {a for a, p in latest.items() if p.mismatches}
-    trials = [
-        t
-        for t in recording.trials
-        if isinstance(t.outcome, Measurement) and t.assignment not in apart
-    ]
-    for trial in trials:
-        _check_metrics(trial, objectives)
-    return Estimates.of(trials, objectives, recording.header.space.default)
-
-
-def _check_metrics(trial: Trial, objectives: Sequence[Objective]) -> None:
-    for objective in objectives:
-        if not _measurement(trial).has(objective):
-            raise InputError(
-                f"objective {objective.name}: trial {trial.number} recorded only "
-                f"{', '.join(_measurement(trial).samples)}"
-            )
 
 
 def _measurement(trial: Trial) -> Measurement:

@@ -67,6 +67,10 @@ class Told:
         """How often an assignment was measured."""
         return len(self._levels.get(assignment, ()))
 
+    def is_disturbed(self, assignment: Assignment) -> bool:
+        """Whether others worked on the device each time that it was measured."""
+        return all(is_contended for is_contended, _ in self._levels.get(assignment, ()))
+
     def front(self) -> list[Assignment]:
         """What nothing dominates, in the order of first measurement."""
         if not self._values:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -22,6 +22,8 @@ from pareto_profiler.samplers.told import Told
 _NOISE: Final = {"s": 0.01, "B": 0.003}
 _RESIDUAL: Final = {"s": 0.01, "B": 0.003}
 _WORTH_PROFILING: Final = 0.2
+# What was only measured while others worked counts as so many measurements.
+_DISTURBED: Final = 1e-3
 _FLAT: Final = 1e-3
 _LEAST_EXTENT: Final = 0.02
 _UNKNOWN_EXTENT: Final = 0.5
@@ -67,9 +69,11 @@ class Evidence:
         self._profiles: dict[Assignment, Profile] = {}
         self._absent: set[Assignment] = set()
         self._messages: dict[Assignment, str] = {}
+        self._beliefs: tuple[Belief, ...] = ()
 
     def add(self, trial: Trial) -> None:
         """Take in what ``told`` does not keep."""
+        self._beliefs = ()
         if isinstance(trial.outcome, Profile):
             self._profiles[trial.assignment] = trial.outcome
         elif is_absent(trial):
@@ -127,11 +131,16 @@ class Evidence:
 
     def beliefs(self) -> tuple[Belief, ...]:
         """What is believed of each objective; the baseline must have been told."""
+        self._beliefs = self._beliefs or tuple(self._fitted())
+        return self._beliefs
+
+    def _fitted(self) -> Iterator[Belief]:
         s, told = self.structure, self.told
         digits = self.measured()
-        repeats = np.array([told.repeats(a) for a in told.values], dtype=float)
+        precisions = np.array(
+            [_DISTURBED if told.is_disturbed(a) else told.repeats(a) for a in told.values]
+        )
         profiled = self._profiled()
-        found = []
         for k, objective in enumerate(self._problem.objectives):
             base = max(told.values[self._problem.space.default][k], 1e-12)
             values = np.array([row[k] for row in told.values.values()]) / base
@@ -141,7 +150,7 @@ class Evidence:
                 terms.features(digits),
                 digits,
                 values,
-                repeats,
+                precisions,
                 terms.means,
                 terms.spreads,
                 terms.groups,
@@ -151,8 +160,7 @@ class Evidence:
                 noise=_NOISE.get(objective.unit, 0.02),
                 residual=_RESIDUAL.get(objective.unit, 0.05),
             )
-            found.append(Belief(terms, regression, base))
-        return tuple(found)
+            yield Belief(terms, regression, base)
 
     def predictions(self) -> Predictions:
         """What is believed of each measured assignment from all others; none without a baseline."""

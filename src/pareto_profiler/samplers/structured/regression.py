@@ -54,7 +54,7 @@ class Regression:
         features: Of the measured assignments, sparse, shape ``(n, weights)``.
         digits: Of the same.
         values: Over the baseline's, shape ``(n,)``.
-        repeats: How often each was measured.
+        precisions: How many measurements each stands for.
         means, spreads: The prior's.
         groups: Of each weight.
         group_count: How many there are.
@@ -69,7 +69,7 @@ class Regression:
         features: Any,
         digits: Digits,
         values: Vector,
-        repeats: Vector,
+        precisions: Vector,
         means: Vector,
         spreads: Vector,
         groups: Digits,
@@ -88,7 +88,7 @@ class Regression:
         self._parts = len(part_values)
         self._means, self._prior, self._groups = means, spreads, groups
         self._noise_shape = np.concatenate(
-            [(_PART_NOISE * part_values) ** 2 + _LEAST_PART**2, values**2 / np.maximum(repeats, 1)]
+            [(_PART_NOISE * part_values) ** 2 + _LEAST_PART**2, values**2 / precisions]
         )
         self._residuals = self._values - self._features @ means
         self._likeness = np.zeros((len(self._values), len(self._values)))

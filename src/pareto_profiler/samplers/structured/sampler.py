@@ -8,6 +8,7 @@ from typing import Final
 
 import numpy as np
 
+from pareto_profiler.core.estimate import Predictions
 from pareto_profiler.core.front import nondominated, unbeaten
 from pareto_profiler.core.ports import Problem
 from pareto_profiler.core.rules import MARGIN
@@ -52,6 +53,10 @@ class StructuredSampler(ProposingSampler):
     def profiles(self) -> Sequence[Assignment]:
         """The uniform assignments, and where one does not run what comes closest of what does."""
         return self.evidence.worth_profiling()
+
+    def predictions(self) -> Predictions:
+        """What the model makes of everything measured, each from all others."""
+        return self.evidence.predictions()
 
     def tell(self, trial: Trial) -> None:
         is_news = trial.assignment not in self._told and not is_absent(trial)

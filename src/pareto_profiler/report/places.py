@@ -1,0 +1,79 @@
+"""Places: what a recording says of each assignment, and which ones are on its front."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pareto_profiler.core.estimate import Estimates
+from pareto_profiler.core.measurement import Measurement, Objective, objectives_of
+from pareto_profiler.core.membership import Membership, memberships, shown_front
+from pareto_profiler.core.ports import LearningSampler, Problem
+from pareto_profiler.core.recording import Recording
+from pareto_profiler.core.space import Assignment
+from pareto_profiler.core.trial import Trial
+from pareto_profiler.errors import InputError
+from pareto_profiler.samplers import SAMPLERS
+
+
+def estimates_of(recording: Recording, objectives: Sequence[Objective]) -> Estimates:
+    """What a recording says of each assignment that ran where it was asked to.
+
+    Raises:
+        InputError: An objective's metric was not recorded.
+    """
+    trials = [t for t in _in_place(recording) if isinstance(t.outcome, Measurement)]
+    for trial in trials:
+        _check_metrics(trial, objectives)
+    return Estimates.of(trials, objectives, recording.header.space.default)
+
+
+def places_of(recording: Recording, estimates: Estimates) -> tuple[Membership, ...]:
+    """The place of every assignment, by its measurements and by what the sampler learned.
+
+    Where the search's sampler learns what assignments cost, what it makes of each from all others
+    has a say beside the measurements.
+
+    Args:
+        recording: Its header says margin and confidence.
+        estimates: As :func:`estimates_of` gives them.
+
+    Returns:
+        In the order of ``estimates.items``.
+    """
+    header = recording.header
+    if header.sampler in SAMPLERS:
+        problem = Problem(header.space, estimates.objectives, header.graph, header.seed)
+        sampler = SAMPLERS[header.sampler](problem)
+        if isinstance(sampler, LearningSampler):
+            for trial in _in_place(recording):
+                sampler.tell(trial)
+            estimates = estimates.informed(sampler.predictions())
+    return memberships(estimates, margin=header.margin, confidence=header.confidence)
+
+
+def front_of(recording: Recording) -> list[Assignment]:
+    """What is more likely on the front than not, by increasing first objective.
+
+    Raises:
+        InputError: An objective's metric was not recorded.
+    """
+    estimates = estimates_of(recording, objectives_of(recording.header.objectives))
+    front = shown_front(estimates, places_of(recording, estimates))
+    return [estimates.items[i].assignment for i in front]
+
+
+def _in_place(recording: Recording) -> list[Trial]:
+    """All trials but those of assignments that ran elsewhere than asked."""
+    latest = {p.assignment: p for p in recording.placements}
+    apart = {a for a, p in latest.items() if p.mismatches}
+    return [t for t in recording.trials if t.assignment not in apart]
+
+
+def _check_metrics(trial: Trial, objectives: Sequence[Objective]) -> None:
+    outcome = trial.outcome
+    for objective in objectives:
+        if isinstance(outcome, Measurement) and not outcome.has(objective):
+            raise InputError(
+                f"objective {objective.name}: trial {trial.number} recorded only "
+                f"{', '.join(outcome.samples)}"
+            )
