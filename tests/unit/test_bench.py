@@ -7,7 +7,6 @@ import pytest
 
 from pareto_profiler.bench import (
     Curve,
-    ReportedFront,
     Run,
     Scale,
     curve_of,
@@ -56,22 +55,6 @@ def test_a_front_of_one_point_has_a_box_too():
     scale = Scale.of([(1.0, 1.0)])
     assert scale.share([(1.0, 1.0)]) == pytest.approx(1.0)
     assert scale.share([(1.02, 1.0)]) == 0.0
-
-
-def test_reported_is_what_no_other_beats_by_the_margin():
-    front = ReportedFront(BOTH, margin=0.01)
-    a, b, c, d = list(SPACE)[:4]
-    front.add(trial(0, a, 1.0, 100.0))
-    front.add(trial(1, b, 1.004, 100.0))
-    assert front.members == {a, b}
-    front.add(trial(2, c, 0.9, 100.0))
-    assert front.members == {c}
-    front.add(trial(3, d, 2.0, 50.0))
-    assert front.members == {c, d}
-    front.add(Trial(4, b, Failure(FailureKind.CRASHED, "")))
-    assert front.members == {c, d}
-    front.add(trial(5, c, 1.2, 100.0))  # once more: its mean is what counts
-    assert front.members == {a, b, d}
 
 
 def test_evaluations_and_quartiles():

@@ -105,7 +105,8 @@ class StructuredSampler(ProposingSampler):
         values = posterior.values(np.vstack([measured, pool]), random)
         known, hoped = values[:, : len(measured)], values[:, len(measured) :]
         works = posterior.works(pool)
-        corner = _corner(known.mean(axis=0), hoped.mean(axis=0), works.mean(axis=0) > 0.5)
+        likely = hoped[:, works.mean(axis=0) > 0.5]
+        corner = _corner(known.mean(axis=0), likely.mean(axis=0), likely.std(axis=0))
         # Where most proposals failed, explanations were too hopeful: what surely works comes first.
         caution = _CAUTION * sum(self._failed_lately) / _LATELY
         # What nobody would notice is no gain: noise alone always promises some.
@@ -131,9 +132,12 @@ class StructuredSampler(ProposingSampler):
         return (both or mine or self._random.ask(count))[:count]
 
 
-def _corner(known: Vector, hoped: Vector, is_likely: Vector) -> Vector:
+def _corner(known: Vector, hoped: Vector, deviations: Vector) -> Vector:
     """Of the box around the front that is measured or believed in, a tenth larger than that."""
-    rows = np.vstack([known, hoped[is_likely.astype(bool)]])
+    # What is only perhaps better than what is known is no reason to look at a larger box.
+    modest = (hoped + deviations)[:, None, :]
+    is_better = ~(known[None, :, :] <= modest).all(axis=2).any(axis=1)
+    rows = np.vstack([known, hoped[is_better]])
     front = rows[nondominated(rows)]
     front = front[unbeaten(front, MARGIN, 1 + MARGIN / 2)]
     low, high = front.min(axis=0), front.max(axis=0)
