@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import numpy as np
 import pytest
 
-from pareto_profiler.core.estimate import Estimates, Figure
+from pareto_profiler.core.estimate import Estimate, Estimates, Figure, Predictions
 from pareto_profiler.core.front import resampled_hypervolumes
 from pareto_profiler.core.measurement import Measurement, objectives_of
 from pareto_profiler.core.membership import memberships
@@ -130,3 +131,58 @@ def test_nothing_at_all_in_some_processes_is_a_figure_like_others():
     estimates = Estimates.of(trials, objectives)
     assert all(p.probability >= 0 for p in memberships(estimates))
     assert np.isfinite(resampled_hypervolumes(estimates, (2.0, 1e7))).all()
+
+
+def once(*values: float, deviation: float = 0.01, is_noise_known: bool = True) -> Estimates:
+    """Assignments a, b, c … with these times, all in one unit of memory."""
+    items = [
+        Estimate((name,), (trial(i, name, value),), (Figure(value, deviation, 9), Figure(1.0)))
+        for i, (name, value) in enumerate(zip("abcdefghij", values, strict=False))
+    ]
+    return Estimates(OBJECTIVES, tuple(items), is_noise_known, (deviation, 0.0), (0.0, 0.0))
+
+
+def said(*figures: Figure, noise: float = 0.01) -> Predictions:
+    """Of the times of a, b, c …; nothing of memory."""
+    unknown = Figure(1.0, math.inf)
+    rows = {(name,): (f, unknown) for name, f in zip("abcdefghij", figures, strict=False)}
+    return Predictions(rows, (noise, noise))
+
+
+def test_measured_and_predicted_are_weighed_by_their_precision():
+    found = once(1.0, 2.0).informed(said(Figure(1.01, 0.01), Figure(2.0, 0.02)))
+    (alike, memory), (surer, _) = (item.figures for item in found.items)
+    assert alike.value == pytest.approx(math.sqrt(1.01))
+    assert alike.deviation == pytest.approx(0.01 / math.sqrt(2))
+    assert alike.freedom == 9
+    assert surer.deviation == pytest.approx(0.01 / math.sqrt(1.25))
+    assert memory == Figure(1.0)
+
+
+def test_what_nothing_is_predicted_of_stays_as_it_was_measured():
+    before = once(1.0, 2.0)
+    assert before.informed(Predictions({}, (0.01, 0.01))) == before
+    assert before.informed(said(Figure(1.5, math.inf), Figure(-1.0, 0.1))) == before
+
+
+def test_predictions_that_were_far_off_count_for_less():
+    rows = [1.0, 1.0, 1.0, 1.0]
+    near = once(*rows).informed(said(*[Figure(1.01, 0.01)] * 4))
+    far = once(*rows).informed(said(*[Figure(1.01, 0.01)] * 3, Figure(1.2, 0.01)))
+    assert near.items[0].values[0] > far.items[0].values[0] > 1.0
+    assert near.items[0].figures[0].deviation < far.items[0].figures[0].deviation < 0.01
+
+
+def test_without_repeats_the_models_noise_stands_in_and_figures_still_count_as_exact():
+    known = once(1.0, deviation=0.0, is_noise_known=False)
+    found = known.informed(said(Figure(1.1, 0.02), noise=0.02)).items[0].figures[0]
+    assert 1.0 < found.value < 1.1
+    assert found.deviation == 0.0
+
+
+def test_what_others_disturbed_is_what_is_predicted():
+    before = once(1.0, 9.0, 3.0)
+    busy = replace(before.items[1], figures=(Figure(9.0, math.inf, 1), Figure(1.0)))
+    before = replace(before, items=(before.items[0], busy, before.items[2]))
+    after = before.informed(said(Figure(1.0, 0.01), Figure(2.0, 0.01), Figure(3.0, 0.01)))
+    assert after.items[1].figures[0].value == pytest.approx(2.0)

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import pytest
 
-from pareto_profiler.core.measurement import Measurement, objectives_of
+from pareto_profiler.core.measurement import Measurement
 from pareto_profiler.core.ports import Problem
+from pareto_profiler.core.recording import Header, Recording
 from pareto_profiler.core.space import Assignment, DecisionSpace
 from pareto_profiler.core.trial import Failure, Placement, Profile, Trial
 from pareto_profiler.errors import FailureKind, RunError, TargetError
+from pareto_profiler.report.places import front_of
 from pareto_profiler.runners.table import TableRunner
 from pareto_profiler.samplers import SAMPLERS
 from pareto_profiler.search import Budget, MemoryJournal, search, verify
 
 SPACE = DecisionSpace.by_names(("cpu", "ruy"), ["a", "b", "c", "d"])
-OBJECTIVES = objectives_of(["exec_time", "max_rss"])
 
 
 def measured(assignment: Assignment) -> Measurement:
@@ -30,6 +31,11 @@ def table(failing: Sequence[Assignment] = ()) -> TableRunner:
         for i, a in enumerate(SPACE)
     ]
     return TableRunner(SPACE, trials)
+
+
+def front_in(journal: MemoryJournal) -> Callable[[Sequence[Placement]], list[Assignment]]:
+    header = Header("table", "", SPACE, ("exec_time", "max_rss"))
+    return lambda placed: front_of(Recording(header, journal.trials, placed))
 
 
 class Recorder:
@@ -158,10 +164,10 @@ def test_what_a_table_does_not_hold_does_not_end_a_replay():
 def test_each_assignment_on_the_front_is_verified_once():
     runner, journal = Recorder(table()), MemoryJournal()
     go(runner, journal)
-    found = list(verify(runner, journal, (), OBJECTIVES))
+    found = list(verify(runner, journal, (), front_in(journal)))
     assert sorted(p.assignment for p in found) == sorted(SPACE)
     assert journal.placements == found
-    assert list(verify(runner, journal, found, OBJECTIVES)) == []
+    assert list(verify(runner, journal, found, front_in(journal))) == []
 
 
 def test_a_target_that_cannot_tell_leaves_the_front_as_it_is():
@@ -174,7 +180,7 @@ def test_a_target_that_cannot_tell_leaves_the_front_as_it_is():
 
     runner, journal = Silent(table()), MemoryJournal()
     go(runner, journal)
-    assert list(verify(runner, journal, (), OBJECTIVES)) == []
+    assert list(verify(runner, journal, (), front_in(journal))) == []
     assert sorted(runner.verified) == sorted(SPACE)
     assert journal.placements == []
 
@@ -187,6 +193,6 @@ def test_what_takes_the_place_of_a_misplaced_assignment_is_verified_in_turn():
     ]
     runner, journal = Recorder(table()), MemoryJournal(trials)
     runner.misplaced = {("cpu",) * 4}
-    found = list(verify(runner, journal, (), OBJECTIVES))
+    found = list(verify(runner, journal, (), front_in(journal)))
     assert [p.assignment for p in found] == [("cpu",) * 4, ("ruy",) * 4]
     assert [bool(p.mismatches) for p in found] == [True, False]

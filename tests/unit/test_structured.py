@@ -271,6 +271,29 @@ def test_a_refusal_that_names_an_operation_is_blamed_on_it_alone():
     assert any(names != {"Add"} for names in found["no reason given"])
 
 
+def test_what_others_disturbed_hardly_moves_what_is_believed():
+    made = device(Recipe("", 10, 2, noise=QUIET, holes=0.0, ruggedness=0.0), 1)
+    trials = run(made, 14)
+    drawn = made.space.draw(np.random.default_rng(0), 20)
+    base = made.truth(made.space.default)["exec_time"]
+    truth = np.array([made.truth(a)["exec_time"] for a in drawn]) / base
+    errors = []
+    for others in (3.0, 0.0):
+        sampler = StructuredSampler(problem_of(made))
+        for told in trials:
+            sampler.tell(told)
+        new = next(a for a in made.space if a not in {t.assignment for t in trials})
+        seconds = 5 * made.truth(new)["exec_time"]
+        samples = {"exec_time": (seconds,) * 5, "max_rss": (made.truth(new)["max_rss"],)}
+        disturbed = Measurement(samples | {"other_cpus": (others,) * 5})
+        assert disturbed.is_contended == bool(others)
+        sampler.tell(Trial(99, new, disturbed))
+        found, _ = sampler.outlook()[0].expected(sampler.evidence.structure.encode(drawn))
+        errors.append(float(np.abs(found[:, 0] / truth - 1).max()))
+    told_so, hidden = errors
+    assert told_so < 0.05 < hidden
+
+
 @pytest.fixture
 def told_of_settings() -> tuple[Device, StructuredSampler]:
     """A device with settings, and a sampler that knows uniform assignments and their profiles."""
@@ -324,7 +347,7 @@ def test_a_device_that_keeps_to_the_model_is_predicted_to_the_noise():
     time, memory = found.skills
     assert time.error < 0.02
     assert time.correlation > 0.9
-    assert memory.correlation > 0.9
+    assert memory.error < 0.002
     assert found.front
     assert "structured" in {t.source for t in trials}
     assert found.to_json()["front"][0]["id"] == str(found.front[0].id)

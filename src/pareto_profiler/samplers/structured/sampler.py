@@ -136,8 +136,8 @@ def _corner(known: Vector, hoped: Vector, deviations: Vector) -> Vector:
     """Of the box around the front that is measured or believed in, a tenth larger than that."""
     # What is only perhaps better than what is known is no reason to look at a larger box.
     modest = (hoped + deviations)[:, None, :]
-    is_better = ~(known[None, :, :] <= modest).all(axis=2).any(axis=1)
-    rows = np.vstack([known, hoped[is_better]])
+    is_beaten = np.any(np.all(known[None, :, :] <= modest, axis=2), axis=1)
+    rows = np.vstack([known, hoped[~is_beaten]])
     front = rows[nondominated(rows)]
     front = front[unbeaten(front, MARGIN, 1 + MARGIN / 2)]
     low, high = front.min(axis=0), front.max(axis=0)

@@ -1,0 +1,79 @@
+"""Whose place on the front is decided by measurements alone, and whose by what was learned, too."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from pareto_profiler.core.front import unbeaten
+from pareto_profiler.core.membership import LIKELY, Membership, Verdict
+from pareto_profiler.core.plan import Plan
+from pareto_profiler.core.ports import Problem
+from pareto_profiler.core.recording import Header, Recording
+from pareto_profiler.core.rules import MARGIN, Rules
+from pareto_profiler.core.trial import Placement
+from pareto_profiler.report.places import estimates_of, front_of, places_of
+from pareto_profiler.runners.devices import Device
+from pareto_profiler.samplers import SAMPLERS
+from pareto_profiler.search import Budget, MemoryJournal, search
+
+NAMES = ("exec_time", "max_rss")
+
+
+def searched(device: Device, sampler: str, seed: int) -> Recording:
+    problem = Problem(device.space, graph=device.graph, seed=seed)
+    runner, journal = device.runner(Plan(repeats=5, warmups=0), seed), MemoryJournal()
+    for _ in search(
+        problem.space,
+        SAMPLERS[sampler](problem),
+        runner,
+        journal,
+        Budget(50),
+        source=sampler,
+        objectives=problem.objectives,
+        rules=Rules(seed=seed),
+        clock=runner,
+    ):
+        pass
+    header = Header("m", "", device.space, NAMES, sampler=sampler, seed=seed, graph=device.graph)
+    return Recording(header, journal.trials)
+
+
+@pytest.fixture(scope="module")
+def recordings() -> list[tuple[Device, Recording]]:
+    devices = [Device.of(f"simulated:chain-20x3:{seed}") for seed in range(3)]
+    return [(d, searched(d, "structured", seed)) for seed, d in enumerate(devices)]
+
+
+def places(recording: Recording) -> tuple[Membership, ...]:
+    return places_of(recording, estimates_of(recording, Problem(recording.header.space).objectives))
+
+
+def test_what_the_sampler_learned_makes_places_right(recordings):
+    """Against the truth: fewer are likelier elsewhere, and no more are called wrongly."""
+    likelier, verdicts = np.zeros(2), np.zeros(2)
+    for device, recording in recordings:
+        alone = replace(recording, header=replace(recording.header, sampler="random"))
+        items = estimates_of(recording, Problem(device.space).objectives).items
+        truth = np.array([[device.truth(i.assignment)[n] for n in NAMES] for i in items])
+        is_on = unbeaten(truth, MARGIN, 1 + MARGIN / 2).tolist()
+        for k, found in enumerate((places(recording), places(alone))):
+            pairs = list(zip(found, is_on, strict=True))
+            likelier[k] += sum((p.probability >= LIKELY) != on for p, on in pairs)
+            wrong = {True: Verdict.OFF, False: Verdict.ON}
+            verdicts[k] += sum(p.verdict is wrong[on] for p, on in pairs)
+    assert likelier[0] < 0.7 * likelier[1]
+    assert verdicts[0] <= verdicts[1] + 1
+
+
+def test_what_ran_elsewhere_is_on_no_front_and_teaches_nothing(recordings):
+    _, recording = recordings[0]
+    front = front_of(recording)
+    apart = replace(
+        recording, placements=(Placement(front[0], ((0, "cpu"),), ("operation 0 ran elsewhere",)),)
+    )
+    without = replace(recording, trials=[t for t in recording.trials if t.assignment != front[0]])
+    assert front[0] not in front_of(apart)
+    assert front_of(apart) == front_of(without)
