@@ -165,6 +165,12 @@ def test_what_nothing_is_predicted_of_stays_as_it_was_measured():
     assert before.informed(said(Figure(1.5, math.inf), Figure(-1.0, 0.1))) == before
 
 
+def test_what_took_no_time_at_all_stays_nothing():
+    before = once(0.0, 2.0)
+    found = before.informed(said(Figure(1.0, 0.01), Figure(2.0, 0.01)))
+    assert found.items[0] == before.items[0]
+
+
 def test_predictions_that_were_far_off_count_for_less():
     rows = [1.0, 1.0, 1.0, 1.0]
     near = once(*rows).informed(said(*[Figure(1.01, 0.01)] * 4))

@@ -6,7 +6,6 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from statistics import fmean
 from typing import Final
 
 import numpy as np
@@ -216,7 +215,8 @@ class Estimates:
         for k in range(len(self.objectives)):
             own = [item.figures[k] for item in self.items]
             noise = 0.0 if self.is_noise_known else predictions.noise[k]
-            said = [_said(predictions, item.assignment, k) for item in self.items]
+            rows = [predictions.figures.get(item.assignment) for item in self.items]
+            said = [row[k] if row else None for row in rows]
             columns.append(_weighed(own, said, noise, is_exact=not self.is_noise_known))
         items = tuple(
             replace(item, figures=tuple(figures))
@@ -230,42 +230,35 @@ class Estimates:
         return np.array(rows, dtype=np.float64).reshape(len(rows), len(self.objectives))
 
 
-def _said(predictions: Predictions, assignment: Assignment, k: int) -> Figure | None:
-    figures = predictions.figures.get(assignment)
-    if figures is None or not 0 < figures[k].deviation < math.inf or figures[k].value <= 0:
-        return None
-    return figures[k]
-
-
 def _weighed(
     own: Sequence[Figure], said: Sequence[Figure | None], noise: float, *, is_exact: bool
 ) -> list[Figure]:
     """Measured and predicted figures of one objective as one."""
-    pairs = [
-        (max(mine.deviation, noise), theirs)
-        for mine, theirs in zip(own, said, strict=True)
-        if theirs is not None
-    ]
-    squares = [
-        math.log(theirs.value / mine.value) ** 2 / (deviation**2 + theirs.deviation**2)
-        for mine, (deviation, theirs) in zip(
-            [m for m, s in zip(own, said, strict=True) if s is not None], pairs, strict=True
-        )
-        if 0 < deviation < math.inf and mine.value > 0
-    ]
-    excess = max(1.0, fmean(squares)) if squares else math.inf
-    found = []
-    for mine, theirs in zip(own, said, strict=True):
-        deviation = max(mine.deviation, noise)
-        if theirs is None or not deviation or mine.value <= 0 or math.isinf(excess):
-            found.append(mine)
-            continue
-        weights = (1 / deviation**2, 1 / (excess * theirs.deviation**2))
-        share = weights[0] / sum(weights)
-        value = mine.value**share * theirs.value ** (1 - share)
-        freedom = mine.freedom
-        found.append(Figure(value, 0.0 if is_exact else sum(weights) ** -0.5, freedom))
+    nothing = Figure(1.0, math.inf)
+    levels, spreads = _logarithms(own)
+    spreads = np.maximum(spreads, noise)
+    others, doubts = _logarithms([figure or nothing for figure in said])
+    is_weighed = (spreads > 0) & (doubts > 0) & np.isfinite(doubts)
+    is_weighed &= np.array([figure.value > 0 for figure in own])
+    is_checked = is_weighed & np.isfinite(spreads)
+    if not is_checked.any():
+        return list(own)
+    squares = (levels - others)[is_checked] ** 2 / (spreads**2 + doubts**2)[is_checked]
+    doubts = doubts * math.sqrt(max(1.0, float(squares.mean())))
+    found = list(own)
+    for i in np.flatnonzero(is_weighed).tolist():
+        mine, theirs = spreads[i] ** -2, doubts[i] ** -2
+        level = (mine * levels[i] + theirs * others[i]) / (mine + theirs)
+        deviation = 0.0 if is_exact else (mine + theirs) ** -0.5
+        found[i] = Figure(math.exp(level), float(deviation), own[i].freedom)
     return found
+
+
+def _logarithms(figures: Sequence[Figure]) -> tuple[Vector, Vector]:
+    """Their levels and deviations; of what is not positive nothing is known."""
+    values = np.array([f.value for f in figures])
+    deviations = np.array([f.deviation for f in figures])
+    return np.log(np.maximum(values, 1e-300)), np.where(values > 0, deviations, math.inf)
 
 
 def _levels(outcomes: Sequence[Measurement], objective: Objective) -> Vector:
