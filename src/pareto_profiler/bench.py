@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from pareto_profiler.core.estimate import Estimates
 from pareto_profiler.core.front import Front, hypervolume, nondominated
-from pareto_profiler.core.measurement import Measurement, Objective, objectives_of
+from pareto_profiler.core.measurement import Objective, objectives_of
 from pareto_profiler.core.plan import Plan
 from pareto_profiler.core.ports import LearningSampler, Problem, Runner, Sampler
 from pareto_profiler.core.recording import Recording
@@ -23,6 +23,7 @@ from pareto_profiler.core.trial import Trial
 from pareto_profiler.errors import InputError, RunError
 from pareto_profiler.runners.devices import Device
 from pareto_profiler.runners.table import TableRunner
+from pareto_profiler.samplers.told import Told
 from pareto_profiler.search import Budget, Clock, MemoryJournal, search
 
 Vector = NDArray[np.float64]
@@ -96,7 +97,7 @@ def run_one(
     seconds: list[float] = []
     assignments: list[Assignment] = []
     reported: list[frozenset[Assignment]] = []
-    sampler, journal = make(problem), MemoryJournal()
+    sampler, journal, told = make(problem), MemoryJournal(), Told(problem.objectives)
     for trial in search(
         problem.space,
         sampler,
@@ -108,19 +109,23 @@ def run_one(
         rules=replace(ONE_SHOT, confirm_share=_LEFT_OVER, seed=seed),
         clock=runner,
     ):
+        told.add(trial)
         seconds.append(runner.now() - start)
         assignments.append(trial.assignment)
-        is_news = isinstance(trial.outcome, Measurement) or not reported
-        reported.append(_reported(journal.trials, sampler, problem) if is_news else reported[-1])
+        if isinstance(sampler, LearningSampler):
+            reported.append(_weighed_front(journal.trials, sampler, problem))
+        else:
+            reported.append(frozenset(told.front()))
     return Run(name, seed, tuple(seconds), tuple(assignments), tuple(reported))
 
 
-def _reported(trials: Sequence[Trial], sampler: Sampler, problem: Problem) -> frozenset[Assignment]:
-    """The front of all figures, weighed with what the sampler learned where it does."""
+def _weighed_front(
+    trials: Sequence[Trial], sampler: LearningSampler, problem: Problem
+) -> frozenset[Assignment]:
+    """The front of what was measured, weighed with what the sampler learned."""
     estimates = Estimates.of(trials, problem.objectives, problem.space.default)
-    if isinstance(sampler, LearningSampler):
-        estimates = estimates.informed(sampler.predictions())
-    return frozenset(item.assignment for item in Front.among(estimates).items)
+    weighed = estimates.informed(sampler.predictions())
+    return frozenset(item.assignment for item in Front.among(weighed).items)
 
 
 @dataclass(frozen=True)

@@ -308,9 +308,10 @@ def verify(
         TargetError: The target is unusable.
     """
     known = {p.assignment: p for p in placements}
-    asked = set(known)
-    while missing := [a for a in front(list(known.values())) if a not in asked]:
-        for assignment in missing:
+    asked, is_moved = set(known), True
+    while is_moved:
+        is_moved = False
+        for assignment in [a for a in front(list(known.values())) if a not in asked]:
             asked.add(assignment)
             try:
                 placement = runner.placement(assignment)
@@ -318,5 +319,6 @@ def verify(
                 continue
             if placement is not None:
                 known[assignment] = placement
+                is_moved |= bool(placement.mismatches)
                 journal.append(placement)
                 yield placement

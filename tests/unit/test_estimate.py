@@ -163,6 +163,17 @@ def test_what_nothing_is_predicted_of_stays_as_it_was_measured():
     before = once(1.0, 2.0)
     assert before.informed(Predictions({}, (0.01, 0.01))) == before
     assert before.informed(said(Figure(1.5, math.inf), Figure(-1.0, 0.1))) == before
+    assert before.informed(Predictions({}, ())) == before
+    assert Estimates(OBJECTIVES).informed(said(Figure(1.0, 0.1))) == Estimates(OBJECTIVES)
+
+
+def test_output_errors_are_exact_whatever_is_predicted():
+    errors = objectives_of(["exec_time", "output_error"])
+    before = replace(once(1.0, 2.0, is_noise_known=False), objectives=errors)
+    predicted = {(n,): (Figure(3.0, 0.1), Figure(9.0, 0.1)) for n in "ab"}
+    after = before.informed(Predictions(predicted, (0.01, 0.01)))
+    assert [i.figures[1] for i in after.items] == [i.figures[1] for i in before.items]
+    assert after.items[0].figures[0] != before.items[0].figures[0]
 
 
 def test_what_took_no_time_at_all_stays_nothing():

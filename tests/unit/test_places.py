@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from pareto_profiler.core.front import unbeaten
-from pareto_profiler.core.membership import LIKELY, Membership, Verdict
+from pareto_profiler.core.membership import LIKELY, Membership, Verdict, memberships
 from pareto_profiler.core.plan import Plan
 from pareto_profiler.core.ports import Problem
 from pareto_profiler.core.recording import Header, Recording
@@ -55,11 +55,10 @@ def test_what_the_sampler_learned_makes_places_right(recordings):
     """Against the truth: fewer are likelier elsewhere, and no more are called wrongly."""
     likelier, verdicts = np.zeros(2), np.zeros(2)
     for device, recording in recordings:
-        alone = replace(recording, header=replace(recording.header, sampler="random"))
-        items = estimates_of(recording, Problem(device.space).objectives).items
-        truth = np.array([[device.truth(i.assignment)[n] for n in NAMES] for i in items])
+        alone = estimates_of(recording, Problem(device.space).objectives)
+        truth = np.array([[device.truth(i.assignment)[n] for n in NAMES] for i in alone.items])
         is_on = unbeaten(truth, MARGIN, 1 + MARGIN / 2).tolist()
-        for k, found in enumerate((places(recording), places(alone))):
+        for k, found in enumerate((places(recording), memberships(alone))):
             pairs = list(zip(found, is_on, strict=True))
             likelier[k] += sum((p.probability >= LIKELY) != on for p, on in pairs)
             wrong = {True: Verdict.OFF, False: Verdict.ON}
@@ -77,3 +76,23 @@ def test_what_ran_elsewhere_is_on_no_front_and_teaches_nothing(recordings):
     without = replace(recording, trials=[t for t in recording.trials if t.assignment != front[0]])
     assert front[0] not in front_of(apart)
     assert front_of(apart) == front_of(without)
+
+
+def test_where_no_sampler_learned_or_nothing_was_repeated_measurements_decide(recordings):
+    _, recording = recordings[0]
+    estimates = estimates_of(recording, Problem(recording.header.space).objectives)
+    by_chance = [replace(t, source="random") for t in recording.trials]
+    assert places_of(replace(recording, trials=by_chance), estimates) == memberships(estimates)
+    assert places_of(recording, estimates) != memberships(estimates)
+    first = {t.assignment: t for t in reversed(recording.trials)}
+    once = replace(recording, trials=sorted(first.values(), key=lambda t: t.number))
+    estimates = estimates_of(once, Problem(recording.header.space).objectives)
+    assert places_of(once, estimates) == memberships(estimates)
+
+
+def test_a_recording_without_its_baseline_is_judged(recordings):
+    _, recording = recordings[0]
+    default = recording.header.space.default
+    rest = [t for t in recording.trials if t.assignment != default]
+    repeated = [replace(t, number=100 + t.number) for t in rest[-3:]]
+    assert front_of(replace(recording, trials=[*rest, *repeated]))

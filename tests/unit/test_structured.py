@@ -271,6 +271,24 @@ def test_a_refusal_that_names_an_operation_is_blamed_on_it_alone():
     assert any(names != {"Add"} for names in found["no reason given"])
 
 
+def test_what_works_elsewhere_is_innocent_though_refusals_name_it():
+    """Refusals say Pool2D, but some had it where it works: Add is what they have in common."""
+    space = culprit_space()
+    message = "in configure src/CpuPool2DKernel.cpp:12: tensor not supported"
+    sampler = StructuredSampler(Problem(space))
+    measured = Measurement({"exec_time": (1.0,), "max_rss": (1e6,)})
+    sampler.tell(Trial(0, space.default, measured))
+    for number, places in enumerate(({1, 6, 2, 7}, {1, 6}, {1, 6, 0}), 1):
+        assignment = tuple("npu" if v in places else "cpu" for v in range(10))
+        sampler.tell(Trial(number, assignment, Failure(FailureKind.REJECTED, message)))
+    structure = sampler.evidence.structure
+    only = [tuple("npu" if v in some else "cpu" for v in range(10)) for some in ({2, 7}, {1, 6})]
+    draws = sampler.evidence.culprits().draw(60, np.random.default_rng(0))
+    pools, adds = np.mean([avoids(structure.encode(only), e) for e in draws], axis=0)
+    assert adds == 0
+    assert pools > 0.5
+
+
 def test_what_others_disturbed_hardly_moves_what_is_believed():
     made = device(Recipe("", 10, 2, noise=QUIET, holes=0.0, ruggedness=0.0), 1)
     trials = run(made, 14)

@@ -895,7 +895,12 @@ def run_job(
             rules=rules,
         ):
             progress.add(trial)
-        judged = replace(header, margin=rules.margin, confidence=rules.confidence)
+        judged = replace(
+            header,
+            objectives=job.header.objectives,
+            margin=rules.margin,
+            confidence=rules.confidence,
+        )
         for _ in verify(
             runner,
             store,

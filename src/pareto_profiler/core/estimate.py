@@ -211,9 +211,14 @@ class Estimates:
         Args:
             predictions: What they lack stays as it is.
         """
+        if not self.items or not predictions.figures:
+            return self
         columns = []
-        for k in range(len(self.objectives)):
+        for k, objective in enumerate(self.objectives):
             own = [item.figures[k] for item in self.items]
+            if objective.unit == "1":  # output errors are exact
+                columns.append(own)
+                continue
             noise = 0.0 if self.is_noise_known else predictions.noise[k]
             rows = [predictions.figures.get(item.assignment) for item in self.items]
             said = [row[k] if row else None for row in rows]

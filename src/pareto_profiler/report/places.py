@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final
 
 from pareto_profiler.core.estimate import Estimates
 from pareto_profiler.core.measurement import Measurement, Objective, objectives_of
@@ -13,6 +14,13 @@ from pareto_profiler.core.space import Assignment
 from pareto_profiler.core.trial import Trial
 from pareto_profiler.errors import InputError
 from pareto_profiler.samplers import SAMPLERS
+
+_MOST_LEARNED: Final = 1000
+_LEARNING: Final[Mapping[str, Callable[[Problem], LearningSampler]]] = {
+    name: factory
+    for name, factory in SAMPLERS.items()
+    if isinstance(factory, type) and issubclass(factory, LearningSampler)
+}
 
 
 def estimates_of(recording: Recording, objectives: Sequence[Objective]) -> Estimates:
@@ -28,10 +36,11 @@ def estimates_of(recording: Recording, objectives: Sequence[Objective]) -> Estim
 
 
 def places_of(recording: Recording, estimates: Estimates) -> tuple[Membership, ...]:
-    """The place of every assignment, by its measurements and by what the sampler learned.
+    """The place of every assignment, by its measurements and by what a sampler learned.
 
-    Where the search's sampler learns what assignments cost, what it makes of each from all others
-    has a say beside the measurements.
+    Where one that learns what assignments cost made some of the trials, what it makes of each from
+    all others has a say beside the measurements. Not where the noise is unknown, so that figures
+    count as exact, and not where more than a thousand assignments were measured.
 
     Args:
         recording: Its header says margin and confidence.
@@ -41,10 +50,10 @@ def places_of(recording: Recording, estimates: Estimates) -> tuple[Membership, .
         In the order of ``estimates.items``.
     """
     header = recording.header
-    if header.sampler in SAMPLERS:
+    if estimates.is_noise_known and len(estimates.items) <= _MOST_LEARNED:
         problem = Problem(header.space, estimates.objectives, header.graph, header.seed)
-        sampler = SAMPLERS[header.sampler](problem)
-        if isinstance(sampler, LearningSampler):
+        for name in {t.source for t in recording.trials} & _LEARNING.keys():
+            sampler = _LEARNING[name](problem)
             for trial in _in_place(recording):
                 sampler.tell(trial)
             estimates = estimates.informed(sampler.predictions())

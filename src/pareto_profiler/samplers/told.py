@@ -64,8 +64,9 @@ class Told:
         return self._failed - self._values.keys()
 
     def repeats(self, assignment: Assignment) -> int:
-        """How often an assignment was measured."""
-        return len(self._levels.get(assignment, ()))
+        """How many measurements an assignment's values are made of."""
+        known = self._levels.get(assignment, [])
+        return sum(not is_contended for is_contended, _ in known) or len(known)
 
     def is_disturbed(self, assignment: Assignment) -> bool:
         """Whether others worked on the device each time that it was measured."""

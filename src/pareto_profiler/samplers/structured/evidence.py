@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -15,7 +16,7 @@ from pareto_profiler.core.trial import Failure, Profile, Trial
 from pareto_profiler.errors import FailureKind
 from pareto_profiler.samplers.structured.culprits import Culprits
 from pareto_profiler.samplers.structured.regression import Regression
-from pareto_profiler.samplers.structured.structure import Digits, Structure, Vector
+from pareto_profiler.samplers.structured.structure import Digits, Flags, Structure, Vector
 from pareto_profiler.samplers.structured.terms import GROUPS, Known, Terms
 from pareto_profiler.samplers.told import Told
 
@@ -79,7 +80,8 @@ class Evidence:
         elif is_absent(trial):
             self._absent.add(trial.assignment)
         elif isinstance(trial.outcome, Failure):
-            self._messages[trial.assignment] = trial.outcome.message
+            is_refused = trial.outcome.kind is FailureKind.REJECTED
+            self._messages[trial.assignment] = trial.outcome.message if is_refused else ""
 
     def measured(self) -> Digits:
         """Digits of what was measured, in the order of ``told.values``."""
@@ -91,23 +93,36 @@ class Evidence:
 
     def culprits(self) -> Culprits:
         """What explains the failures."""
-        messages = [self._messages.get(a, "") for a in self._failures()]
-        blamed = np.array([self._blamed(m) for m in messages], dtype=bool)
         digits = self.failed()
-        return Culprits(self.structure, self.measured(), digits, blamed.reshape(digits.shape))
+        return Culprits(self.structure, self.measured(), digits, self._blamed(digits))
 
     def _failures(self) -> list[Assignment]:
         """What failed; what a table does not hold is no failure."""
         failed = self.told.failed - self._absent
         return sorted(a for a in failed if a in self._problem.space)
 
-    def _blamed(self, message: str) -> list[bool]:
-        """Which variables may have a part in a failure: all where no operation is named."""
-        names = self.structure.names
-        named = {names[i] for i in self.structure.operation_variables if names[i] in message}
-        # Of DepthwiseConv2D and Conv2D the longer one is meant.
-        meant = {n for n in named if not any(n in other for other in named - {n})}
-        return [name in meant or not meant for name in names]
+    def _blamed(self, failed: Digits) -> Flags:
+        """Which variables may have a part in each failure, shape of ``failed``.
+
+        Where a refusal names kinds of operations, only these. Not where one with the same message
+        has them only where they are known to work: then they are innocent.
+        """
+        s = self.structure
+        names = np.array(s.names)
+        blamed = np.ones(failed.shape, dtype=bool)
+        rows: dict[str, list[int]] = {}
+        for i, assignment in enumerate(self._failures()):
+            rows.setdefault(self._messages.get(assignment, ""), []).append(i)
+        works = np.zeros((len(names), s.choices), dtype=bool)
+        for row in self.measured():
+            works[np.arange(len(names)), row] = True
+        for message, alike in rows.items():
+            named = _named(message, {s.names[v] for v in s.operation_variables})
+            is_named = np.isin(names, list(named))
+            is_open = [is_named & ~works[np.arange(len(names)), failed[i]] for i in alike]
+            if all(flags.any() for flags in is_open):
+                blamed[alike] = is_named
+        return blamed
 
     def worth_profiling(self) -> Sequence[Assignment]:
         """The uniform assignments, and where one does not run what comes closest of what does."""
@@ -137,12 +152,12 @@ class Evidence:
     def _fitted(self) -> Iterator[Belief]:
         s, told = self.structure, self.told
         digits = self.measured()
-        precisions = np.array(
-            [_DISTURBED if told.is_disturbed(a) else told.repeats(a) for a in told.values]
-        )
+        repeats = np.array([told.repeats(a) for a in told.values], dtype=float)
+        is_disturbed = np.array([told.is_disturbed(a) for a in told.values])
         profiled = self._profiled()
         for k, objective in enumerate(self._problem.objectives):
             base = max(told.values[self._problem.space.default][k], 1e-12)
+            is_timed = objective.unit in {"s", "J"}
             values = np.array([row[k] for row in told.values.values()]) / base
             terms = Terms(s, objective, self._known(k, base, profiled))
             parts, part_values = self._seen_copies(terms, profiled)
@@ -150,7 +165,7 @@ class Evidence:
                 terms.features(digits),
                 digits,
                 values,
-                precisions,
+                np.where(is_disturbed, _DISTURBED, repeats) if is_timed else repeats,
                 terms.means,
                 terms.spreads,
                 terms.groups,
@@ -164,13 +179,17 @@ class Evidence:
 
     def predictions(self) -> Predictions:
         """What is believed of each measured assignment from all others; none without a baseline."""
-        if self._problem.space.default not in self.told.values:
+        space = self._problem.space
+        if space.default not in self.told.values:
             return Predictions({}, ())
+        # Priors are made of these, so that leaving them out does not leave them out.
+        shaping = {space.default, *map(self._uniform, space.backends)}
+        is_shaping = np.array([a in shaping for a in self.told.values])
         columns, noise = [], []
         for belief in self.beliefs():
             values, deviations = belief.regression.left_out_truth()
             relative = deviations / np.maximum(values, 1e-300)
-            relative[values <= 0] = np.inf
+            relative[is_shaping | (values <= 0)] = np.inf
             pairs = zip((values * belief.base).tolist(), relative.tolist(), strict=True)
             columns.append([Figure(value, deviation) for value, deviation in pairs])
             noise.append(belief.regression.scales.noise)
@@ -256,3 +275,12 @@ def is_absent(trial: Trial) -> bool:
     """Whether a table simply does not hold it."""
     outcome = trial.outcome
     return isinstance(outcome, Failure) and outcome.kind is FailureKind.NOT_RECORDED
+
+
+def _named(message: str, names: set[str]) -> set[str]:
+    """Operations that a message names: as a word, or as a kernel's, as in CpuConcatenate."""
+    return {
+        name
+        for name in names
+        if re.search(r"\b(?:{0}\b|(?:Cpu|Cl|CL|NE){0})".format(re.escape(name)), message)
+    }

@@ -1,0 +1,32 @@
+"""What samplers make of trials that were repeated and disturbed."""
+
+from __future__ import annotations
+
+from pareto_profiler.core.measurement import Measurement, objectives_of
+from pareto_profiler.core.trial import Trial
+from pareto_profiler.samplers.told import Told
+
+
+def told(*rows: tuple[float, float]) -> Told:
+    found = Told(objectives_of(["exec_time", "max_rss"]))
+    for number, (seconds, others) in enumerate(rows):
+        samples = {"exec_time": (seconds,) * 5, "max_rss": (1.0,), "other_cpus": (others,) * 5}
+        found.add(Trial(number, ("a",), Measurement(samples)))
+    return found
+
+
+def test_a_quiet_measurement_counts_alone_however_many_were_disturbed():
+    found = told((2.0, 3.0), (1.9, 3.0), (1.0, 0.0))
+    assert found.values["a",] == (1.0, 1.0)
+    assert found.repeats(("a",)) == 1
+    assert not found.is_disturbed(("a",))
+
+
+def test_where_all_were_disturbed_all_count():
+    found = told((2.0, 3.0), (2.0, 3.0))
+    assert found.repeats(("a",)) == 2
+    assert found.is_disturbed(("a",))
+
+
+def test_quiet_ones_are_averaged():
+    assert told((1.0, 0.0), (4.0, 0.0)).values["a",] == (2.0, 1.0)
