@@ -88,6 +88,13 @@ def test_the_same_command_goes_on_where_it_was(dense_file: Path, tmp_path: Path)
     assert {t.assignment for t in whole} == {t.assignment for t in trials(tmp_path)}
 
 
+def test_going_on_with_other_objectives_verifies_their_front(dense_file: Path, tmp_path: Path):
+    options = ("--granularity", "operation", "--budget", 30, *ONCE, "--sampler", "random")
+    for names in ("exec_time,max_rss", "prepare_time,cpu_time,first_run_time"):
+        found = search(dense_file, tmp_path, *options, "--objectives", names)
+        assert all(row["placement_verified"] for row in found["front"])
+
+
 def test_the_folder_is_named_after_the_search_and_found_again(dense_file: Path, tmp_path: Path):
     for budget in (2, 3):
         done = pp("search", dense_file, *QUICK, "--budget", budget, cwd=tmp_path)
