@@ -418,6 +418,17 @@ def test_what_a_table_lacks_says_nothing_of_what_fails():
     assert sampler.ask(3)
 
 
+def test_what_the_space_leaves_out_is_not_told_as_a_culprit():
+    made = device(Recipe("", 20, 3, noise=QUIET, holes=0.5), 0)
+    trials = run(made, 14)
+    failed = [t for t in trials if isinstance(t.outcome, Failure)]
+    assert failed
+    assert not any(made.space.is_feasible(t.assignment) for t in failed)
+    found = beliefs_of(problem_of(made), trials)
+    assert found is not None
+    assert found.culprits == ()
+
+
 def test_nothing_is_believed_before_the_baseline_was_measured():
     assert beliefs_of(Problem(culprit_space()), []) is None
 

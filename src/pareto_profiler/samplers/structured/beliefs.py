@@ -211,7 +211,13 @@ def _terms(objective: Any, belief: Belief) -> list[Term]:
 
 
 def _culprits(structure: Structure, explanations: Sequence[list[Conjunction]]) -> list[Culprit]:
-    counts = Counter(pairs for explanation in explanations for pairs in set(explanation))
+    # What the space leaves out anyway is no news.
+    counts = Counter(
+        pairs
+        for explanation in explanations
+        for pairs in set(explanation)
+        if all(structure.is_feasible[v, c] for v, c in pairs)
+    )
     variables = structure.problem.space.variables
     return [
         Culprit(
