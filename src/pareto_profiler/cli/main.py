@@ -14,6 +14,7 @@ from pareto_profiler.cli import (
     inspect,
     learned,
     measure,
+    select,
     show,
     target,
     trace,
@@ -61,6 +62,7 @@ app.command("learned")(learned.learned)
 app.command("compare")(compare.compare)
 app.command("doctor")(doctor.doctor)
 app.command("show")(show.show)
+app.command("select")(select.select)
 app.command("export")(show.export)
 app.command("trace")(trace.trace)
 app.add_typer(target.app)

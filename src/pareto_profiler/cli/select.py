@@ -1,0 +1,203 @@
+"""``pareto-profiler select``: the assignment that fits a goal."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from pareto_profiler.cli.exits import reporting_errors
+from pareto_profiler.cli.measure import JsonOption
+from pareto_profiler.cli.show import BackendsOfDumpOption, RunArgument
+from pareto_profiler.errors import InputError
+
+if TYPE_CHECKING:
+    from pareto_profiler.report.selection import Goal, Selection, Trade
+    from pareto_profiler.report.summary import Summary
+
+
+@reporting_errors
+def select(
+    run: RunArgument,
+    max_time: Annotated[
+        str,
+        typer.Option(
+            help="exec_time of at most that: 12ms, or 0.5x baseline, 90% uniform.",
+            show_default=False,
+        ),
+    ] = "",
+    max_rss: Annotated[
+        str,
+        typer.Option(
+            help="max_rss of at most that: 100MB, 96MiB, or 1.2x baseline.", show_default=False
+        ),
+    ] = "",
+    limit: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--max",
+            metavar="OBJECTIVE=VALUE",
+            help="The same for any recorded objective, e.g. cpu_time=20ms; may be repeated.",
+        ),
+    ] = None,
+    minimise: Annotated[
+        str,
+        typer.Option(
+            help="The smallest of this objective.",
+            show_default="the first that has no limit",
+        ),
+    ] = "",
+    knee: Annotated[
+        bool,
+        typer.Option(
+            "--knee", help="Where the front bends most: sums each objective's place in its range."
+        ),
+    ] = False,
+    weights: Annotated[
+        str,
+        typer.Option(
+            help="How much objectives count, e.g. exec_time=2,max_rss=1: the smallest product of "
+            "figures, each to the power of its weight.",
+            show_default=False,
+        ),
+    ] = "",
+    backends: BackendsOfDumpOption = "",
+    as_json: JsonOption = False,
+) -> None:
+    """Select one assignment from a run's front: the fastest within limits, or by another goal.
+
+    Tells how sure it is that the limits are kept and that no other one is better, and what the next
+    looser limit would buy. Without any option: the smallest of the first objective.
+    """
+    from pareto_profiler.cli.output import print_json
+    from pareto_profiler.cli.show import open_recording
+    from pareto_profiler.report.selection import Selection
+    from pareto_profiler.report.summary import Summary
+
+    if sum((bool(minimise), knee, bool(weights))) > 1:
+        raise InputError("--minimise, --knee and --weights exclude each other")
+    asked = [("exec_time", max_time)] * bool(max_time) + [("max_rss", max_rss)] * bool(max_rss)
+    for text in limit or []:
+        name, _, value = text.partition("=")
+        asked.append((name, value))
+    recording = open_recording(run, backends)
+    summary = Summary.of(recording)
+    goal = _goal(summary, asked, minimise, weights, is_knee=knee)
+    found = Selection.of(summary, goal)
+    if as_json:
+        print_json(found.to_json())
+    else:
+        _print(found)
+
+
+def _goal(
+    summary: Summary,
+    asked: list[tuple[str, str]],
+    minimise: str,
+    weights: str,
+    *,
+    is_knee: bool,
+) -> Goal:
+    from pareto_profiler.report.selection import Goal, Limit
+
+    objectives = {o.name: o for o in summary.objectives}
+
+    def known(name: str) -> str:
+        if name not in objectives:
+            raise InputError(f"objective {name!r}: the run's are {', '.join(objectives)}")
+        return name
+
+    names = [known(name) for name, _ in asked]
+    if len(set(names)) < len(names):
+        raise InputError(f"two limits of {next(n for n in names if names.count(n) > 1)}")
+    limits = tuple(Limit.of(text, objectives[name], summary) for name, text in asked)
+    if is_knee:
+        return Goal(limits)
+    if weights:
+        return Goal(limits, {known(n): w for n, w in _weights_of(weights).items()})
+    if minimise:
+        return Goal(limits, {known(minimise): 1.0})
+    return Goal.smallest(summary.objectives, limits)
+
+
+def _weights_of(text: str) -> dict[str, float]:
+    found: dict[str, float] = {}
+    for part in text.split(","):
+        name, _, number = part.strip().partition("=")
+        try:
+            found[name] = float(number)
+        except ValueError:
+            found[name] = -1.0
+        if not 0 <= found[name] < float("inf"):
+            raise InputError(f"weights {text!r}: expected something like exec_time=2,max_rss=1")
+    if not any(found.values()):
+        raise InputError(f"weights {text!r}: all are nothing")
+    return found
+
+
+def _print(found: Selection) -> None:
+    from pareto_profiler.cli.output import console
+
+    out = console()
+
+    def say(text: str) -> None:
+        out.print(text, highlight=False, markup=False, soft_wrap=True)
+
+    summary, row = found.summary, found.row
+    for text in summary.warnings:
+        say(f"warning: {text}")
+    asked = "".join(f", with {limit.words}" for limit in found.goal.limits)
+    say(f"id {row.id}: {found.goal.words(summary.objectives)}{asked}")
+    for objective in summary.objectives:
+        say(f"  {objective.name:12s} {_figure(found, objective)}")
+    if summary.is_noise_known:
+        if found.goal.limits:
+            say(f"within the limits: {_percent(found.within)}")
+        others = f"; perhaps id {', '.join(map(str, found.rivals[:3]))}" if found.rivals else ""
+        say(f"none is better: {_percent(found.best)}{others}")
+    for trade in found.trades:
+        say(_words(found, trade))
+    if found.goal.limits and not found.trades:
+        say("looser limits would buy nothing that was measured")
+    say(f"configuration:\n  {row.configuration}")
+
+
+def _figure(found: Selection, objective: Any) -> str:
+    from pareto_profiler.report.selection import shown
+
+    row = found.row
+    at = found.summary.objectives.index(objective)
+    text = shown(objective, row.estimate.values[at])
+    if objective.name in row.intervals:
+        low, high = row.intervals[objective.name]
+        scale = objective.shown_per_unit
+        text += f" ({shown(objective, low / scale)} to {shown(objective, high / scale)})"
+    ratio = row.against_baseline.get(objective.name)
+    return text if ratio is None else f"{text}, {ratio:.1%} of the baseline"
+
+
+def _words(found: Selection, trade: Trade) -> str:
+    """What another assignment would change."""
+    from pareto_profiler.report.selection import shown
+
+    pairs = zip(
+        found.summary.objectives,
+        trade.row.estimate.values,
+        found.row.estimate.values,
+        strict=True,
+    )
+    more: list[str] = []
+    less: list[str] = []
+    for objective, theirs, mine in pairs:
+        change = shown(objective, abs(theirs - mine))
+        if theirs != mine:
+            (more if theirs > mine else less).append(f"{change} {objective.name}")
+    cost = f"{' and '.join(more)} more" if more else "nothing"
+    gain = f"{' and '.join(less)}" if less else "nothing"
+    return f"{cost} would save {gain}: id {trade.row.id}"
+
+
+def _percent(probability: float) -> str:
+    if probability >= 0.9995:
+        return "surely"
+    return f"{probability:.1%} probable"

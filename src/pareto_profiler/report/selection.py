@@ -1,0 +1,289 @@
+"""Selection: one assignment of a run by a goal, how surely, and what another limit would buy."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pareto_profiler.core.estimate import Estimates
+from pareto_profiler.core.front import plausible_values
+from pareto_profiler.core.measurement import Objective
+from pareto_profiler.errors import InputError
+from pareto_profiler.report.summary import Row, Summary
+
+Vector = NDArray[np.float64]
+
+_DRAWS: Final = 2000
+_UNITS: Final[Mapping[str, Mapping[str, float]]] = {
+    "s": {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0},
+    "B": {
+        "b": 1.0,
+        "kb": 1e3,
+        "mb": 1e6,
+        "gb": 1e9,
+        "kib": 2.0**10,
+        "mib": 2.0**20,
+        "gib": 2.0**30,
+    },
+    "J": {"uj": 1e-6, "µj": 1e-6, "mj": 1e-3, "j": 1.0},
+    "1": {"ppm": 1e-6},
+}
+_QUANTITY: Final = re.compile(r"\s*(\d+(?:\.\d*)?|\.\d+)\s*([a-zµ%]*)(?:\s+(baseline|uniform))?\s*")
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """What an objective may be at most.
+
+    Attributes:
+        objective: Which.
+        most: In its own unit: seconds, bytes.
+    """
+
+    objective: Objective
+    most: float
+
+    @classmethod
+    def of(cls, text: str, objective: Objective, summary: Summary) -> Limit:
+        """Read a limit such as ``12ms``, ``100 MB``, ``1.2x baseline`` or ``90% uniform``.
+
+        A number alone is in the unit that the objective is shown in; ``uniform`` is the best
+        uniform assignment.
+
+        Raises:
+            InputError: It is none, or is relative to what was not measured.
+        """
+        found = _QUANTITY.fullmatch(text.lower())
+        expected = f"{objective.name} of {text!r}: expected something like {_example(objective)}"
+        if found is None:
+            raise InputError(expected)
+        number, unit, other = float(found[1]), found[2], found[3]
+        if other:
+            row = summary.baseline if other == "baseline" else summary.best_uniform
+            if unit not in {"x", "%"}:
+                raise InputError(expected)
+            if row is None:
+                raise InputError(f"{text!r}: the {other} was not measured")
+            base = row.estimate.values[summary.objectives.index(objective)]
+            return cls(objective, number * base / (100 if unit == "%" else 1))
+        if not unit:
+            return cls(objective, number / objective.shown_per_unit)
+        if unit not in _UNITS.get(objective.unit, {}):
+            raise InputError(expected)
+        return cls(objective, number * _UNITS[objective.unit][unit])
+
+    @property
+    def words(self) -> str:
+        """For people."""
+        return f"{self.objective.name} of at most {shown(self.objective, self.most)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Goal:
+    """By what one is selected.
+
+    Attributes:
+        limits: All of them hold.
+        weights: Objective → how much it counts: smallest is the product of all figures, each to the
+            power of its weight, so that units do not matter. Empty for the knee.
+    """
+
+    limits: tuple[Limit, ...] = ()
+    weights: Mapping[str, float] | None = None
+
+    @classmethod
+    def smallest(cls, objectives: Sequence[Objective], limits: Sequence[Limit]) -> Goal:
+        """The first objective that has no limit; the first one where all have."""
+        limited = {limit.objective for limit in limits}
+        wanted = next((o for o in objectives if o not in limited), objectives[0])
+        return cls(tuple(limits), {wanted.name: 1.0})
+
+    def words(self, objectives: Sequence[Objective]) -> str:
+        """For people."""
+        if self.weights is None:
+            return "the knee"
+        counted = [o.name for o in objectives if self.weights.get(o.name)]
+        if len(counted) == 1:
+            return f"the smallest {counted[0]}"
+        product = " · ".join(f"{name}^{self.weights[name]:g}" for name in counted)
+        return f"the smallest {product}"
+
+
+@dataclass(frozen=True, slots=True)
+class Trade:
+    """What another assignment would change.
+
+    Attributes:
+        row: That one.
+        limit: The limit that it breaks; None where it breaks none.
+    """
+
+    row: Row
+    limit: Limit | None
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """What was selected.
+
+    Attributes:
+        summary: Of the run.
+        goal: By what.
+        row: The selected assignment.
+        within: Probability that it keeps all limits; 1 where there are none, or the noise is
+            unknown.
+        best: Probability that no other candidate that keeps the limits is better by more than the
+            margin; 1 where the noise is unknown.
+        rivals: Ids of candidates that are better in at least a twentieth of the draws, the
+            likeliest first.
+        trades: For each limit what a looser one would buy first, where it buys anything; where
+            there are no limits the neighbours on the front.
+    """
+
+    summary: Summary
+    goal: Goal
+    row: Row
+    within: float
+    best: float
+    rivals: tuple[int, ...]
+    trades: tuple[Trade, ...]
+
+    @classmethod
+    def of(cls, summary: Summary, goal: Goal) -> Selection:
+        """Select from the front and what may belong to it.
+
+        Figures are drawn from their distributions 2000 times, as for places on the front.
+        O(draws · candidates).
+
+        Raises:
+            InputError: Nothing was measured, or nothing is within the limits.
+        """
+        rows = [*summary.front, *summary.undecided]
+        objectives = summary.objectives
+        if not rows:
+            raise InputError(f"{summary.header.model_name}: nothing was measured")
+        values = np.array([row.estimate.values for row in rows])
+        allowed = _allowed(values, objectives, goal.limits)
+        if not allowed.any():
+            raise InputError(_none_within(summary, goal.limits))
+        costs = _costs(values, objectives, goal)
+        chosen = int(np.argmin(np.where(allowed, costs, np.inf)))
+        within = best = 1.0
+        rivals: tuple[int, ...] = ()
+        if summary.is_noise_known:
+            estimates = Estimates(objectives, tuple(row.estimate for row in rows))
+            drawn = plausible_values(
+                estimates, range(len(rows)), draws=_DRAWS, random=np.random.default_rng(0)
+            )
+            within = float(_allowed(drawn[:, chosen], objectives, goal.limits).mean())
+            found = np.array([_costs(one, objectives, goal) for one in drawn])
+            better = found < found[:, [chosen]] - math.log1p(summary.header.margin)
+            better &= allowed
+            best = 1 - float(better.any(axis=1).mean())
+            shares = better.mean(axis=0)
+            order = np.argsort(-shares, kind="stable").tolist()
+            rivals = tuple(rows[i].id for i in order if shares[i] >= 0.05)
+        trades = tuple(_trades(rows, values, objectives, goal, costs, chosen))
+        return cls(summary, goal, rows[chosen], within, best, rivals, trades)
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain data."""
+        objectives = self.summary.objectives
+        return {
+            "goal": self.goal.words(objectives),
+            "limits": {x.objective.name: x.objective.shown(x.most) for x in self.goal.limits},
+            "selected": self.row.to_json(),
+            "probability_within_limits": self.within,
+            "probability_best": self.best,
+            "rivals": [str(number) for number in self.rivals],
+            "trades": [
+                {
+                    "id": str(trade.row.id),
+                    "breaks": trade.limit and trade.limit.objective.name,
+                    "changes": {
+                        o.name: trade.row.values[o.name] - self.row.values[o.name]
+                        for o in objectives
+                    },
+                }
+                for trade in self.trades
+            ],
+        }
+
+
+def shown(objective: Objective, value: float) -> str:
+    """A value with its unit, as people read it: memory in MiB."""
+    if objective.unit == "B" and abs(value) >= 2**20:
+        return f"{value / 2**20:.1f} MiB"
+    return f"{objective.shown(value):.4g} {objective.shown_unit}"
+
+
+def _allowed(
+    values: Vector, objectives: Sequence[Objective], limits: Sequence[Limit]
+) -> NDArray[np.bool_]:
+    """Which rows keep all limits; ``values`` of shape ``(…, m)``."""
+    found = np.ones(values.shape[:-1], dtype=bool)
+    for limit in limits:
+        found &= values[..., objectives.index(limit.objective)] <= limit.most
+    return found
+
+
+def _costs(values: Vector, objectives: Sequence[Objective], goal: Goal) -> Vector:
+    """What is smallest of what is selected; a percent is 0.01 of it. Shape ``(n,)``."""
+    levels = np.log(np.maximum(values, 1e-300))
+    if goal.weights is not None:
+        weights = np.array([goal.weights.get(o.name, 0.0) for o in objectives])
+        return np.asarray(levels @ weights)
+    # The knee: where the front, from best to worst in every objective, bends towards the origin.
+    low, high = levels.min(axis=0), levels.max(axis=0)
+    return np.asarray(((levels - low) / np.maximum(high - low, 1e-12)).sum(axis=1))
+
+
+def _trades(
+    rows: Sequence[Row],
+    values: Vector,
+    objectives: Sequence[Objective],
+    goal: Goal,
+    costs: Vector,
+    chosen: int,
+) -> list[Trade]:
+    if not goal.limits:
+        order = np.argsort(values[:, 0], kind="stable").tolist()
+        at = order.index(chosen)
+        around = [order[i] for i in (at - 1, at + 1) if 0 <= i < len(order)]
+        return [Trade(rows[i], None) for i in around]
+    found = []
+    for limit in goal.limits:
+        others = [other for other in goal.limits if other != limit]
+        column = values[:, objectives.index(limit.objective)]
+        beyond = (column > limit.most) & (costs < costs[chosen])
+        beyond &= _allowed(values, objectives, others)
+        if beyond.any():
+            first = int(np.argmin(np.where(beyond, column, np.inf)))
+            found.append(Trade(rows[first], limit))
+    return found
+
+
+def _none_within(summary: Summary, limits: Sequence[Limit]) -> str:
+    rows = [*summary.front, *summary.undecided]
+    least = []
+    for limit in limits:
+        at = summary.objectives.index(limit.objective)
+        row = min(rows, key=lambda r: r.estimate.values[at])
+        least.append(
+            f"the least {limit.objective.name} is "
+            f"{shown(limit.objective, row.estimate.values[at])} (id {row.id})"
+        )
+    asked = " and ".join(limit.words for limit in limits)
+    return f"nothing on the front has {asked}; {', '.join(least)}"
+
+
+def _example(objective: Objective) -> str:
+    return {"s": "12ms", "B": "100MB", "J": "3mJ"}.get(objective.unit, "3ppm") + (
+        " or 1.2x baseline"
+    )

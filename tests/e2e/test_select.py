@@ -1,0 +1,51 @@
+"""``select`` as a user runs it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from conftest import ROOT
+from e2e.command import pp, pp_error, pp_json
+
+TABLE = ROOT / "examples" / "tables" / "mobilenet_v2_035_96_logits-emulated_board"
+
+
+def test_the_fastest_within_a_limit_with_its_price_and_configuration(tmp_path: Path):
+    found = pp_json("select", TABLE, "--max-rss", "1.2x baseline", cwd=tmp_path)
+    values, best = found["selected"]["values"], 15348
+    assert values["max_rss"] <= 1.2 * best
+    (trade,) = found["trades"]
+    assert trade["breaks"] == "max_rss"
+    assert trade["changes"]["exec_time"] < 0 < trade["changes"]["max_rss"]
+    text = pp("select", TABLE, "--max-rss", "1.2x baseline", cwd=tmp_path).stdout
+    assert f"id {found['selected']['id']}: the smallest exec_time, with max_rss of at most" in text
+    assert "more would save" in text
+    assert found["selected"]["configuration"].strip() in text
+
+
+def test_every_goal_is_another_one(tmp_path: Path):
+    def chosen(*options: str) -> str:
+        return pp_json("select", TABLE, *options, cwd=tmp_path)["selected"]["id"]
+
+    fastest, smallest = chosen(), chosen("--minimise", "max_rss")
+    assert fastest != smallest == "0"
+    assert chosen("--knee") not in {fastest, smallest}
+    assert chosen("--weights", "exec_time=0,max_rss=1") == smallest
+    assert chosen("--weights", "exec_time=1") == fastest
+    assert chosen("--max-time", "97ms") == smallest
+    assert chosen("--max", "exec_time=97ms") == smallest
+    limited = pp_json("select", TABLE, "--knee", "--max-time", "9.5% baseline", cwd=tmp_path)
+    assert limited["selected"]["against_baseline"]["exec_time"] <= 0.095
+
+
+def test_silly_goals_are_one_line(tmp_path: Path):
+    for options, found in (
+        (("--max-rss", "1MB"), "nothing on the front has max_rss of at most"),
+        (("--max-rss", "a lot"), "expected something like 100MB"),
+        (("--max", "speed=3"), "objective 'speed'"),
+        (("--max", "exec_time=3", "--max-time", "4"), "two limits of exec_time"),
+        (("--weights", "exec_time=-1"), "expected something like exec_time=2"),
+        (("--weights", "exec_time=0"), "all are nothing"),
+        (("--knee", "--minimise", "max_rss"), "exclude each other"),
+    ):
+        assert found in pp_error("select", TABLE, *options, cwd=tmp_path)

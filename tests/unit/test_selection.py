@@ -1,0 +1,115 @@
+"""One assignment of a run, by limits and goals."""
+
+from __future__ import annotations
+
+import pytest
+
+from pareto_profiler.core.measurement import Measurement, objectives_of
+from pareto_profiler.core.recording import Header, Recording
+from pareto_profiler.core.space import DecisionSpace
+from pareto_profiler.core.trial import Failure, Trial
+from pareto_profiler.errors import FailureKind, InputError
+from pareto_profiler.report.selection import Goal, Limit, Selection
+from pareto_profiler.report.summary import Summary
+
+SPACE = DecisionSpace.by_names(("cpu", "ruy"), ["a", "b", "c"])
+NAMES = ("exec_time", "max_rss")
+TIME, MEMORY = objectives_of(NAMES)
+# id → ms, MiB: the front is 2, 1, 0, 3; all on ruy (7) is the best uniform one by time.
+FIGURES = {0: (10.0, 100.0), 7: (8.0, 300.0), 1: (9.0, 150.0), 2: (6.0, 160.0), 3: (11.0, 90.0)}
+
+
+def summary_of(noise: float = 0.0) -> Summary:
+    """Of each assignment once; with noise, four times."""
+    trials = []
+    for repeat in range(4 if noise else 1):
+        factor = 1 + noise * (-1) ** repeat
+        for number, (ms, mib) in FIGURES.items():
+            samples = {"exec_time": (ms / 1e3 * factor,), "max_rss": (mib * 2**20,)}
+            assignment = SPACE.assignment_of(number)
+            trials.append(Trial(len(trials), assignment, Measurement(samples)))
+    return Summary.of(Recording(Header("net", "", SPACE, NAMES), trials))
+
+
+def selected(*limits: str, goal: Goal | None = None, noise: float = 0.0) -> Selection:
+    summary = summary_of(noise)
+    pairs = [text.split("=") for text in limits]
+    found = tuple(Limit.of(t, {o.name: o for o in (TIME, MEMORY)}[n], summary) for n, t in pairs)
+    return Selection.of(summary, goal or Goal.smallest(summary.objectives, found))
+
+
+def test_without_limits_the_smallest_of_the_first_objective_and_its_neighbours():
+    found = selected()
+    assert found.row.id == 2
+    assert [trade.row.id for trade in found.trades] == [1]
+    small = selected(goal=Goal((), {"max_rss": 1.0}))
+    assert (small.row.id, [trade.row.id for trade in small.trades]) == (3, [0])
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("max_rss=120MiB", 0),
+        ("max_rss=104857600B", 0),
+        ("max_rss=99 mib", 3),
+        ("max_rss=1.6x baseline", 2),
+        ("max_rss=160% baseline", 2),
+        ("max_rss=0.5x uniform", 1),
+        ("max_rss=163840", 2),
+        ("exec_time=10ms", 0),
+        ("exec_time=10500 us", 0),
+        ("exec_time=0.0115s", 3),
+        ("exec_time=7", 2),
+    ],
+)
+def test_a_limit_is_kept_and_what_is_left_is_smallest(text: str, expected: int):
+    assert selected(text).row.id == expected
+
+
+def test_both_limits_are_kept():
+    assert selected("exec_time=10.5ms", "max_rss=120MiB").row.id == 0
+    with pytest.raises(InputError, match="nothing on the front has exec_time of at most 7 ms and"):
+        selected("exec_time=7ms", "max_rss=120MiB")
+
+
+def test_what_a_looser_limit_would_buy():
+    (trade,) = selected("max_rss=120MiB").trades
+    assert (trade.row.id, trade.limit and trade.limit.objective) == (1, MEMORY)
+    assert selected("max_rss=200MiB").trades == ()
+
+
+def test_goals_other_than_the_smallest():
+    assert selected(goal=Goal((), {"exec_time": 0.0, "max_rss": 1.0})).row.id == 3
+    assert selected(goal=Goal((), {"exec_time": 5.0, "max_rss": 1.0})).row.id == 2
+    assert selected(goal=Goal(())).row.id == 2
+    both = Goal((), {"max_rss": 2, "exec_time": 1})
+    assert both.words((TIME, MEMORY)) == "the smallest exec_time^1 · max_rss^2"
+    assert Goal().words((TIME, MEMORY)) == "the knee"
+
+
+def test_how_surely_depends_on_the_noise():
+    quiet = selected("exec_time=10.2ms", noise=0.001)
+    noisy = selected("exec_time=10.2ms", noise=0.1)
+    assert quiet.within == 1.0
+    assert 0.3 < noisy.within < 0.95
+    assert selected("max_rss=155MiB", noise=0.001).best == 1.0
+    unsure = selected(noise=0.5)
+    assert unsure.best < 1.0
+    assert unsure.rivals
+    assert unsure.to_json()["probability_best"] == unsure.best
+
+
+@pytest.mark.parametrize("text", ["max_rss=lots", "max_rss=3", "max_rss=12ms", "exec_time=-1ms"])
+def test_what_is_no_limit_or_too_low_is_told(text: str):
+    with pytest.raises(InputError, match=text.split("=", maxsplit=1)[0]):
+        selected(text)
+
+
+def test_nothing_can_be_relative_to_what_was_not_measured():
+    trial = Trial(0, SPACE.assignment_of(3), Measurement({"exec_time": (1.0,), "max_rss": (1.0,)}))
+    summary = Summary.of(Recording(Header("net", "", SPACE, NAMES), [trial]))
+    with pytest.raises(InputError, match="the baseline was not measured"):
+        Limit.of("2x baseline", TIME, summary)
+    failed = Trial(0, SPACE.default, Failure(FailureKind.CRASHED, ""))
+    with pytest.raises(InputError, match="nothing was measured"):
+        Selection.of(Summary.of(Recording(Header("net", "", SPACE, NAMES), [failed])), Goal())
