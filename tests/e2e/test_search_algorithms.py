@@ -134,8 +134,9 @@ def test_packed_and_csv_tables_are_read_like_the_run_itself(tmp_path: Path):
 
 @pytest.mark.parametrize("table", sorted((ROOT / "examples" / "tables").glob("*.parquet")))
 def test_packed_tables_are_searched(table: Path):
-    found = json.loads(run_tool("replay", str(table), "--budget", "12", "--json").stdout)
-    assert found["trials"] == 12
+    # Few enough that it does not end by itself, which it may where nothing promises more.
+    found = json.loads(run_tool("replay", str(table), "--budget", "8", "--json").stdout)
+    assert found["trials"] == 8
     assert found["front"]
 
 
