@@ -43,8 +43,9 @@ USERLAND: Final = (
 ).split()
 KERNEL: Final = "linux-image-armmp-lpae"
 MODULES: Final = "virtio_mmio failover net_failover virtio_net virtio-rng".split()
-# Debian 12 has no adbd; Debian 13's runs beside its own C library.
-ADBD_RELEASE: Final = "trixie"
+# Debian 12 has no adbd; Debian 13's runs beside its own C library, and so does the backported one,
+# where a mirror that is being renewed has no complete index of one of them.
+ADBD_RELEASES: Final = (("trixie",), ("bookworm", "bookworm-backports"))
 SSHD_CONFIG: Final = """\
 HostKey /etc/ssh/host_key
 PermitRootLogin prohibit-password
@@ -57,10 +58,17 @@ Subsystem sftp /usr/lib/openssh/sftp-server
 ADBD_RUN: Final = """\
 #!/bin/sh
 cd /
-exec /opt/adbd/usr/lib/ld-linux-armhf.so.3 --library-path \\
-/opt/adbd/usr/lib/arm-linux-gnueabihf/android:/opt/adbd/usr/lib/arm-linux-gnueabihf \\
+for loader in /opt/adbd/usr/lib/ld-linux-armhf.so.3 /opt/adbd/lib/ld-linux-armhf.so.3; do
+    [ ! -e $loader ] || break
+done
+usr=/opt/adbd/usr/lib/arm-linux-gnueabihf
+exec $loader --library-path $usr/android:$usr:/opt/adbd/lib/arm-linux-gnueabihf \\
 /opt/adbd/usr/lib/android-sdk/platform-tools/adbd
 """
+
+
+class CommandError(Exception):
+    """A command ended with another status than 0."""
 
 
 def up() -> None:
@@ -151,11 +159,11 @@ def build(initrd: Path, kernel: Path) -> None:
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir()
     say("fetching the userland")
-    unpack(fetch("bookworm", USERLAND), root)
+    unpack(fetch(["bookworm"], USERLAND), root)
     say("fetching adbd")
-    unpack(fetch(ADBD_RELEASE, ["adbd"]), root / "opt" / "adbd")
+    unpack(fetch_adbd(), root / "opt" / "adbd")
     say("fetching the kernel")
-    unpack(fetch("bookworm", [KERNEL], only="linux-image-*"), kernel_files)
+    unpack(fetch(["bookworm"], [KERNEL], only="linux-image-*"), kernel_files)
     say("fetching onert")
     install_onert(root)
     furnish(root)
@@ -177,8 +185,23 @@ def build(initrd: Path, kernel: Path) -> None:
         )
 
 
-def fetch(release: str, names: Sequence[str], only: str = "*") -> list[Path]:
-    """Package files of ARMv7 with all they depend on, from the machine's own Debian mirror."""
+def fetch_adbd() -> list[Path]:
+    """The daemon with all it depends on, of the first release that can be had."""
+    *others, last = ADBD_RELEASES
+    for releases in others:
+        try:
+            return fetch(releases, ["adbd"])
+        except CommandError as error:
+            say(f"not from {releases[-1]}: {str(error)[:200]}")
+    return fetch(last, ["adbd"])
+
+
+def fetch(releases: Sequence[str], names: Sequence[str], only: str = "*") -> list[Path]:
+    """Package files of ARMv7 with all they depend on, from the machine's own Debian mirror.
+
+    Raises:
+        CommandError: They cannot be had.
+    """
     apt = STATE / "apt"
     # Nothing of an earlier call may be taken for this one's.
     shutil.rmtree(apt, ignore_errors=True)
@@ -186,7 +209,8 @@ def fetch(release: str, names: Sequence[str], only: str = "*") -> list[Path]:
         (apt / folder).mkdir(parents=True, exist_ok=True)
     (apt / "status").touch()
     keys = "/usr/share/keyrings/debian-archive-keyring.gpg"
-    (apt / "sources.list").write_text(f"deb [signed-by={keys}] {mirror()} {release} main\n")
+    lines = [f"deb [signed-by={keys}] {mirror()} {release} main\n" for release in releases]
+    (apt / "sources.list").write_text("".join(lines))
     (apt / "apt.conf").write_text(
         'APT::Architecture "armhf";\nAPT::Architectures { "armhf"; };\n'
         'APT::Sandbox::User "root";\nAPT::Install-Recommends "false";\n'
@@ -196,7 +220,7 @@ def fetch(release: str, names: Sequence[str], only: str = "*") -> list[Path]:
         f'Dir::Etc::preferencesparts "{apt}/etc/preferences.d";\n'
     )
     environment = os.environ | {"APT_CONFIG": str(apt / "apt.conf")}
-    for command in (["update"], ["install", "-y", "--download-only", *names]):
+    for command in (["update"], ["install", "-y", "--download-only", "-t", releases[-1], *names]):
         call(["apt-get", "-qq", *command], environment)
     return sorted((apt / "archives").glob(f"{only}.deb"))
 
@@ -320,7 +344,9 @@ def call(command: Sequence[str | Path], environment: dict[str, str] | None = Non
         [str(part) for part in command], env=environment, capture_output=True, check=False
     )
     if done.returncode:
-        leave(f"{command[0]} failed: {done.stderr.decode(errors='replace').strip()[-500:]}")
+        raise CommandError(
+            f"{command[0]} failed: {done.stderr.decode(errors='replace').strip()[-500:]}"
+        )
 
 
 def say(text: str) -> None:
@@ -335,4 +361,7 @@ if __name__ == "__main__":
     commands = {"up": up, "down": down, "status": status}
     if len(sys.argv) != 2 or sys.argv[1] not in commands:
         leave(f"usage: {sys.argv[0]} {' | '.join(commands)}")
-    commands[sys.argv[1]]()
+    try:
+        commands[sys.argv[1]]()
+    except CommandError as failed:
+        leave(str(failed))
