@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final, Protocol
 
+import numpy as np
+
 from pareto_profiler.cooling import Cooling
 from pareto_profiler.core.measurement import OBJECTIVES, Measurement, Objective
 from pareto_profiler.core.ports import Runner, Sampler
@@ -216,6 +218,53 @@ def search(
         # Where most assignments are infeasible, long rows are no news: look less and less often.
         check_after = check_after * 2 if failures_in_a_row >= check_after else check_after
         yield trial
+
+
+def measure_in_turns(
+    runner: Runner,
+    journal: Journal,
+    default: Assignment,
+    assignments: Sequence[Assignment],
+    rounds: int,
+    *,
+    source: str,
+    seed: int = 0,
+    clock: Clock | None = None,
+) -> Iterator[Trial]:
+    """Measure some assignments against each other: round by round, each in another random order.
+
+    The baseline is measured in each round, too. What fails is left out of further rounds.
+
+    Args:
+        runner: Measures.
+        journal: Keeps each trial before it is yielded.
+        default: The baseline.
+        assignments: Which.
+        rounds: How often each.
+        source: Of the trials, for the record; the baseline's are anchors.
+        seed: Of the order.
+        clock: Tells time; the machine's own by default.
+
+    Yields:
+        Each trial.
+
+    Raises:
+        TargetError: The baseline fails.
+        StoreWriteError: A trial cannot be kept.
+    """
+    left = dict.fromkeys([default, *assignments])
+    for _ in range(rounds):
+        order = np.random.default_rng([seed, len(journal.trials)]).permutation(len(left))
+        members = list(left)
+        for i in order.tolist():
+            who = ANCHOR if members[i] == default else source
+            trial = attempt(runner, members[i], len(journal.trials), who, clock=clock)
+            if isinstance(trial.outcome, Failure):
+                if who == ANCHOR:
+                    raise _baseline_fails(trial.outcome)
+                del left[members[i]]
+            journal.append(trial)
+            yield trial
 
 
 def _strike_out(waiting: deque[tuple[str, Assignment]], trial: Trial) -> bool:

@@ -69,6 +69,30 @@ def test_one_command_finds_a_front(target: str, tmp_path: Path):
     pp("target", "clean", target, *TARGETS, cwd=tmp_path)
 
 
+@pytest.mark.parametrize("form", ["nnpackage", "env", "api"])
+def test_what_ships_does_on_the_board_what_was_measured(form: str, mixed: Path, tmp_path: Path):
+    """Onert 1.26 takes all from a package: nothing but the folder is told."""
+    recording = read(mixed)
+    measured = [t.assignment for t in recording.trials if isinstance(t.outcome, Measurement)]
+    mix = min(a for a in measured if len(set(a)) > 1)
+    arguments = ("--to", form, *TARGETS, "--output", tmp_path / "it")
+    done = pp(*("deploy", mixed, recording.header.space.id_of(mix), *arguments), cwd=tmp_path)
+    assert "every operation runs where it was measured" in done.stdout
+    assert "ignores" not in done.stderr
+
+
+@pytest.fixture(scope="module")
+def mixed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A short search, with mixes of two backends."""
+    folder = tmp_path_factory.mktemp("deploy")
+    pp(
+        *("search", MODEL, "--target", "board", *TARGETS, "--backends", "cpu,acl_neon"),
+        *("--granularity", "operation", "--budget", 8, "--no-confirm", "--output", "run"),
+        cwd=folder,
+    )
+    return folder / "run"
+
+
 def test_a_dozen_measurements_predict_the_others(tmp_path: Path):
     options = ("--target", "board", *TARGETS, "--backends", "cpu,xnnpack,acl_neon", *ONCE)
     measuring = ("--repeats", 2, "--warmups", 1, "--no-confirm", "--output", "run")

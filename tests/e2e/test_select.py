@@ -38,10 +38,20 @@ def test_every_goal_is_another_one(tmp_path: Path):
     assert limited["selected"]["against_baseline"]["exec_time"] <= 0.095
 
 
+def test_weights_count_in_proportion(tmp_path: Path):
+    found = [
+        pp_json("select", TABLE, "--weights", f"exec_time={w},max_rss={w}", cwd=tmp_path)
+        for w in ("0.001", "1", "1e308")
+    ]
+    assert len({f["selected"]["id"] for f in found}) == 1
+    assert len({f["probability_best"] for f in found}) == 1
+
+
 def test_silly_goals_are_one_line(tmp_path: Path):
     for options, found in (
         (("--max-rss", "1MB"), "nothing on the front has max_rss of at most"),
         (("--max-rss", "a lot"), "expected something like 100MB"),
+        (("--max-time", f"{'9' * 400}ms"), "expected something like"),
         (("--max", "speed=3"), "objective 'speed'"),
         (("--max", "exec_time=3", "--max-time", "4"), "two limits of exec_time"),
         (("--weights", "exec_time=-1"), "expected something like exec_time=2"),

@@ -85,3 +85,13 @@ def test_compare_is_quiet_about_noise_and_loud_about_a_slower_backend():
         change = Comparison.of(before, searched(table, slower, seed))
         assert change.change is Change.WORSE
         assert change.hypervolume_change[0] < 0
+
+
+def test_the_bundled_run_is_what_the_docs_show():
+    summary = Summary.of(read(ROOT / "examples" / "runs" / "emulated_board"))
+    model = load(MODELS / f"{summary.header.model_name}.tflite")
+    assert summary.header.model_digest == model.graph.digest
+    assert summary.header.origin.keys() == {"command"}
+    counts = (summary.trials, len(summary.measured), len(summary.failures), len(summary.front))
+    assert counts == (90, 56, 12, 13)
+    assert all(check.is_good for check in summary.checks)

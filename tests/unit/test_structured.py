@@ -24,6 +24,7 @@ from pareto_profiler.runners.simulated import Noise
 from pareto_profiler.samplers.structured import StructuredSampler
 from pareto_profiler.samplers.structured.beliefs import beliefs_of
 from pareto_profiler.samplers.structured.culprits import Culprits, avoids
+from pareto_profiler.samplers.structured.culprits import given as remaining
 from pareto_profiler.samplers.structured.fronts import Forest, Program, costs_of, infeasible
 from pareto_profiler.samplers.structured.gain import Boxes, choose, gains, staircase
 from pareto_profiler.samplers.structured.structure import Structure
@@ -355,6 +356,30 @@ def test_what_two_threads_gain_is_expected_of_four(told_of_settings):
     sampler.tell(attempt(made.runner(Plan(repeats=3, warmups=0)), two, 20, "structured"))
     after, _ = sampler.outlook()[0].expected(four)
     assert after[0, 0] < before[0, 0] - 0.2
+
+
+def test_a_setting_may_be_part_of_what_fails(told_of_settings):
+    made, sampler = told_of_settings
+    runner = made.runner(Plan(repeats=3, warmups=0))
+    second = made.space.backends[1]
+    assert made.space.size > 20_000  # below that models are not solved
+    for number, assignment in enumerate(made.space.draw(np.random.default_rng(1), 60), 20):
+        if assignment[0] == second and assignment[-1] == "Bump":
+            failure = Failure(FailureKind.WRONG_OUTPUT, "output 0 differs")
+            sampler.tell(Trial(number, assignment, failure))
+        else:
+            sampler.tell(attempt(runner, assignment, number, "random"))
+    culprits = [c for e in sampler.outlook()[0].explanations for c in e]
+    variables = len(made.space.variables)
+    assert any(v == variables - 1 for culprit in culprits for v, _ in culprit)
+    assert sampler.ask(4)
+
+
+def test_what_remains_of_an_explanation_where_settings_are_chosen():
+    explanation = [((0, 1), (3, 2)), ((1, 1),), ((3, 2),), ((2, 0), (3, 1))]
+    chosen = np.array([0, 0, 0, 2])
+    assert remaining(explanation, chosen, [3]) == [((0, 1),), ((1, 1),)]
+    assert remaining(explanation, chosen, []) == explanation
 
 
 def test_a_device_that_keeps_to_the_model_is_predicted_to_the_noise():

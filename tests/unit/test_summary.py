@@ -9,12 +9,17 @@ from rich.console import Console
 
 from pareto_profiler.core.measurement import Measurement, objectives_of
 from pareto_profiler.core.plan import Plan
+from pareto_profiler.core.ports import Problem
 from pareto_profiler.core.recording import Header, Recording
 from pareto_profiler.core.space import Assignment, DecisionSpace
 from pareto_profiler.core.trial import Failure, Placement, Trial
 from pareto_profiler.errors import FailureKind, InputError
+from pareto_profiler.report.health import Check
 from pareto_profiler.report.summary import Summary
 from pareto_profiler.report.terminal import renderables, scatter
+from pareto_profiler.runners.devices import Device
+from pareto_profiler.samplers.structured import StructuredSampler
+from pareto_profiler.search import Budget, MemoryJournal, search
 
 SPACE = DecisionSpace.by_names(("cpu", "ruy"), ["a", "b", "c"])
 HEADER = Header("net", "", SPACE, ("exec_time", "max_rss"))
@@ -93,6 +98,35 @@ def test_the_text_has_every_point_of_the_front_and_its_configuration():
     text = shown(Summary.of(recording()))
     for part in ("baseline", "best uniform", "60.0%", "2 × NYI", "OP_BACKEND_b=ruy", "●"):
         assert part in text
+
+
+def test_the_text_has_what_the_health_checks_say():
+    summary = Summary.of(recording())
+    assert summary.checks
+    text = shown(summary, width=1000)
+    for check in summary.checks:
+        assert f"{'✓' if check.is_good else '!'} {check.words}" in text
+
+
+def test_a_sampler_that_asks_for_no_more_is_done():
+    device = Device.of("tiny-8x2:3")
+    sampler = StructuredSampler(Problem(device.space, graph=device.graph))
+    journal, runner = MemoryJournal(), device.runner()
+    for _ in search(
+        *(device.space, sampler, runner, journal, Budget(100)), source="structured", clock=runner
+    ):
+        pass
+    header = replace(HEADER, space=device.space, graph=device.graph)
+
+    def said(count: int) -> Check:
+        summary = Summary.of(Recording(header, journal.trials[:count]))
+        return next(c for c in summary.checks if c.about == "convergence")
+
+    early, late = said(4), said(len(journal.trials))
+    assert not early.is_good
+    assert "too few to tell" in early.words
+    assert late.is_good
+    assert "the sampler asks for no more" in late.words
 
 
 def test_far_worse_points_do_not_squeeze_the_scatter():

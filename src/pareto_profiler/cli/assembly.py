@@ -14,6 +14,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, Final, TypedDict
 
 from pareto_profiler import __version__
+from pareto_profiler.cli.exits import command_line
 from pareto_profiler.cli.output import show_warnings
 from pareto_profiler.core.configuration import settings_to_vary
 from pareto_profiler.core.measurement import objectives_of
@@ -199,12 +200,13 @@ def _prepare(
 
 
 def _origin(choices: Choices) -> dict[str, str]:
-    """Where things were, so that more can be measured from any folder."""
+    """Where things were and by which command, so that more can be measured from any folder."""
     files = {"model": choices.model, "input": choices.input_file, "targets": choices.targets_file}
     texts = {
         "onert_library": choices.onert_library,
         "address": choices.address,
         "run_folder": choices.run_folder,
+        "command": command_line(),
     }
     paths = {name: str(path.resolve()) for name, path in files.items() if path is not None}
     return paths | {name: text for name, text in texts.items() if text}
@@ -583,8 +585,13 @@ def default_folder(header: Header) -> Path:
     space = header.space
     settings = [v.name for v in space.variables if v.is_setting]
     parts = [header.model_name, str(space.granularity), *space.backends, *settings]
-    readable = re.sub(r"[^\w.-]+", "_", "-".join(parts))[:100]
+    readable = shortened(re.sub(r"[^\w.-]+", "_", "-".join(parts)))
     return Path("pareto-runs") / f"{readable}-{_identity(header)}"
+
+
+def shortened(name: str) -> str:
+    """A name that fits into a file's, with something before and behind it: 100 bytes at most."""
+    return name.encode("utf-8", "replace")[:100].decode("utf-8", "ignore")
 
 
 def _identity(header: Header) -> str:

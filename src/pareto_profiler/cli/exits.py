@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import shlex
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -62,6 +63,11 @@ def program() -> str:
     """How the user called this command."""
     name = Path(sys.argv[0]).name
     return "python -m pareto_profiler" if name == "__main__.py" else name
+
+
+def command_line() -> str:
+    """The whole command, to be pasted into a shell."""
+    return f"{program()} {shlex.join(sys.argv[1:])}"
 
 
 def status_of(error: ParetoProfilerError) -> int:

@@ -21,7 +21,9 @@ _KNOWN_BACKENDS = ",".join(b for b in OPERATIONS if b not in {"trix", "ggml"})
 
 @reporting_errors
 def inspect(
-    model: Annotated[Path, typer.Argument(help="A .tflite or .circle file, or an nnpackage.")],
+    model: Annotated[
+        Path, typer.Argument(metavar="MODEL", help="A .tflite or .circle file, or an nnpackage.")
+    ],
     backends: Annotated[
         str, typer.Option(help="Backends to look at, comma-separated; the first is the baseline.")
     ] = _KNOWN_BACKENDS,

@@ -49,6 +49,8 @@ def learned(
 def _parts(found: Beliefs) -> list[Any]:
     from rich.table import Table
 
+    from pareto_profiler.report.naming import short_id
+
     parts: list[Any] = []
     skills = Table("", box=None, title="How well it predicts", title_justify="left")
     for title in ("measured", "typical error", "within its 90 %", "rank correlation", "noise"):
@@ -88,12 +90,7 @@ def _parts(found: Beliefs) -> list[Any]:
     for point in found.front:
         cells = [f"{v:.4g} ± {d:.2g}" for v, d in zip(point.values, point.deviations, strict=True)]
         front.add_row(
-            _short(point.id), *cells, f"{point.works:.0%}", "yes" if point.is_measured else "no"
+            short_id(point.id), *cells, f"{point.works:.0%}", "yes" if point.is_measured else "no"
         )
     parts.append(front)
     return parts
-
-
-def _short(number: int) -> str:
-    text = str(number) if number < 10**18 else f"{number % 10**12:012d}"
-    return text if number < 10**18 else f"…{text}"

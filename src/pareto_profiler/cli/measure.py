@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import math
 import shlex
-import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pareto_profiler.cli.exits import program, reporting_errors
+from pareto_profiler.cli.exits import command_line, reporting_errors
 from pareto_profiler.cli.show import (
     BackendsOfDumpOption,
     ConfidenceShownOption,
@@ -39,8 +38,23 @@ _LARGEST_TABLE = 1_000_000
 _PLAN = Plan()
 _RULES = Rules()
 
+
+def _sampler_names() -> list[str]:
+    from pareto_profiler.samplers import SAMPLERS
+
+    return list(SAMPLERS)
+
+
+def target_names() -> list[str]:
+    """What completes the name of a target."""
+    from pareto_profiler.targets import targets
+
+    return list(targets())
+
+
 ModelArgument = Annotated[
-    Path, typer.Argument(help="A .tflite or .circle file, or an nnpackage directory.")
+    Path,
+    typer.Argument(metavar="MODEL", help="A .tflite or .circle file, or an nnpackage directory."),
 ]
 GranularityOption = Annotated[
     Granularity,
@@ -276,6 +290,7 @@ TargetOption = Annotated[
     typer.Option(
         help="Where to measure: local, odroid, tizen, android, or a name of targets.toml.",
         rich_help_panel="Target",
+        autocompletion=target_names,
     ),
 ]
 AddressOption = Annotated[
@@ -298,7 +313,8 @@ SamplerOption = Annotated[
     str,
     typer.Option(
         help="Who proposes assignments: structured, which learns what operations and copies "
-        "between backends cost; random, exhaustive, local, hlps, nsga2, spea2, tpe, qnehvi."
+        "between backends cost; random, exhaustive, local, hlps, nsga2, spea2, tpe, qnehvi.",
+        autocompletion=_sampler_names,
     ),
 ]
 TimeOption = Annotated[
@@ -523,35 +539,60 @@ def confirm(
     baseline in between, each in a fresh process. It ends when everything is decided or the budget
     is spent. The trials are added to the run.
     """
-    from pareto_profiler.cli.assembly import choices_of, seconds_of
+    from pareto_profiler.cli.assembly import seconds_of
     from pareto_profiler.cli.output import note
     from pareto_profiler.core.membership import Verdict
     from pareto_profiler.search import Budget
-    from pareto_profiler.store import is_journal, read
 
-    if run.exists() and not is_journal(run):
-        raise InputError(f"{run}: neither the folder of a run nor a journal: only these go on")
-    recording = read(run)
-    header = recording.header
-    if header.target == "table":
-        raise InputError(f"{run}: was replayed from a table: there is nothing to measure again")
-    origin = dict(header.origin) | ({"model": str(model)} if model else {})
-    choices = choices_of(replace(header, origin=origin))
+    recording = reopened(run)
+    choices = choices_again(recording, model, address, targets)
     choices = replace(
         choices,
         margin=_margin(margin) if margin else choices.margin,
         confidence=_confidence(confidence) if confidence else choices.confidence,
-        address=address or choices.address,
-        targets_file=targets or choices.targets_file,
     )
     seconds = seconds_of(time) if time else None
     spent_s = sum(t.duration_s + t.rested_s for t in recording.trials)
     whole = Budget(len(recording.trials) + budget, None if seconds is None else spent_s + seconds)
     # The machine may be quiet now: what was always disturbed is tried again.
     rules = replace(_rules(choices, anchor_every, _RULES.most_repeats), confirm_share=1.0)
-    summary = _measure(choices, whole, rules, run, None, as_json=as_json, space=header.space)
+    summary = _measure(
+        choices, whole, rules, run, None, as_json=as_json, space=recording.header.space
+    )
     left = sum(row.place.verdict is Verdict.INCONCLUSIVE for row in summary.measured)
     note(f"{left} assignments are not decided" if left else "everything is decided")
+
+
+def reopened(run: Path) -> Recording:
+    """A run that is to go on where it was measured.
+
+    Raises:
+        InputError: It cannot.
+    """
+    from pareto_profiler.store import is_journal, read
+
+    if run.exists() and not is_journal(run):
+        raise InputError(f"{run}: neither the folder of a run nor a journal: only these go on")
+    recording = read(run)
+    if recording.header.target == "table":
+        raise InputError(f"{run}: was replayed from a table: there is nothing to measure again")
+    return recording
+
+
+def choices_again(
+    recording: Recording, model: Path | None, address: str, targets: Path | None
+) -> Choices:
+    """What a run was made with, but for what is somewhere else now."""
+    from pareto_profiler.cli.assembly import choices_of
+
+    header = recording.header
+    origin = dict(header.origin) | ({"model": str(model)} if model else {})
+    choices = choices_of(replace(header, origin=origin))
+    return replace(
+        choices,
+        address=address or choices.address,
+        targets_file=targets or choices.targets_file,
+    )
 
 
 @reporting_errors
@@ -602,6 +643,7 @@ def replay(
     """
     from pareto_profiler.cli.assembly import seconds_of
     from pareto_profiler.cli.output import note, print_summary
+    from pareto_profiler.cli.report import leave_report
     from pareto_profiler.core.recording import Recording
     from pareto_profiler.core.trial import Failure
     from pareto_profiler.errors import FailureKind
@@ -612,7 +654,8 @@ def replay(
     from pareto_profiler.store import JOURNAL, Store
 
     offline = _offline(table, backends, objectives, seed=seed, has_noise=noise)
-    header = replace(offline.header, sampler=sampler, seed=seed, origin={})
+    origin = {"command": command_line()}
+    header = replace(offline.header, sampler=sampler, seed=seed, origin=origin)
     seconds = seconds_of(time) if time else None
     if budget is None and seconds is None and header.space.size > _LARGEST_TABLE:
         budget = offline.trials or _DEFAULT_BUDGET
@@ -658,6 +701,8 @@ def replay(
         if missing:
             note(f"{missing} of them are not in the table: counted as failures that take no time")
     print_summary(summary, as_json=as_json)
+    if output is not None:
+        leave_report(Recording(header, journal.trials, journal.placements), summary, output)
 
 
 @dataclass(frozen=True)
@@ -788,6 +833,7 @@ def _measure(
 ) -> Summary:
     from pareto_profiler.cli.assembly import prepare
     from pareto_profiler.cli.output import note, print_summary, write_file
+    from pareto_profiler.cli.report import leave_report
     from pareto_profiler.cli.show import seed_dump
     from pareto_profiler.core.measurement import objectives_of
     from pareto_profiler.report.summary import Summary
@@ -816,6 +862,7 @@ def _measure(
     if choices.confidence != recording.header.confidence:
         again += ["--confidence", f"{choices.confidence:g}"]
     note(f"results: {folder} (again: {shlex.join(again)})")
+    leave_report(recording, summary, folder)
     return summary
 
 
@@ -914,10 +961,7 @@ def run_job(
         kept = len(read(store.path).trials)
         if kept or isinstance(error, KeyboardInterrupt):
             what = "interrupted" if isinstance(error, KeyboardInterrupt) else "the search ends here"
-            note(
-                f"{what}; {kept} trials are kept in {folder}. "
-                f"To go on: {program()} {shlex.join(sys.argv[1:])}"
-            )
+            note(f"{what}; {kept} trials are kept in {folder}. To go on: {command_line()}")
         raise
     finally:
         runner.close()

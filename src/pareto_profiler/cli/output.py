@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import errno
 import json
+import math
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -22,7 +24,18 @@ _FULL: Final = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG}
 
 def print_json(data: Any) -> None:
     """Print plain data as JSON."""
-    print(json.dumps(data, indent=2, allow_nan=False))
+    print(json.dumps(_finite(data), indent=2, allow_nan=False))
+
+
+def _finite(data: Any) -> Any:
+    """The same with null for what has no number in JSON."""
+    if isinstance(data, float) and not math.isfinite(data):
+        return None
+    if isinstance(data, dict):
+        return {key: _finite(value) for key, value in data.items()}
+    if isinstance(data, (list, tuple)):
+        return [_finite(value) for value in data]
+    return data
 
 
 def print_summary(summary: Summary, *, as_json: bool) -> None:
@@ -49,7 +62,7 @@ def console() -> Console:
         def on_broken_pipe(self) -> None:
             raise BrokenPipeError  # ours to handle, as with any other output
 
-    return Pipe(soft_wrap=True, width=10_000, highlight=False)
+    return Pipe(soft_wrap=True, width=10_000, highlight=False, markup=False, emoji=False)
 
 
 def write_file(path: Path, data: str | bytes) -> None:
@@ -60,11 +73,12 @@ def write_file(path: Path, data: str | bytes) -> None:
         StoreWriteError: The disk is full; what was there before is intact.
     """
     _check_no_journal(path)
-    content = data.encode() if isinstance(data, str) else data
+    # A file name need not be text: what stands for its bytes cannot be encoded.
+    content = data.encode("utf-8", "backslashreplace") if isinstance(data, str) else data
     # Beside the target first, so that a full disk does not cost what was there before; a device
     # such as /dev/stdout cannot be replaced.
     is_device = path.exists() and not path.is_file()
-    draft = path if is_device else path.resolve().with_name(f".{path.name}.draft")
+    draft = path if is_device else path.resolve().with_name(f".pareto-profiler-{os.getpid()}.draft")
     try:
         draft.write_bytes(content)
         if not is_device:

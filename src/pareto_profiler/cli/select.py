@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -12,34 +13,39 @@ from pareto_profiler.cli.show import BackendsOfDumpOption, RunArgument
 from pareto_profiler.errors import InputError
 
 if TYPE_CHECKING:
-    from pareto_profiler.report.selection import Goal, Selection, Trade
+    from pareto_profiler.report.selection import Goal, Limit, Selection, Trade
     from pareto_profiler.report.summary import Summary
+
+
+MaxTimeOption = Annotated[
+    str,
+    typer.Option(
+        help="exec_time of at most that: 12ms, or 0.5x baseline, 90% uniform.",
+        show_default=False,
+    ),
+]
+MaxRssOption = Annotated[
+    str,
+    typer.Option(
+        help="max_rss of at most that: 100MB, 96MiB, or 1.2x baseline.", show_default=False
+    ),
+]
+MaxOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--max",
+        metavar="OBJECTIVE=VALUE",
+        help="The same for any recorded objective, e.g. cpu_time=20ms; may be repeated.",
+    ),
+]
 
 
 @reporting_errors
 def select(
     run: RunArgument,
-    max_time: Annotated[
-        str,
-        typer.Option(
-            help="exec_time of at most that: 12ms, or 0.5x baseline, 90% uniform.",
-            show_default=False,
-        ),
-    ] = "",
-    max_rss: Annotated[
-        str,
-        typer.Option(
-            help="max_rss of at most that: 100MB, 96MiB, or 1.2x baseline.", show_default=False
-        ),
-    ] = "",
-    limit: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--max",
-            metavar="OBJECTIVE=VALUE",
-            help="The same for any recorded objective, e.g. cpu_time=20ms; may be repeated.",
-        ),
-    ] = None,
+    max_time: MaxTimeOption = "",
+    max_rss: MaxRssOption = "",
+    limit: MaxOption = None,
     minimise: Annotated[
         str,
         typer.Option(
@@ -76,10 +82,7 @@ def select(
 
     if sum((bool(minimise), knee, bool(weights))) > 1:
         raise InputError("--minimise, --knee and --weights exclude each other")
-    asked = [("exec_time", max_time)] * bool(max_time) + [("max_rss", max_rss)] * bool(max_rss)
-    for text in limit or []:
-        name, _, value = text.partition("=")
-        asked.append((name, value))
+    asked = asked_limits(max_time, max_rss, limit)
     recording = open_recording(run, backends)
     summary = Summary.of(recording)
     goal = _goal(summary, asked, minimise, weights, is_knee=knee)
@@ -98,26 +101,52 @@ def _goal(
     *,
     is_knee: bool,
 ) -> Goal:
-    from pareto_profiler.report.selection import Goal, Limit
+    from pareto_profiler.report.selection import Goal
 
-    objectives = {o.name: o for o in summary.objectives}
-
-    def known(name: str) -> str:
-        if name not in objectives:
-            raise InputError(f"objective {name!r}: the run's are {', '.join(objectives)}")
-        return name
-
-    names = [known(name) for name, _ in asked]
-    if len(set(names)) < len(names):
-        raise InputError(f"two limits of {next(n for n in names if names.count(n) > 1)}")
-    limits = tuple(Limit.of(text, objectives[name], summary) for name, text in asked)
+    limits = limits_of(summary, asked)
+    known = [o.name for o in summary.objectives]
     if is_knee:
         return Goal(limits)
     if weights:
-        return Goal(limits, {known(n): w for n, w in _weights_of(weights).items()})
+        found = _weights_of(weights)
+        for name in found:
+            _check_objective(name, known)
+        return Goal(limits, found)
     if minimise:
-        return Goal(limits, {known(minimise): 1.0})
+        _check_objective(minimise, known)
+        return Goal(limits, {minimise: 1.0})
     return Goal.smallest(summary.objectives, limits)
+
+
+def asked_limits(max_time: str, max_rss: str, limit: list[str] | None) -> list[tuple[str, str]]:
+    """Objective and value of each limit that the options name."""
+    asked = [("exec_time", max_time)] * bool(max_time) + [("max_rss", max_rss)] * bool(max_rss)
+    for text in limit or []:
+        name, _, value = text.partition("=")
+        asked.append((name, value))
+    return asked
+
+
+def limits_of(summary: Summary, asked: list[tuple[str, str]]) -> tuple[Limit, ...]:
+    """The limits that options name, for one run.
+
+    Raises:
+        InputError: An objective is not the run's or comes twice, or a value is none.
+    """
+    from pareto_profiler.report.selection import Limit
+
+    objectives = {o.name: o for o in summary.objectives}
+    names = [name for name, _ in asked]
+    for name in names:
+        _check_objective(name, objectives)
+        if names.count(name) > 1:
+            raise InputError(f"two limits of {name}")
+    return tuple(Limit.of(text, objectives[name], summary) for name, text in asked)
+
+
+def _check_objective(name: str, known: Collection[str]) -> None:
+    if name not in known:
+        raise InputError(f"objective {name!r}: the run's are {', '.join(known)}")
 
 
 def _weights_of(text: str) -> dict[str, float]:

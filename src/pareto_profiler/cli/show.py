@@ -35,6 +35,24 @@ BackendsOfDumpOption = Annotated[
 ]
 
 
+def id_words() -> list[str]:
+    """What completes an id."""
+    from pareto_profiler.report.naming import WORDS
+
+    return list(WORDS)
+
+
+IdArgument = Annotated[
+    str,
+    typer.Argument(
+        metavar="ID",
+        help="Which assignment: an id, also as show shortens it, or fastest, smallest, knee, "
+        "baseline, uniform.",
+        autocompletion=id_words,
+    ),
+]
+
+
 MarginShownOption = Annotated[
     str,
     typer.Option(

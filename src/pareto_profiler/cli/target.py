@@ -35,7 +35,10 @@ app = typer.Typer(
 )
 
 NameArgument = Annotated[
-    str, typer.Argument(help="local, odroid, tizen, android, or a name of targets.toml.")
+    str,
+    typer.Argument(
+        metavar="TARGET", help="local, odroid, tizen, android, or a name of targets.toml."
+    ),
 ]
 
 # Only what has the shape of this tool's own names.
@@ -153,7 +156,10 @@ def check(
     name: NameArgument,
     model: Annotated[
         Path | None,
-        typer.Argument(help="A model: tells which backends load and what of it each can prepare."),
+        typer.Argument(
+            metavar="[MODEL]",
+            help="A model: tells which backends load and what of it each can prepare.",
+        ),
     ] = None,
     address: AddressOption = "",
     onert_library: LibraryOption = "",

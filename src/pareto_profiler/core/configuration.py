@@ -127,6 +127,22 @@ class Configuration:
         return {key: value for name, value in self.settings.items() for key in _SETTING_KEYS[name]}
 
     @property
+    def variables(self) -> dict[str, str]:
+        """All of it as environment variables, which are the keys of a package's cfg file, too.
+
+        Examples:
+            >>> space = DecisionSpace.by_names(("cpu", "acl_cl"), ["Pool2D", "Conv2D"])
+            >>> Configuration.of(space, ("cpu", "cpu")).variables
+            {'BACKENDS': 'cpu', 'OP_BACKEND_Pool2D': 'cpu', 'OP_BACKEND_Conv2D': 'cpu'}
+        """
+        found = {"BACKENDS": ";".join(self.backends)}
+        if self.backend_by_name:
+            found |= {f"OP_BACKEND_{name}": b for name, b in self.backend_by_name.items()}
+        elif self.backend_by_operation:
+            found["OP_BACKEND_MAP"] = self.operation_map
+        return found | self.environment
+
+    @property
     def text(self) -> str:
         """As one line for a shell, in the seed's own form, each entry ended by a blank."""
         entries = [f'BACKENDS="{";".join(self.backends)}"']

@@ -32,7 +32,7 @@ class Header:
         created_at: UTC, ISO 8601.
         margin: A difference in an objective that nobody would notice, as a fraction.
         confidence: Of each verdict on what is on the front.
-        origin: Where model, inputs and target were, to measure more.
+        origin: Where model, inputs and target were, to measure more, and the command that began it.
         graph: The model's operations and how they are joined; None where only names are known.
     """
 

@@ -23,8 +23,9 @@ from pareto_profiler.core.membership import memberships, shown_front
 from pareto_profiler.core.recording import Recording
 from pareto_profiler.core.space import Assignment, DecisionSpace
 from pareto_profiler.errors import InputError
+from pareto_profiler.report.health import warnings_of
 from pareto_profiler.report.places import estimates_of
-from pareto_profiler.report.summary import INTERVAL, warnings_of
+from pareto_profiler.report.summary import INTERVAL
 
 Draws = NDArray[np.float64]
 
@@ -267,7 +268,11 @@ def _known(recording: Recording, objectives: Sequence[Objective], name: str) -> 
     if not estimates.is_noise_known:
         raise InputError(
             f"{name}: nothing was measured twice, so what is noise is not known"
-            + ("; pareto-profiler confirm repeats what matters" if recording.header.origin else "")
+            + (
+                "; pareto-profiler confirm repeats what matters"
+                if "model" in recording.header.origin
+                else ""
+            )
         )
     return estimates
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final
 
 from pareto_profiler.core.estimate import Estimates
@@ -16,6 +16,7 @@ from pareto_profiler.errors import InputError
 from pareto_profiler.samplers import SAMPLERS
 
 _MOST_LEARNED: Final = 1000
+_MOST_ASKED: Final = 200
 _LEARNING: Final[Mapping[str, Callable[[Problem], LearningSampler]]] = {
     name: factory
     for name, factory in SAMPLERS.items()
@@ -51,13 +52,31 @@ def places_of(recording: Recording, estimates: Estimates) -> tuple[Membership, .
     """
     header = recording.header
     if estimates.is_noise_known and len(estimates.items) <= _MOST_LEARNED:
-        problem = Problem(header.space, estimates.objectives, header.graph, header.seed)
-        for name in {t.source for t in recording.trials} & _LEARNING.keys():
-            sampler = _LEARNING[name](problem)
-            for trial in _in_place(recording):
-                sampler.tell(trial)
+        for sampler in _learned(recording, estimates.objectives):
             estimates = estimates.informed(sampler.predictions())
     return memberships(estimates, margin=header.margin, confidence=header.confidence)
+
+
+def is_finished(recording: Recording, objectives: Sequence[Objective]) -> bool:
+    """Whether a sampler that learns made some of the trials, and would ask for no more.
+
+    False also where asking would take long: of more than 200 variables.
+    """
+    if len(recording.header.space.variables) > _MOST_ASKED:
+        return False
+    samplers = list(_learned(recording, objectives))
+    return bool(samplers) and not any(sampler.ask(1) for sampler in samplers)
+
+
+def _learned(recording: Recording, objectives: Sequence[Objective]) -> Iterator[LearningSampler]:
+    """The samplers that learn among those that made trials, told everything."""
+    header = recording.header
+    problem = Problem(header.space, tuple(objectives), header.graph, header.seed)
+    for name in {t.source for t in recording.trials} & _LEARNING.keys():
+        sampler = _LEARNING[name](problem)
+        for trial in _in_place(recording):
+            sampler.tell(trial)
+        yield sampler
 
 
 def front_of(recording: Recording) -> list[Assignment]:

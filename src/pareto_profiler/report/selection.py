@@ -64,6 +64,8 @@ class Limit:
         if found is None:
             raise InputError(expected)
         number, unit, other = float(found[1]), found[2], found[3]
+        if not math.isfinite(number):
+            raise InputError(expected)
         if other:
             row = summary.baseline if other == "baseline" else summary.best_uniform
             if unit not in {"x", "%"}:
@@ -238,7 +240,8 @@ def _costs(values: Vector, objectives: Sequence[Objective], goal: Goal) -> Vecto
     levels = np.log(np.maximum(values, 1e-300))
     if goal.weights is not None:
         weights = np.array([goal.weights.get(o.name, 0.0) for o in objectives])
-        return np.asarray(levels @ weights)
+        # Over their sum, so that a percent of all figures is a percent of the cost.
+        return np.asarray(levels @ (weights / weights.max() / (weights / weights.max()).sum()))
     # The knee: where the front, from best to worst in every objective, bends towards the origin.
     low, high = levels.min(axis=0), levels.max(axis=0)
     return np.asarray(((levels - low) / np.maximum(high - low, 1e-12)).sum(axis=1))

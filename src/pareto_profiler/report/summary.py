@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Final
 
 import numpy as np
@@ -20,19 +20,15 @@ from pareto_profiler.core.front import (
 )
 from pareto_profiler.core.measurement import Measurement, Objective, objectives_of
 from pareto_profiler.core.membership import LIKELY, Membership, Verdict, shown_front
-from pareto_profiler.core.plan import cpus_of
 from pareto_profiler.core.recording import Header, Recording
 from pareto_profiler.core.space import Assignment
-from pareto_profiler.core.trial import Failure, Placement, Trial
+from pareto_profiler.core.trial import Failure, Placement, Profile, Trial
+from pareto_profiler.report.health import Check, checks_of, warnings_of
+from pareto_profiler.report.history import Step, steps_of
 from pareto_profiler.report.places import estimates_of, places_of
-from pareto_profiler.runners.machine import advice, crowded
 
 INTERVAL: Final = 0.95
 """Confidence of the intervals that are shown."""
-
-_CONTENDED_SHARE: Final = 0.1
-_TELLING_DRIFT: Final = 0.005
-_FULL_CLOCK: Final = 0.95
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,10 +108,14 @@ class Summary:
         failures: Trials without figures, in order.
         misplaced: Assignments that ran elsewhere than asked; they are not on the front.
         trials: How many there are in all.
+        seconds: Time of all of them, rests included.
         is_noise_known: Whether repeats say how much the figures scatter.
         noise: Objective → standard deviation from process to process, as a fraction.
         drift: Objective → by how much the target's level moved, as a fraction; corrected.
         warnings: What makes the figures less trustworthy than they look, in words.
+        checks: Whether the front can be trusted, whether the search is done, which backends worked.
+        steps: How the hypervolume grew.
+        profiles: Backend → operation → seconds, where the runtime was traced.
         notes: What the baseline's measurement noted.
         hypervolume: Fraction of the box from 0 to ``reference`` that the figures dominate.
         hypervolume_interval: Where it lies with 95 % confidence; None where the noise is unknown.
@@ -132,10 +132,14 @@ class Summary:
     failures: tuple[Trial, ...]
     misplaced: tuple[Placement, ...]
     trials: int
+    seconds: float
     is_noise_known: bool
     noise: Mapping[str, float]
     drift: Mapping[str, float]
     warnings: tuple[str, ...]
+    checks: tuple[Check, ...]
+    steps: tuple[Step, ...]
+    profiles: Mapping[str, Mapping[int, float]]
     notes: tuple[str, ...]
     hypervolume: float
     hypervolume_interval: tuple[float, float] | None
@@ -221,6 +225,7 @@ class Summary:
             low, high = np.quantile(draws, [(1 - INTERVAL) / 2, (1 + INTERVAL) / 2]).tolist()
             interval = (low, high)
         names = [o.name for o in objectives]
+        steps = steps_of(recording.trials, estimates, reference)
         return cls(
             header=header,
             objectives=objectives,
@@ -232,10 +237,14 @@ class Summary:
             failures=failures,
             misplaced=misplaced,
             trials=len(recording.trials),
+            seconds=sum(t.duration_s + t.rested_s for t in recording.trials),
             is_noise_known=estimates.is_noise_known,
             noise=dict(zip(names, estimates.noise, strict=True)) if rows else {},
             drift=dict(zip(names, estimates.drifts, strict=True)) if rows else {},
             warnings=warnings_of(recording, estimates),
+            checks=checks_of(recording, estimates, places, steps),
+            steps=steps,
+            profiles=_profiles(recording),
             notes=_notes(baseline),
             hypervolume=hypervolume_share(Front.among(estimates).values(), reference),
             hypervolume_interval=interval,
@@ -271,6 +280,7 @@ class Summary:
                 o.name: {"unit": o.shown_unit, "meaning": o.meaning} for o in self.objectives
             },
             "trials": self.trials,
+            "seconds": self.seconds,
             "measured": len(self.measured),
             "margin": self.header.margin,
             "confidence": self.header.confidence,
@@ -278,6 +288,18 @@ class Summary:
             "noise": dict(self.noise),
             "drift": dict(self.drift),
             "warnings": list(self.warnings),
+            "checks": [asdict(check) for check in self.checks],
+            "command": header.origin.get("command", ""),
+            "created_at": header.created_at,
+            "tool_version": header.tool_version,
+            "sampler": header.sampler,
+            "seed": header.seed,
+            "plan": header.plan.to_json() if header.plan else None,
+            "hypervolume_steps": [asdict(step) for step in self.steps],
+            "profiles": {
+                backend: {str(i): seconds for i, seconds in times.items()}
+                for backend, times in self.profiles.items()
+            },
             "failures": {
                 kind: [{"message": m, "count": n} for m, n in messages]
                 for kind, messages in self.failures_by_kind().items()
@@ -323,6 +345,23 @@ def _configuration(header: Header, assignment: Assignment) -> str:
     ).text
 
 
+def _profiles(recording: Recording) -> dict[str, dict[int, float]]:
+    """Backend → operation → seconds: the last traced run of each where nothing else is chosen.
+
+    Where settings vary, those of the baseline.
+    """
+    graph, space = recording.header.graph, recording.header.space
+    settings = space.settings(space.default)
+    found: dict[str, dict[int, float]] = {}
+    for trial in recording.trials:
+        if not isinstance(trial.outcome, Profile) or space.settings(trial.assignment) != settings:
+            continue
+        for time in trial.outcome.operations:
+            if graph is None or time.index < len(graph.operations):
+                found.setdefault(time.backend, {})[time.index] = time.seconds
+    return found
+
+
 def _ratios(
     item: Estimate, other: Estimate | None, objectives: Sequence[Objective]
 ) -> dict[str, float]:
@@ -337,71 +376,3 @@ def _notes(baseline: Estimate | None) -> tuple[str, ...]:
         return ()
     notes = [note for trial in baseline.trials for note in _measurement(trial).notes]
     return tuple(dict.fromkeys(notes))
-
-
-def warnings_of(recording: Recording, estimates: Estimates) -> tuple[str, ...]:
-    """What makes figures less trustworthy than they look, in plain words, the gravest first."""
-    warnings = []
-    measured = [t for t in recording.trials if isinstance(t.outcome, Measurement)]
-    contended = [t for t in measured if _measurement(t).is_contended]
-    left = sum(item.is_contended for item in estimates.items)
-    if left:
-        warnings.append(
-            f"other work was running on the target each time that {left} of the "
-            f"{len(estimates.items)} assignments were measured: their times (±?) are not to be "
-            f"trusted; end it, or keep out of its way with --cpus (pareto-profiler doctor)"
-        )
-    elif len(contended) > _CONTENDED_SHARE * len(measured):
-        warnings.append(
-            f"other work disturbed {len(contended)} of the {len(measured)} measurements: these "
-            f"were repeated, and are left out"
-        )
-    if estimates.items and not estimates.is_noise_known:
-        advice_on_it = (
-            "; pareto-profiler confirm repeats what matters" if recording.header.origin else ""
-        )
-        warnings.append(
-            f"nothing was measured twice: figures count as exact, though they are not{advice_on_it}"
-        )
-    for objective, size in zip(estimates.objectives, estimates.drifts, strict=False):
-        if size > _TELLING_DRIFT:
-            warnings.append(
-                f"{objective.name} drifted by {math.expm1(size):.1%} during the search, seen by "
-                f"the baseline, measured again and again; corrected"
-            )
-    warnings += _throttling([_measurement(t) for t in measured])
-    rested_s = sum(t.rested_s for t in recording.trials)
-    if rested_s:
-        warnings.append(f"the target needs rests to cool down: {rested_s:.0f} s in all")
-    flaky = {t.assignment for t in recording.trials if isinstance(t.outcome, Failure)} & {
-        t.assignment for t in measured
-    }
-    if flaky:
-        warnings.append(f"{len(flaky)} assignments failed in some trials and not in others")
-    return (*warnings, *_advice(recording.header))
-
-
-def _throttling(measured: Sequence[Measurement]) -> list[str]:
-    """What clocks and temperatures right after the runs say."""
-    clocks = [m.samples["clock_frequency"][0] for m in measured if "clock_frequency" in m.samples]
-    top = max(clocks, default=0.0)
-    slow = sum(clock < _FULL_CLOCK * top for clock in clocks)
-    if not slow:
-        return []
-    celsius = [m.samples["temperature"][0] for m in measured if "temperature" in m.samples]
-    hot = f", at up to {max(celsius):.0f} °C" if celsius else ""
-    words = (
-        f"the target's clock was below {top / 1e9:.2f} GHz after {slow} of {len(clocks)} "
-        f"measurements (down to {min(clocks) / 1e9:.2f}{hot}): it throttles, or its governor "
-        f"follows the load"
-    )
-    return [words]
-
-
-def _advice(header: Header) -> tuple[str, ...]:
-    """What about machine and plan makes figures unsteady."""
-    said = advice(header.machine)
-    plan, cores = header.plan, int(header.machine.get("cores", 0))
-    if plan and cores:
-        said += crowded(plan.threads, len(cpus_of(plan.cpus)) if plan.cpus else cores)
-    return said

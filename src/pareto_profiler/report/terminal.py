@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
@@ -11,14 +12,15 @@ from pareto_profiler.core.membership import Verdict
 from pareto_profiler.core.space import readable
 from pareto_profiler.core.trial import Failure, Trial
 from pareto_profiler.errors import FailureKind
+from pareto_profiler.report.naming import short_id
 from pareto_profiler.report.summary import Row, Summary
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
     from rich.table import Table
 
-_ID_DIGITS: Final = 20
 _MESSAGE_WIDTH: Final = 300
+_CONFIGURATION_WIDTH: Final = 400
 _MESSAGES: Final = 3
 # How far beyond the front and the uniform choices the scatter looks: one outlier of 100 times the
 # latency would squeeze all that matters into a corner.
@@ -40,11 +42,13 @@ def renderables(summary: Summary) -> list[RenderableType]:
     if summary.undecided:
         parts.append(Text(_undecided_line(summary)))
     parts.append(Text("\n".join(_reference_lines(summary))))
+    checks = [f"{'✓' if c.is_good else '!'} {c.words}" for c in summary.checks]
+    parts.append(Text("\n".join([*checks, ""])))
     if len(summary.measured) > 1:
         parts.append(Text.from_ansi(scatter(summary)))
     parts.append(Text("Configurations of the front", style="bold"))
     parts += [
-        Text(f"  id {row.id}:\n    {row.configuration.rstrip()}", overflow="fold")
+        Text(f"  id {row.id}:\n    {_configured(row, summary)}", overflow="fold")
         for row in (*summary.front, *summary.undecided[:_UNDECIDED])
     ]
     failures = _failure_lines(summary)
@@ -160,7 +164,7 @@ def _front_table(summary: Summary) -> Table:
             cells += [_percent(row.against_baseline, o)] if baseline else []
             cells += [_percent(row.against_best_uniform, o)] if has_rival else []
         cells += [_probability(row)] if summary.is_noise_known else []
-        table.add_row(_short_id(row.id), *cells, _role(row, summary))
+        table.add_row(short_id(row.id), *cells, _role(row, summary))
     return table
 
 
@@ -201,7 +205,7 @@ def _role(row: Row, summary: Summary) -> str:
         roles.append("busy")
     if row.ties:
         more = ", …" if len(row.ties) > _TIES else ""
-        roles.append("tie " + ", ".join(map(_short_id, row.ties[:_TIES])) + more)
+        roles.append("tie " + ", ".join(map(short_id, row.ties[:_TIES])) + more)
     return ", ".join(roles)
 
 
@@ -214,7 +218,7 @@ def _reference_lines(summary: Summary) -> list[str]:
             lines.append(f"{what}: not measured")
             continue
         figures = " · ".join(_figure(row.values[o.name], o) for o in summary.objectives)
-        lines.append(f"{what}: id {_short_id(row.id)} · {figures} · {_choices(row, summary)}")
+        lines.append(f"{what}: id {short_id(row.id)} · {figures} · {_choices(row, summary)}")
     corner = " × ".join(
         _figure(o.shown(r), o) for o, r in zip(summary.objectives, summary.reference, strict=True)
     )
@@ -240,6 +244,21 @@ def _choices(row: Row, summary: Summary) -> str:
     return ", ".join([" + ".join(backends), *settings])
 
 
+def _configured(row: Row, summary: Summary) -> str:
+    """The configuration; of a long one how many operations run where."""
+    text = row.configuration.rstrip()
+    if len(text) <= _CONFIGURATION_WIDTH:
+        return text
+    chosen = list(zip(summary.header.space.variables, row.estimate.assignment, strict=True))
+    counts: Counter[str] = Counter()
+    for variable, choice in chosen:
+        if not variable.is_setting:
+            counts[choice] += max(1, len(variable.operations))
+    parts = [f"{count} on {backend}" for backend, count in counts.most_common()]
+    parts += [f"{v.name} {choice}" for v, choice in chosen if v.is_setting]
+    return f"{', '.join(parts)} (deploy writes it, --json shows it)"
+
+
 def _percent(ratios: Mapping[str, float], objective: Objective) -> str:
     return f"{ratios[objective.name]:.1%}" if objective.name in ratios else "–"
 
@@ -252,11 +271,6 @@ def _decimals(values: Sequence[float], objective: Objective) -> int:
 
 def _figure(value: float, objective: Objective) -> str:
     return f"{value:.{_decimals([value], objective)}f} {objective.shown_unit}"
-
-
-def _short_id(number: int) -> str:
-    text = str(number)
-    return text if len(text) <= _ID_DIGITS else f"{text[:8]}…{text[-8:]}"
 
 
 def _failure_lines(summary: Summary) -> list[str]:

@@ -7,7 +7,7 @@ import json
 import signal
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
@@ -127,6 +127,25 @@ def wheel_library() -> Path:
         "the onert wheel is not installed (it exists for Linux on x86_64 and aarch64): "
         "pip install onert, or name a library with --onert-library"
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Deployed:
+    """A configuration as it is shipped, in place of an assignment that the runner realises itself.
+
+    Attributes:
+        backends: For the call that sets them, ``;`` between them; empty to leave them alone.
+        operation_map: For the call that sets it; empty to leave it alone.
+        environment: Variables.
+        script: A file for ``sh`` that sets more, on this machine.
+        package: An nnpackage directory on this machine; None for the model as the runner has it.
+    """
+
+    backends: str = ""
+    operation_map: str = ""
+    environment: Mapping[str, str] = field(default_factory=dict)
+    script: Path | None = None
+    package: Path | None = None
 
 
 class OnertRunner:
@@ -255,8 +274,83 @@ class OnertRunner:
         """
         return self._bench.until_reached(self._environment_is_read)
 
+    @property
+    def space(self) -> DecisionSpace:
+        """What may be asked for."""
+        return self._space
+
+    def configuration(self, assignment: Assignment) -> Configuration:
+        """What an assignment is realised with.
+
+        Raises:
+            SpaceError: It is of another space.
+        """
+        return Configuration.of(
+            self._space,
+            assignment,
+            load_every_backend=self._plan.load_every_backend,
+            threads=self._plan.threads,
+        )
+
+    def run_deployed(
+        self, deployed: Deployed, assignment: Assignment
+    ) -> tuple[Measurement, Placement | None]:
+        """Measure what is shipped, once, and read back where it puts each operation.
+
+        Args:
+            deployed: What is shipped.
+            assignment: What it shall realise.
+
+        Returns:
+            The measurement, and the placement; None where the runtime cannot tell.
+
+        Raises:
+            RunError: It fails, or its outputs are not the baseline's.
+            TargetError: The target is unusable.
+        """
+        return self._bench.until_reached(lambda: self._run_deployed(deployed, assignment))
+
     def close(self) -> None:
         self._bench.close()
+
+    def _run_deployed(
+        self, deployed: Deployed, assignment: Assignment
+    ) -> tuple[Measurement, Placement | None]:
+        folder = self._target.work / "deployed"
+        package, script = self._bench.package, folder / "script.sh"
+        if self._reference_of != self._bench.pushed:
+            self._make_reference()
+        try:
+            if deployed.package is not None:
+                package = folder / "package"
+                for file in sorted(deployed.package.rglob("*")):
+                    if file.is_file():
+                        self._target.shell.push(file, package / file.relative_to(deployed.package))
+            prefix = ["sh", "-c", '. "$0" && exec "$@"', str(script)] if deployed.script else []
+            if deployed.script is not None:
+                self._target.shell.push(deployed.script, script)
+
+            def start(arguments: Sequence[str], variables: Mapping[str, str]) -> Completed:
+                command = self._command(package, deployed.backends, deployed.operation_map)
+                return self._target.shell.run(
+                    [*prefix, *command, *self._inputs, *arguments],
+                    environment={
+                        **self._target.environment,
+                        **deployed.environment,
+                        **variables,
+                    },
+                    time_limit_s=self._plan.time_limit_s,
+                )
+
+            done = start([*self._runs(), "--reference", str(self._reference)], {})
+            events = _checked(done, "measured")
+            error = largest_error(events["measured"]["outputs"], self._plan.tolerance)
+            told = start(["--prepare-only"], LOG_VARIABLES)
+            _checked(told, "prepared")
+        finally:
+            self._target.shell.remove(folder)
+        log = told.stderr.decode("utf-8", "replace")
+        return _measurement(events, error), read_placement(log, self._space, assignment)
 
     def _measure(self, assignment: Assignment) -> Measurement:
         is_baseline = assignment == self._space.default
@@ -266,51 +360,16 @@ class OnertRunner:
         sensors = [word for file in self._target.energy for word in ("--energy", file)]
         if self._plan.pause_s:
             time.sleep(self._plan.pause_s)
-        done = self._realise(
-            assignment,
-            [*self._runs(), *sensors, *outputs],
-        )
+        done = self._realise(assignment, [*self._runs(), *sensors, *outputs])
         events = _checked(done, "measured")
         if is_baseline:
             self._reference_of = self._bench.pushed
-        measured = events["measured"]
         self._check_loaded(assignment, events["prepared"]["loaded_backends"])
-        told = {
-            "run_delay": _seconds(measured["run_delay_ns"]),
-            "involuntary_switches": tuple(map(float, measured["run_involuntary_switches"])),
-            "other_cpus": tuple(n / 1000 for n in measured["run_milli_cpus_of_others"]),
-            "steal_time": _seconds([measured["steal_ns"]]),
-            "clock_frequency": (measured["clock_khz"] * 1e3,),
-            "temperature": (measured["milli_degrees"] / 1e3,),
-            "pss": _bytes(measured["pss_kib"]),
-            "rss_anon": _bytes(measured["rss_anon_kib"]),
-            "rss_file": _bytes(measured["rss_file_kib"]),
-            "energy": (measured.get("energy_j", -1.0),),
-        }
-        return Measurement(
-            samples={
-                # Where the kernel does not count, it says -1.
-                name: values
-                for name, values in told.items()
-                if all(value >= 0 for value in values)
-            }
-            | {
-                "exec_time": _seconds(measured["run_wall_ns"]),
-                "cpu_time": _seconds(measured["run_cpu_ns"]),
-                "load_time": _seconds([events["loaded"]["load_ns"]]),
-                "prepare_time": _seconds([events["prepared"]["prepare_ns"]]),
-                "first_run_time": _seconds([events["first_run"]["first_run_ns"]]),
-                "max_rss": _bytes(measured["hwm_after_runs_kib"]),
-                "rss_before_load": _bytes(events["opened"]["hwm_before_load_kib"]),
-                "rss_after_prepare": _bytes(events["prepared"]["hwm_after_prepare_kib"]),
-            },
-            warmups={
-                "exec_time": _seconds(measured["warmup_wall_ns"]),
-                "cpu_time": _seconds(measured["warmup_cpu_ns"]),
-            },
-            output_error=0.0
+        return _measurement(
+            events,
+            0.0
             if is_baseline
-            else largest_error(measured["outputs"], self._plan.tolerance),
+            else largest_error(events["measured"]["outputs"], self._plan.tolerance),
             notes=_notes(events) if is_baseline else (),
         )
 
@@ -384,12 +443,7 @@ class OnertRunner:
         environment: Mapping[str, str] | None = None,
     ) -> Completed:
         """Start the probe on an assignment."""
-        configuration = Configuration.of(
-            self._space,
-            assignment,
-            load_every_backend=self._plan.load_every_backend,
-            threads=self._plan.threads,
-        )
+        configuration = self.configuration(assignment)
         variables = dict(environment or {})
         if self._environment_is_read():
             variables |= configuration.environment
@@ -415,22 +469,70 @@ class OnertRunner:
                 FailureKind.REJECTED,
                 f"backends {named} are more than the {_BACKENDS_LIMIT} characters onert takes",
             )
+        by_operation = ";".join(f"{i}={b}" for i, b in backend_by_operation.items())
+        return self._target.shell.run(
+            [*self._command(self._bench.package, named, by_operation), *self._inputs, *arguments],
+            environment=self._target.environment | dict(variables),
+            time_limit_s=self._plan.time_limit_s,
+        )
+
+    def _command(self, package: PurePosixPath, backends: str, operation_map: str) -> list[str]:
+        """The probe's command line but for inputs and what to measure."""
         command = [str(self._target.probe), "--library", str(self._target.library)]
-        command += ["--model", str(self._bench.package), "--backends", named]
-        entries = [f"{i}={b}" for i, b in backend_by_operation.items()]
+        command += ["--model", str(package)]
+        command += ["--backends", backends] if backends else []
+        entries = operation_map.split(";") if operation_map else []
         for start in range(0, len(entries), _MAP_ENTRIES):
             command += ["--map", ";".join(entries[start : start + _MAP_ENTRIES])]
         if self._plan.memory_limit_kib:
             command += ["--memory-limit", str(self._plan.memory_limit_kib)]
         if self._plan.cpus:
             command += ["--cpus", self._plan.cpus]
-        limit_s = self._plan.time_limit_s
-        command += ["--time-limit", str(int(limit_s) + _PROBE_GRACE_S)]
-        return self._target.shell.run(
-            [*command, *self._inputs, *arguments],
-            environment=self._target.environment | dict(variables),
-            time_limit_s=limit_s,
-        )
+        command += ["--time-limit", str(int(self._plan.time_limit_s) + _PROBE_GRACE_S)]
+        return command
+
+
+def _measurement(
+    events: Mapping[str, Event], output_error: float, notes: tuple[str, ...] = ()
+) -> Measurement:
+    """What the probe measured."""
+    measured = events["measured"]
+    told = {
+        "run_delay": _seconds(measured["run_delay_ns"]),
+        "involuntary_switches": tuple(map(float, measured["run_involuntary_switches"])),
+        "other_cpus": tuple(n / 1000 for n in measured["run_milli_cpus_of_others"]),
+        "steal_time": _seconds([measured["steal_ns"]]),
+        "clock_frequency": (measured["clock_khz"] * 1e3,),
+        "temperature": (measured["milli_degrees"] / 1e3,),
+        "pss": _bytes(measured["pss_kib"]),
+        "rss_anon": _bytes(measured["rss_anon_kib"]),
+        "rss_file": _bytes(measured["rss_file_kib"]),
+        "energy": (measured.get("energy_j", -1.0),),
+    }
+    return Measurement(
+        samples={
+            # Where the kernel does not count, it says -1.
+            name: values
+            for name, values in told.items()
+            if all(value >= 0 for value in values)
+        }
+        | {
+            "exec_time": _seconds(measured["run_wall_ns"]),
+            "cpu_time": _seconds(measured["run_cpu_ns"]),
+            "load_time": _seconds([events["loaded"]["load_ns"]]),
+            "prepare_time": _seconds([events["prepared"]["prepare_ns"]]),
+            "first_run_time": _seconds([events["first_run"]["first_run_ns"]]),
+            "max_rss": _bytes(measured["hwm_after_runs_kib"]),
+            "rss_before_load": _bytes(events["opened"]["hwm_before_load_kib"]),
+            "rss_after_prepare": _bytes(events["prepared"]["hwm_after_prepare_kib"]),
+        },
+        warmups={
+            "exec_time": _seconds(measured["warmup_wall_ns"]),
+            "cpu_time": _seconds(measured["warmup_cpu_ns"]),
+        },
+        output_error=output_error,
+        notes=notes,
+    )
 
 
 def _notes(events: Mapping[str, Event]) -> tuple[str, ...]:

@@ -13,9 +13,10 @@ from pareto_profiler.core.front import nondominated
 from pareto_profiler.core.ports import Problem
 from pareto_profiler.core.trial import Trial
 from pareto_profiler.samplers.structured.culprits import Conjunction
-from pareto_profiler.samplers.structured.evidence import Belief
+from pareto_profiler.samplers.structured.evidence import Belief, Evidence
+from pareto_profiler.samplers.structured.posterior import Posterior
 from pareto_profiler.samplers.structured.sampler import StructuredSampler
-from pareto_profiler.samplers.structured.structure import Structure, Vector
+from pareto_profiler.samplers.structured.structure import Digits, Structure, Vector
 from pareto_profiler.samplers.structured.terms import GROUPS
 
 _SHOWN_GROUPS: Final = ("backend", "hand-over", "setting")
@@ -102,7 +103,7 @@ class Beliefs:
         skills: One for each objective.
         terms: Learned costs of backends, copies and settings, those near zero left out.
         culprits: The likeliest first.
-        front: By the first objective.
+        front: By the first objective; empty where it was not asked for.
         units: Objective → the unit it is shown in.
     """
 
@@ -120,33 +121,57 @@ class Beliefs:
         return found
 
 
-def beliefs_of(problem: Problem, trials: Iterable[Trial]) -> Beliefs | None:
+def beliefs_of(
+    problem: Problem, trials: Iterable[Trial], *, has_front: bool = True
+) -> Beliefs | None:
     """Fit the model to trials; None where the baseline is not among them.
 
-    The predicted front is that of the posterior's means over what was measured and what would be
-    proposed next.
+    Args:
+        problem: What was searched.
+        trials: All, in order.
+        has_front: Whether to predict the front, too, which takes longest: that of the posterior's
+            means over what was measured and what would be proposed next.
     """
     sampler = StructuredSampler(problem)
     for trial in trials:
         sampler.tell(trial)
-    evidence = sampler.evidence
-    if problem.space.default not in evidence.told.values:
+    if problem.space.default not in sampler.evidence.told.values:
         return None
-    posterior, pool, _ = sampler.outlook()
+    objectives = problem.objectives
+    if has_front:
+        posterior, pool, _ = sampler.outlook()
+        points = _front(problem, sampler.evidence, posterior, pool)
+    else:
+        random = np.random.default_rng([problem.seed, 5])
+        posterior, points = Posterior.of(sampler.evidence, random), ()
+    beliefs = posterior.beliefs
+    return Beliefs(
+        tuple(skill_of(o.name, b) for o, b in zip(objectives, beliefs, strict=True)),
+        tuple(t for o, b in zip(objectives, beliefs, strict=True) for t in _terms(o, b)),
+        tuple(_culprits(sampler.evidence.structure, posterior.explanations)),
+        points,
+        {o.name: o.shown_unit for o in objectives},
+    )
+
+
+def _front(
+    problem: Problem, evidence: Evidence, posterior: Posterior, pool: Digits
+) -> tuple[Point, ...]:
     candidates = np.vstack([evidence.measured(), pool])
     works = posterior.works(candidates).mean(axis=0)
     works[: len(evidence.told.values)] = 1.0
     means, deviations = posterior.expected(candidates)
+    floors = [b.terms.floor(candidates) for b in posterior.beliefs]
+    means = np.maximum(means, np.stack(floors, axis=1))
     likely = np.flatnonzero(works > 0.5)
     keep = likely[nondominated(means[likely])] if len(likely) else likely
-    objectives, beliefs = problem.objectives, posterior.beliefs
     assignments = evidence.structure.decode(candidates)
 
     def shown(row: Vector) -> tuple[float, ...]:
-        pairs = zip(objectives, beliefs, row.tolist(), strict=True)
+        pairs = zip(problem.objectives, posterior.beliefs, row.tolist(), strict=True)
         return tuple(o.shown(value * b.base) for o, b, value in pairs)
 
-    points = [
+    return tuple(
         Point(
             problem.space.id_of(assignments[i]),
             shown(means[i]),
@@ -155,17 +180,11 @@ def beliefs_of(problem: Problem, trials: Iterable[Trial]) -> Beliefs | None:
             assignments[i] in evidence.told.values,
         )
         for i in sorted(keep.tolist(), key=lambda i: float(means[i, 0]))
-    ]
-    return Beliefs(
-        tuple(_skill(o.name, b) for o, b in zip(objectives, beliefs, strict=True)),
-        tuple(t for o, b in zip(objectives, beliefs, strict=True) for t in _terms(o, b)),
-        tuple(_culprits(evidence.structure, posterior.explanations)),
-        tuple(points),
-        {o.name: o.shown_unit for o in objectives},
     )
 
 
-def _skill(name: str, belief: Belief) -> Skill:
+def skill_of(name: str, belief: Belief) -> Skill:
+    """How well a fitted model predicts each measurement from all others."""
     predicted, spread = belief.regression.left_out()
     values = belief.regression.values
     distance = np.abs(predicted - values)
@@ -184,8 +203,8 @@ def _terms(objective: Any, belief: Belief) -> list[Term]:
     weights = regression.weights
     scale = terms.byte_scale
     units = {
-        "weights": (1.0 / scale, f"{objective.shown_unit} per byte of weights"),
-        "arena": (1.0 / scale, f"{objective.shown_unit} per byte of activations"),
+        "weights": (1024 / scale, f"{objective.shown_unit} per KiB of weights"),
+        "arena": (1024 / scale, f"{objective.shown_unit} per KiB of activations"),
         "copied bytes": (2**20 / scale, f"{objective.shown_unit} per MiB copied"),
         "copies": (1.0, f"{objective.shown_unit} per copy"),
         "used": (1.0, f"{objective.shown_unit} once"),
@@ -206,7 +225,8 @@ def _terms(objective: Any, belief: Belief) -> list[Term]:
         else:
             shown = objective.shown(value * belief.base) * factor
             deviation = objective.shown(spread * belief.base) * factor
-        found.append(Term(name, objective.name, shown, deviation, unit))
+        words = f"{name.removeprefix('used of ')} in use" if kind == "used" else name
+        found.append(Term(words, objective.name, shown, deviation, unit))
     return found
 
 

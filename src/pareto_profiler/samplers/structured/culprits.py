@@ -322,3 +322,26 @@ def avoids(digits: Digits, explanation: list[Conjunction]) -> Flags:
     for pairs in explanation:
         fine &= ~np.logical_and.reduce([digits[:, v] == c for v, c in pairs])
     return fine
+
+
+def given(
+    explanation: list[Conjunction], settings: Digits, positions: list[int]
+) -> list[Conjunction]:
+    """What remains of an explanation where settings are chosen: of operations alone.
+
+    Conjunctions that other settings break are left out, and such as are whole already: no
+    operation can avoid these.
+
+    Args:
+        explanation: Conjunctions of operations and settings.
+        settings: Digits of an assignment with these settings, shape ``(variables,)``.
+        positions: Of the settings.
+    """
+    chosen = {(i, int(settings[i])) for i in positions}
+    found = []
+    for pairs in explanation:
+        if all(pair in chosen for pair in pairs if pair[0] in positions):
+            rest = tuple(pair for pair in pairs if pair[0] not in positions)
+            if rest:
+                found.append(rest)
+    return found

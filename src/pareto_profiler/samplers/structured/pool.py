@@ -11,7 +11,7 @@ import numpy as np
 from pareto_profiler.core.front import nondominated
 from pareto_profiler.core.ports import Sampler
 from pareto_profiler.core.space import Assignment, DecisionSpace
-from pareto_profiler.samplers.structured.culprits import Conjunction
+from pareto_profiler.samplers.structured.culprits import Conjunction, given
 from pareto_profiler.samplers.structured.evidence import Evidence
 from pareto_profiler.samplers.structured.fronts import (
     Costs,
@@ -124,10 +124,14 @@ class Pool:
             ]
             for d, setting in enumerate(used)
         ]
+        culprits = [
+            given(posterior.explanations[d], setting, s.setting_variables)
+            for d, setting in enumerate(used)
+        ]
         problems = [
             problem
             for d, mine in enumerate(costs)
-            for problem in _weighted(mine, closed, posterior.explanations[d], per_draw, random)
+            for problem in _weighted(mine, closed, culprits[d], per_draw, random)
         ]
         rows = forest.solve(*(np.stack(parts) for parts in zip(*problems, strict=True)))
         for d, setting in enumerate(used):
@@ -135,7 +139,7 @@ class Pool:
             rows[mine, s.setting_variables] = setting[s.setting_variables]
         found = [rows]
         for d in range(min(_PROGRAMMED_DRAWS, len(used)) if is_programmable(s) else 0):
-            program = Program(s, costs[d], byte_scale, posterior.explanations[d])
+            program = Program(s, costs[d], byte_scale, culprits[d])
             seen = rows[d * per_draw : (d + 1) * per_draw]
             for digits in self._programmed(program, seen, d):
                 digits[s.setting_variables] = used[d][s.setting_variables]

@@ -175,6 +175,36 @@ class Regression:
         variance -= np.einsum("ij,jk,ik->i", across, self._inverse, across)
         return mean, np.sqrt(np.maximum(variance, 0.0))
 
+    def change(
+        self, features: Any, digits: Digits, others: Any, other_digits: Digits
+    ) -> tuple[Vector, Vector]:
+        """By how much others' values differ from one's: mean and standard deviation.
+
+        Args:
+            features: Of the one, a single row.
+            digits: Of the same.
+            others: Features of the others.
+            other_digits: Of the same.
+        """
+        difference = others - features[np.zeros(others.shape[0], dtype=int)]
+        scaled = difference * self._spreads**2
+        across = (scaled @ self._features.T).toarray()
+        theirs = likeness(other_digits, self._digits) - likeness(digits, self._digits)
+        across[:, self._parts :] += self.scales.residual**2 * theirs
+        mean = difference @ self._means + across @ (self._inverse @ self._residuals)
+        apart = 1 - likeness(other_digits, digits)[:, 0]
+        variance = (scaled * difference).sum(axis=1) + 2 * self.scales.residual**2 * apart
+        variance -= np.einsum("ij,jk,ik->i", across, self._inverse, across)
+        return mean, np.sqrt(np.maximum(variance, 0.0))
+
+    def through(self, features: Any) -> tuple[Vector, Vector]:
+        """What weights add up to, no residual: mean and standard deviation for each row."""
+        scaled = features * self._spreads**2
+        across = (scaled @ self._features.T).toarray()
+        variance = (scaled * features).sum(axis=1)
+        variance -= np.einsum("ij,jk,ik->i", across, self._inverse, across)
+        return features @ self.weights, np.sqrt(np.maximum(variance, 0.0))
+
     def left_out(self) -> tuple[Vector, Vector]:
         """For each measurement what all others say of it: mean and deviation, noise included.
 

@@ -210,6 +210,11 @@ class Terms:
                 found["arena"][:, backend] = self._arena(digits, backend)
         return found
 
+    def hand_over_columns(self, producer: int, taker: int) -> list[int]:
+        """Which weights are of what one backend hands to another; the host's number is the last."""
+        at = producer * (len(self.structure.backends) + 1) + taker
+        return [self.layout.hand_counts + at, self.layout.hand_bytes + at]
+
     def _weights(self) -> Vector:
         s = self.structure
         return s.weight_bytes[s.operation_variables] / self.byte_scale

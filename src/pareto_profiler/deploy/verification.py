@@ -1,0 +1,121 @@
+"""Verification: whether what ships does what was measured."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import NormalDist, median
+from typing import Final
+
+from pareto_profiler.core.estimate import Figure
+
+CONFIDENCE: Final = 0.99
+_UNKNOWN_NOISE: Final = 0.05
+
+
+def spread_of(noise: float) -> float:
+    """Standard deviation from process to process, of the logarithm; unknown ones are 5 %."""
+    return noise or _UNKNOWN_NOISE
+
+
+def expected_range(figure: Figure, noise: float, margin: float) -> tuple[float, float]:
+    """Where the figure of one more process lies with 99 %.
+
+    Student's t on logarithms: how uncertain the figure is and how much processes differ together,
+    and the margin that nobody would notice.
+
+    Args:
+        figure: Of the assignment, from all its processes.
+        noise: Standard deviation from process to process, of the logarithm; 0 where it is unknown.
+        margin: As a fraction.
+
+    Examples:
+        >>> low, high = expected_range(Figure(10.0, 0.01, 20), noise=0.02, margin=0.01)
+        >>> round(low, 1), round(high, 1)
+        (9.3, 10.8)
+    """
+    from scipy.special import stdtrit
+
+    deviation = figure.deviation if math.isfinite(figure.deviation) else _UNKNOWN_NOISE
+    spread = math.hypot(deviation, spread_of(noise))
+    freedom = figure.freedom if math.isfinite(figure.freedom) else 1e6
+    reach = float(stdtrit(freedom, (1 + CONFIDENCE) / 2)) * spread + math.log1p(margin)
+    return figure.value * math.exp(-reach), figure.value * math.exp(reach)
+
+
+def differences(found: Mapping[str, str], wanted: Mapping[str, str]) -> tuple[str, ...]:
+    """Variables that have another value than they should, a line each.
+
+    Examples:
+        >>> differences({"NUM_THREADS": "1"}, {"NUM_THREADS": "2", "EXECUTOR": "Linear"})
+        ('NUM_THREADS is 1, expected 2', 'EXECUTOR is not set, expected Linear')
+    """
+    return tuple(
+        f"{name} is {found.get(name, 'not set')}, expected {value}"
+        for name, value in wanted.items()
+        if found.get(name) != value
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """What came of running what ships, beside the assignment in the way of the search.
+
+    Machines are not as fast every day, and the range of one more process is wide where little is
+    known of the noise: so both are run in turns, and have to be as fast as each other.
+
+    Attributes:
+        seconds: ``exec_time`` of each process that ran what ships.
+        expected: Where one of them lies with 99 %, by what was measured in the search.
+        mismatches: What is otherwise than it should be (an operation that ran elsewhere, a variable
+            with another value), a line each; None where the runtime cannot tell where it ran.
+        beside: ``exec_time`` of processes that realise the assignment as the search did.
+        noise: Standard deviation from process to process, of the logarithm; 0 where it is unknown.
+        margin: A difference that nobody would notice, as a fraction.
+    """
+
+    seconds: Sequence[float]
+    expected: tuple[float, float]
+    mismatches: tuple[str, ...] | None
+    beside: Sequence[float]
+    noise: float = 0.0
+    margin: float = 0.01
+
+    @property
+    def is_in_range(self) -> bool:
+        """Whether the median process is where it was when the assignment was measured."""
+        low, high = self.expected
+        return low <= median(self.seconds) <= high
+
+    @property
+    def is_as_fast(self) -> bool:
+        """Whether it is as fast as the search's own way is now, with 99 %."""
+        spread = spread_of(self.noise) * math.sqrt(1 / len(self.seconds) + 1 / len(self.beside))
+        reach = NormalDist().inv_cdf((1 + CONFIDENCE) / 2) * spread + math.log1p(self.margin)
+        return abs(math.log(median(self.seconds) / median(self.beside))) <= reach
+
+    @property
+    def is_good(self) -> bool:
+        """Whether it runs where it should, as fast as it should."""
+        return self.is_as_fast and not self.mismatches
+
+    @property
+    def words(self) -> str:
+        """For people."""
+        low, high = (1e3 * x for x in self.expected)
+        times = "" if len(self.seconds) == 1 else f", median of {len(self.seconds)} processes"
+        verdict = "as measured" if self.is_in_range else "not as it was then"
+        same = "as fast as" if self.is_as_fast else "UNLIKE"
+        placed = "where operations ran cannot be told"
+        if self.mismatches is not None:
+            placed = "every operation runs where it was measured"
+        if self.mismatches:
+            more = len(self.mismatches) - 1
+            rest = f" and {more} more" if more else ""
+            placed = f"NOT what was measured: {self.mismatches[0]}{rest}"
+        return (
+            f"exec_time {1e3 * median(self.seconds):.4g} ms{times}: {verdict} "
+            f"({low:.4g} to {high:.4g} ms), {same} the search's own way now "
+            f"({1e3 * median(self.beside):.4g} ms); {placed}"
+        )

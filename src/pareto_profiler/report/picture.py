@@ -1,0 +1,127 @@
+"""Picture: a run's front for slides and papers."""
+
+from __future__ import annotations
+
+import io
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final
+
+from pareto_profiler.core.membership import Verdict
+from pareto_profiler.report.page import listed
+from pareto_profiler.report.selection import Limit, shown
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from pareto_profiler.core.measurement import Objective
+    from pareto_profiler.report.summary import Row, Summary
+
+_ACCENT: Final = "#0b63ce"
+_SOFT: Final = "#8a929b"
+_LIMIT: Final = "#c2255c"
+_SIZE_INCHES: Final = (6.4, 4.0)
+_DOTS_PER_INCH: Final = 200
+_KIB_PER_MIB: Final = 1024
+_PAD: Final = 0.07
+
+
+def picture_of(summary: Summary, picture_format: str, limits: Sequence[Limit] = ()) -> bytes:
+    """The first two objectives of the front and what is near it, with 95 % intervals.
+
+    Args:
+        summary: What is shown.
+        picture_format: ``svg`` or ``png``.
+        limits: Drawn as lines.
+    """
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
+
+    # The same run gives the same bytes.
+    with mpl.rc_context({"svg.hashsalt": summary.header.model_name, "svg.fonttype": "none"}):
+        figure = Figure(figsize=_SIZE_INCHES, layout="constrained")
+        axes = figure.add_subplot()
+        _draw(axes, summary, limits)
+        out = io.BytesIO()
+        metadata = {"Date": None} if picture_format == "svg" else None
+        figure.savefig(out, format=picture_format, dpi=_DOTS_PER_INCH, metadata=metadata)
+    return out.getvalue()
+
+
+def _draw(axes: Axes, summary: Summary, limits: Sequence[Limit]) -> None:
+    x, y = summary.objectives[0], summary.objectives[min(1, len(summary.objectives) - 1)]
+    near = listed(summary)
+    for objective, bound, label in (
+        (x, axes.set_xlim, axes.set_xlabel),
+        (y, axes.set_ylim, axes.set_ylabel),
+    ):
+        values = [_shown(objective, row) for row in near]
+        values += [_scaled(objective, lim.most) for lim in limits if lim.objective == objective]
+        pad = _PAD * ((max(values) - min(values)) or abs(max(values)) or 1.0)
+        bound(min(values) - pad, max(values) + pad)
+        label(_label(objective))
+    axes.grid(color="#eef0f2", zorder=0)
+    for spine in ("top", "right"):
+        axes.spines[spine].set_visible(False)
+    xs, ys = ([_shown(o, row) for row in summary.measured] for o in (x, y))
+    axes.scatter(xs, ys, s=10, color=_SOFT, alpha=0.6, lw=0, label="measured")
+    front = sorted(summary.front, key=lambda row: _shown(x, row))
+    if len(summary.objectives) == 2 and len(front) > 1:
+        xs, ys = ([_shown(o, row) for row in front] for o in (x, y))
+        axes.step(xs, ys, where="post", color=_ACCENT, lw=1, alpha=0.6)
+    for row in front:
+        is_sure = row.place.verdict is Verdict.ON or not summary.is_noise_known
+        axes.errorbar(
+            _shown(x, row),
+            _shown(y, row),
+            xerr=_reach(x, row),
+            yerr=_reach(y, row),
+            fmt="o",
+            ms=6,
+            color=_ACCENT,
+            mfc=_ACCENT if is_sure else "white",
+            lw=1,
+            zorder=3,
+        )
+    axes.plot([], [], "o", color=_ACCENT, label="front")
+    for name, one in (("baseline", summary.baseline), ("best uniform", summary.best_uniform)):
+        if one is None or (name == "best uniform" and one is summary.baseline):
+            continue
+        at = (_shown(x, one), _shown(y, one))
+        axes.scatter(*at, s=110, facecolors="none", edgecolors="black", lw=1, zorder=4)
+        is_right = at[0] > sum(axes.get_xlim()) / 2
+        shift, align = (-9, "right") if is_right else (9, "left")
+        axes.annotate(name, at, (shift, 0), textcoords="offset points", ha=align, va="center")
+    for limit in limits:
+        words = f"≤ {shown(limit.objective, limit.most)}"
+        at_limit = _scaled(limit.objective, limit.most)
+        if limit.objective == x:
+            axes.axvline(at_limit, color=_LIMIT, ls="--", lw=1, label=words)
+        elif limit.objective == y:
+            axes.axhline(at_limit, color=_LIMIT, ls="--", lw=1, label=words)
+    axes.set_title(summary.header.model_name, loc="left", fontsize=10)
+    axes.legend(fontsize=8, frameon=False)
+
+
+def _scaled(objective: Objective, value: float) -> float:
+    """In the unit of the axis: memory in MiB."""
+    return objective.shown(value) / (_KIB_PER_MIB if objective.shown_unit == "KiB" else 1)
+
+
+def _shown(objective: Objective, row: Row) -> float:
+    per = _KIB_PER_MIB if objective.shown_unit == "KiB" else 1
+    return row.values[objective.name] / per
+
+
+def _reach(objective: Objective, row: Row) -> list[list[float]] | None:
+    interval = row.intervals.get(objective.name)
+    if interval is None or not math.isfinite(interval[1]):
+        return None
+    per = _KIB_PER_MIB if objective.shown_unit == "KiB" else 1
+    value = _shown(objective, row)
+    return [[value - interval[0] / per], [interval[1] / per - value]]
+
+
+def _label(objective: Objective) -> str:
+    unit = "MiB" if objective.shown_unit == "KiB" else objective.shown_unit
+    return f"{objective.name} ({unit})"

@@ -1,0 +1,73 @@
+"""Help texts and completion."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import subprocess
+from pathlib import Path
+
+import pytest
+from e2e.command import command, pp
+
+COMMANDS = (
+    *("inspect", "search", "confirm", "record", "trace", "doctor", "show", "report", "explain"),
+    *("learned", "compare", "select", "deploy", "export", "replay", "bench", "target"),
+)
+
+
+def test_the_help_lists_every_command_and_where_to_begin(tmp_path: Path):
+    text = pp("--help", cwd=tmp_path).stdout
+    assert "Begin with pareto-profiler search MODEL" in text
+    listed = re.findall(r"^│ (\w+)  +\w", text, re.MULTILINE)
+    assert sorted(listed) == sorted(COMMANDS)
+
+
+@pytest.mark.parametrize("name", [c for c in COMMANDS if c != "target"])
+def test_each_command_shows_an_example_of_itself(name: str, tmp_path: Path):
+    text = " ".join(pp(name, "--help", cwd=tmp_path).stdout.split())
+    assert f"Example: pareto-profiler {name} " in text
+    options = re.search(rf"Example: pareto-profiler {name} (.*)$", text)
+    assert options
+    for option in re.findall(r"--[a-z-]+", options[1]):
+        assert text.count(option) >= 2, f"{option} is no option of {name}"
+
+
+def completed(words: str, cwd: Path) -> set[str]:
+    environment = {
+        **os.environ,
+        "_PARETO_PROFILER_COMPLETE": "complete_bash",
+        "COMP_WORDS": f"pareto-profiler {words}",
+        "COMP_CWORD": str(words.count(" ") + 1),
+    }
+    done = subprocess.run(
+        command("pareto-profiler"),
+        cwd=cwd,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return set(done.stdout.split())
+
+
+def test_the_shell_completes_what_is_known(tmp_path: Path):
+    assert completed("ex", tmp_path) == {"explain", "export"}
+    assert {"structured", "nsga2"} <= completed("search m --sampler ", tmp_path)
+    assert completed("search m --target od", tmp_path) == {"odroid"}
+    assert completed("explain run k", tmp_path) == {"knee"}
+    assert completed("deploy run knee --to n", tmp_path) == {"nnpackage"}
+
+
+def test_the_shell_is_told_how_to_complete(tmp_path: Path):
+    """Which shell that is comes from the parent process; `true` keeps it there."""
+    (name,) = command("pareto-profiler")
+    done = subprocess.run(
+        ["bash", "-c", f"{shlex.quote(name)} --show-completion; true"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "_pareto_profiler_completion" in done.stdout

@@ -1,0 +1,229 @@
+"""The report of a real run, opened in a browser."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from conftest import MODELS
+from devices import missing
+from e2e.command import pp, pp_error, pp_json
+
+from pareto_profiler.core.plan import Plan
+from pareto_profiler.core.ports import Problem
+from pareto_profiler.core.recording import Header, Recording
+from pareto_profiler.report.page import page_of
+from pareto_profiler.report.summary import Summary
+from pareto_profiler.runners.devices import Device, Recipe
+from pareto_profiler.samplers import SAMPLERS
+from pareto_profiler.search import Budget, MemoryJournal, search
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+MODEL = MODELS / "mobilenet_v2_035_96.tflite"
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    from playwright.sync_api import sync_playwright
+
+    path = shutil.which("chromium") or shutil.which("chromium-browser")
+    if path is None:
+        missing("chromium", "apt-get install chromium")
+    with sync_playwright() as driver:
+        # Chromium's sandbox does not run as root, and the page is our own.
+        started = driver.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        yield started
+        started.close()
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A search on this machine's onert, by data size, with something that fails."""
+    folder = tmp_path_factory.mktemp("report")
+    pp(
+        *("search", MODEL, "--granularity", "index", "--vary", "threads,memory_planner"),
+        *("--budget", 30, "--output", folder / "run"),
+        cwd=folder,
+    )
+    return folder / "run"
+
+
+class Opened:
+    """A page, with all that it complained of or asked for."""
+
+    def __init__(
+        self, browser: Browser, file: Path, width: int = 1280, scheme: str = "light"
+    ) -> None:
+        context = browser.new_context(
+            viewport={"width": width, "height": 900}, color_scheme=scheme, offline=True
+        )
+        self.page: Page = context.new_page()
+        self.complaints: list[str] = []
+        self.requests: list[str] = []
+        self.page.on("console", lambda message: self.complaints.append(message.text))
+        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        self.page.on("request", lambda request: self.requests.append(request.url))
+        self.page.goto(file.as_uri())
+        self.page.wait_for_selector("#front svg")
+
+
+def test_hover_tells_and_a_click_draws_the_assignment(browser, run):
+    opened = Opened(browser, run / "report.html")
+    page = opened.page
+    shown = pp_json("show", run, cwd=run)
+    ids = [row["id"] for row in shown["front"]]
+    assert [p.get_attribute("data-id") for p in page.query_selector_all("#front .point.front")]
+    point = page.locator(f'#front .point[data-id="{ids[-1]}"]')
+    point.hover(force=True)
+    tip = page.locator("#tip.on")
+    assert ids[-1][:8] in tip.inner_text()
+    assert "exec_time" in tip.inner_text()
+    point.click(force=True)
+    configuration = page.locator("#configuration pre").inner_text()
+    assert configuration.split() == shown["front"][-1]["configuration"].split()
+    assert page.locator("#graph .node").count() == 65
+    assert int(page.get_attribute("#graph", "data-milliseconds") or "9999") < 2000
+    assert page.locator("#graph .edge").count() == 74
+    handed = len(
+        re.findall(r"1 tensor is|(\d+) tensors", page.locator("#graph-words").inner_text())
+    )
+    assert (page.locator(".edge.crossing").count() > 0) == (handed > 0)
+    page.locator("#graph .node").nth(1).hover()
+    assert "DepthwiseConv2D" in page.locator("#tip.on").inner_text()
+    page.locator("tr[data-point]").last.click()
+    last = page.locator("tr[data-point]").last.get_attribute("data-point") or ""
+    assert last[:8] in page.locator("#selected-title").inner_text()
+    page.get_by_role("button", name="All points").click()
+    assert page.locator("#front .point").count() >= len({row["id"] for row in shown["front"]})
+    page.locator("#configuration button").click()
+    page.locator("#configuration button", has_text="Copied").wait_for()
+    assert opened.complaints == []
+    assert [url for url in opened.requests if not url.startswith(("file:", "data:"))] == []
+
+
+def test_points_are_reached_by_keyboard(browser, run):
+    page = Opened(browser, run / "report.html").page
+    point = page.locator("#front .point.front").last
+    identity = point.get_attribute("data-id") or ""
+    point.focus()
+    assert page.locator("#tip.on").count() == 1
+    page.keyboard.press("Enter")
+    assert identity[:8] in page.locator("#selected-title").inner_text()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_text_is_readable_on_a_phone_and_in_the_dark(browser, run, scheme):
+    opened = Opened(browser, run / "report.html", width=390, scheme=scheme)
+    page = opened.page
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    texts = page.evaluate(
+        """() => {
+          const rgb = (c) => c.match(/[\\d.]+/g).map(Number);
+          const light = ([r, g, b]) => {
+            const f = (v) => (v /= 255) <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4;
+            return 0.2126 * f(r) + 0.7152 * f(g) + 0.0722 * f(b);
+          };
+          const paper = (e) => {
+            for (; e; e = e.parentElement) {
+              const c = rgb(getComputedStyle(e).backgroundColor);
+              if (c.length < 4 || c[3] > 0.5) return c;
+            }
+            return [255, 255, 255];
+          };
+          const found = [];
+          for (const e of document.querySelectorAll("main *")) {
+            const own = [...e.childNodes].some((n) => n.nodeType === 3 && n.textContent.trim());
+            if (!own || !e.getClientRects().length) continue;
+            const style = getComputedStyle(e);
+            const ink = e instanceof SVGElement ? style.fill : style.color;
+            const [a, b] = [light(rgb(ink)), light(paper(e))].sort((x, y) => y - x);
+            const size = parseFloat(style.fontSize), contrast = (a + 0.05) / (b + 0.05);
+            found.push([e.textContent.trim().slice(0, 40), size, contrast]);
+          }
+          return found;
+        }"""
+    )
+    assert len(texts) > 60
+    assert [t for t in texts if t[1] < 12] == []
+    assert [t for t in texts if t[2] < 4.5] == []
+    darkness = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert (darkness == "rgb(20, 23, 26)") == (scheme == "dark")
+    assert opened.complaints == []
+
+
+def test_a_graph_of_a_thousand_operations_is_drawn_in_two_seconds(browser, tmp_path):
+    made = Device("large", Recipe("", 1000, 4, skips=0.3), 0)
+    journal, runner = MemoryJournal(), made.runner(Plan(repeats=1, warmups=0))
+    proposer = SAMPLERS["random"](Problem(made.space, graph=made.graph))
+    for _ in search(
+        made.space, proposer, runner, journal, Budget(8), source="random", clock=runner
+    ):
+        pass
+    header = Header("large", "", made.space, ("exec_time", "max_rss"), graph=made.graph)
+    file = tmp_path / "report.html"
+    file.write_text(page_of(Summary.of(Recording(header, journal.trials))), encoding="utf-8")
+    opened = Opened(browser, file)
+    assert opened.page.locator("#graph .node").count() == 1000
+    assert int(opened.page.get_attribute("#graph", "data-milliseconds") or "9999") < 2000
+    opened.page.locator("#strip").scroll_into_view_if_needed()
+    box = opened.page.locator("#strip").bounding_box()
+    assert box
+    opened.page.mouse.click(box["x"] + 5, box["y"] + box["height"] - 3)
+    assert opened.page.evaluate("document.getElementById('view').scrollTop") > 10_000
+    assert opened.complaints == []
+
+
+def test_report_makes_the_page_again_with_limits_and_pictures(browser, run, tmp_path):
+    pp(
+        *("report", run, "--to", tmp_path / "r.html", "--max-rss", "1.02x baseline"),
+        *("--png", tmp_path / "f.png", "--svg", tmp_path / "f.svg", "--max", "exec_time=2.5ms"),
+        cwd=tmp_path,
+    )
+    assert (tmp_path / "f.png").read_bytes().startswith(b"\x89PNG")
+    assert "≤ 2.5 ms" in (tmp_path / "f.svg").read_text(encoding="utf-8")
+    page = Opened(browser, tmp_path / "r.html").page
+    assert page.locator("line.limit").count() == 2
+    assert "≤ 2.5 ms" in (page.locator("#front svg").text_content() or "")
+    said = page.locator("#provenance pre").inner_text()
+    assert said.startswith("pareto-profiler search ")
+    assert "--vary threads,memory_planner" in said
+    assert "what the model learned" in page.locator("#learned").inner_text().lower()
+
+
+def test_a_report_that_cannot_be_made_says_why(run, tmp_path):
+    assert "the run's are exec_time, max_rss" in pp_error(
+        "report", run, "--max", "energy=1mJ", cwd=tmp_path
+    )
+    assert "cannot be written" in pp_error("report", run, "--to", "/nowhere/r.html", cwd=tmp_path)
+    assert "is the journal of a run" in pp_error(
+        "report", run, "--to", run / "journal.jsonl", cwd=tmp_path
+    )
+
+
+def test_settings_of_many_values_are_shown(browser, tmp_path):
+    rows = [f"cpu,{i + 1},{3 + i},{100 - i}" for i in range(40)]
+    text = "\n".join(["a,threads,exec_time_ms,max_rss_kib", *rows]) + "\n"
+    (tmp_path / "many.csv").write_text(text)
+    pp("report", "many.csv", "--to", "many.html", cwd=tmp_path)
+    opened = Opened(browser, tmp_path / "many.html")
+    last = opened.page.locator("#front .point.front").last
+    last.hover(force=True)
+    tip = opened.page.locator("#tip.on").inner_text()
+    identity = last.get_attribute("data-id") or ""
+    assert f"threads {int(identity) + 1}" in tip
+    assert int(identity) > 36
+    assert opened.complaints == []
+
+
+def test_a_model_whose_name_is_no_text(tmp_path: Path):
+    model = tmp_path / os.fsdecode(b"\xff.tflite")
+    shutil.copyfile(MODELS / "mobilenet_v1_025_128.tflite", model)
+    pp("search", model, "--budget", 1, "--repeats", 1, "--output", "run", cwd=tmp_path)
+    assert (tmp_path / "run" / "report.html").stat().st_size > 10_000

@@ -1,0 +1,290 @@
+"""What ships, read back as those read it for whom it is written."""
+
+from __future__ import annotations
+
+import ast
+import json
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from build_model import build, chain
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pareto_profiler.core.estimate import Figure
+from pareto_profiler.core.measurement import OBJECTIVES
+from pareto_profiler.core.plan import Plan
+from pareto_profiler.core.recording import Header
+from pareto_profiler.core.space import DecisionSpace, Granularity
+from pareto_profiler.deploy.code import header_of, python_of, read_header
+from pareto_profiler.deploy.package import (
+    CALLS,
+    CFG,
+    configured,
+    read_configuration,
+    write_package,
+)
+from pareto_profiler.deploy.script import script_of
+from pareto_profiler.deploy.shipment import Measured, Shipment
+from pareto_profiler.deploy.switching import switching_of
+from pareto_profiler.deploy.verification import Verified, expected_range
+from pareto_profiler.errors import InputError
+from pareto_profiler.models import Model, load
+
+PLAN = Plan(threads=2)
+
+
+def shipment_of(
+    mobilenet: Model,
+    granularity: Granularity = Granularity.OPERATION,
+    backends: tuple[str, ...] = ("cpu", "ruy"),
+    name: str = "net",
+    number: int = 5,
+) -> Shipment:
+    space = DecisionSpace.of(mobilenet.graph, backends, granularity)
+    header = Header(
+        name,
+        "ab",
+        space,
+        ("exec_time", "max_rss"),
+        PLAN,
+        "local",
+        "onert 1.30.0",
+        graph=mobilenet.graph,
+    )
+    figures = [
+        Measured(OBJECTIVES["exec_time"], 2.5, (2.4, 2.6)),
+        Measured(OBJECTIVES["max_rss"], 13000.0, None),
+    ]
+    return Shipment(header, space.assignment_of(number), figures)
+
+
+@pytest.mark.parametrize("granularity", [Granularity.NAME, Granularity.OPERATION])
+def test_a_shell_that_sources_the_script_has_the_configuration(mobilenet, tmp_path, granularity):
+    shipment = shipment_of(mobilenet, granularity, name="evil'; touch /tmp/evil; '\n$(touch x)")
+    file = tmp_path / "it's.sh"
+    file.write_text(script_of(shipment), encoding="utf-8")
+    done = subprocess.run(
+        ["sh", "-euc", '. "$0"; exec env -0', str(file)],
+        env={"PATH": "/usr/bin:/bin", "OP_BACKEND_Softmax": "left", "EXECUTOR": "Parallel"},
+        capture_output=True,
+        check=True,
+        cwd=tmp_path,
+    )
+    found = dict(pair.split("=", 1) for pair in done.stdout.decode().split("\0") if pair)
+    wanted = shipment.configuration.variables
+    assert {k: v for k, v in found.items() if k in wanted} == wanted
+    assert "EXECUTOR" not in found
+    assert (found.get("OP_BACKEND_Softmax") != "left") or granularity is Granularity.NAME
+    assert not (tmp_path / "x").exists()
+
+
+def test_the_header_compiles_to_what_the_calls_take(mobilenet, tmp_path):
+    shipment = shipment_of(mobilenet, name="a */ b")
+    file = tmp_path / "it.h"
+    file.write_text(header_of(shipment), encoding="utf-8")
+    assert read_header(file.read_text(encoding="utf-8")) == shipment.calls()
+    assert max(map(len, file.read_text(encoding="utf-8").splitlines())) < 100
+    program = tmp_path / "main.c"
+    program.write_text(
+        '#include <stdio.h>\n#include "it.h"\n'
+        "int main(void) { puts(PARETO_BACKENDS); puts(PARETO_OPERATION_BACKENDS); return 0; }\n"
+    )
+    subprocess.run(
+        [
+            "python3",
+            "-m",
+            "ziglang",
+            "cc",
+            "-Wall",
+            "-Werror",
+            str(program),
+            "-o",
+            tmp_path / "main",
+        ],
+        check=True,
+        env={
+            "PATH": f"{Path(__import__('sys').executable).parent}:/usr/bin:/bin",
+            "HOME": str(tmp_path),
+        },
+    )
+    said = subprocess.run([tmp_path / "main"], check=True, capture_output=True, text=True).stdout
+    assert tuple(said.splitlines()) == shipment.calls()
+
+
+def test_calls_have_their_limits(mobilenet):
+    backends = ("cpu", "fourteen_chars", "thirteen_char")
+    shipment = shipment_of(mobilenet, Granularity.NAME, backends)
+    rest = ("cpu",) * (len(shipment.assignment) - 3)
+    two = replace(shipment, assignment=("cpu", "fourteen_chars", "fourteen_chars", *rest))
+    assert two.calls()[0] == "fourteen_chars;cpu"
+    with pytest.raises(InputError, match="32 characters, the call for them takes 31"):
+        replace(shipment, assignment=("cpu", "fourteen_chars", "thirteen_char", *rest)).calls()
+
+
+def test_the_program_is_python_whatever_the_model_is_called(mobilenet, tmp_path):
+    shipment = shipment_of(mobilenet, name='@MODEL@""" + evil() + "\\\nevil()')
+    text = python_of(shipment, tmp_path / '@BACKENDS@ a "quoted" \\ 模型.tflite')
+    tree = ast.parse(text)
+    calls = {
+        n.func.id
+        for n in ast.walk(tree)
+        if isinstance(n, ast.Call) and isinstance(n.func, ast.Name)
+    }
+    assert "evil" not in calls
+    values = {
+        node.targets[0].id: ast.literal_eval(node.value)
+        for node in tree.body
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name)
+    }
+    assert values["MODEL"] == str((tmp_path / '@BACKENDS@ a "quoted" \\ 模型.tflite').resolve())
+    assert values["BACKENDS"] == shipment.calls()[0]
+
+
+def test_a_package_from_a_model_file(mobilenet, mobilenet_file, tmp_path):
+    shipment = shipment_of(mobilenet, Granularity.INDEX)
+    write_package(shipment, mobilenet_file, mobilenet.graph, tmp_path / "package")
+    again = load(tmp_path / "package")
+    assert again.graph.digest == mobilenet.graph.digest
+    lines = (tmp_path / "package" / "metadata" / CFG).read_bytes()
+    assert b"\r" not in lines
+    found = dict(line.split("=", 1) for line in lines.decode().splitlines() if line[0] != "#")
+    wanted = shipment.configuration.variables
+    assert found == {k: v for k, v in wanted.items() if k != "OMP_NUM_THREADS"}
+    calls = (tmp_path / "package" / "metadata" / CALLS).read_text(encoding="utf-8")
+    assert read_header(calls) == shipment.calls()
+
+
+def test_a_package_that_was_one_keeps_all_but_its_configuration(
+    mobilenet, mobilenet_file, tmp_path
+):
+    before = tmp_path / "before"
+    (before / "metadata" / "tc").mkdir(parents=True)
+    (before / "metadata" / "tc" / "input.h5").write_bytes(b"h5")
+    (before / "net.tflite").write_bytes(mobilenet_file.read_bytes())
+    manifest = {"major-version": "1", "minor-version": "3", "patch-version": "1", "own": [1]}
+    manifest |= {"models": ["net.tflite"], "configs": ["mine.cfg"]}
+    (before / "metadata" / "MANIFEST").write_text(json.dumps(manifest))
+    (before / "metadata" / "mine.cfg").write_text(
+        "FP16_ENABLE=1 # not measured\nBACKENDS=acl_cl\nOP_BACKEND_ALLOPS=acl_cl\nNUM_THREADS=9\n"
+    )
+    (before / "net.tflite").chmod(0o444)
+    shipment = shipment_of(mobilenet)
+    left_out = write_package(shipment, before, mobilenet.graph, tmp_path / "after")
+    assert left_out == ["FP16_ENABLE"]
+    after = json.loads((tmp_path / "after" / "metadata" / "MANIFEST").read_text())
+    assert after == {**manifest, "configs": [CFG]}
+    assert (tmp_path / "after" / "metadata" / "tc" / "input.h5").read_bytes() == b"h5"
+    assert read_configuration(tmp_path / "after") == configured(shipment)
+    assert write_package(shipment, before, mobilenet.graph, tmp_path / "after") == left_out
+    with pytest.raises(InputError, match="lies inside the package"):
+        write_package(shipment, before, mobilenet.graph, before / "metadata" / "new")
+    (tmp_path / "other").mkdir()
+    with pytest.raises(InputError, match="is there already"):
+        write_package(shipment, before, mobilenet.graph, tmp_path / "other")
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["after", "before", "other"]
+
+
+@pytest.mark.parametrize(
+    "odd", [{"configs": ["a\0b"]}, {"major-version": "9" * 100_001}, {"configs": [3]}]
+)
+def test_an_odd_manifest_is_no_obstacle(mobilenet, mobilenet_file, tmp_path, odd):
+    before = tmp_path / "before"
+    (before / "metadata").mkdir(parents=True)
+    (before / "net.tflite").write_bytes(mobilenet_file.read_bytes())
+    (before / "metadata" / "MANIFEST").write_text(json.dumps({"models": ["net.tflite"], **odd}))
+    write_package(shipment_of(mobilenet), before, mobilenet.graph, tmp_path / "after")
+    after = json.loads((tmp_path / "after" / "metadata" / "MANIFEST").read_text())
+    assert after["configs"] == [CFG]
+
+
+def test_a_recording_without_operation_numbers_has_no_calls():
+    space = DecisionSpace.by_names(("cpu", "ruy"), ["Conv2D"])
+    shipment = Shipment(Header("table", "", space, ("exec_time", "max_rss")), ("ruy",), [])
+    with pytest.raises(InputError, match="ship it as env"):
+        header_of(shipment)
+    (entry,) = json.loads(switching_of([shipment]))["configurations"]
+    assert entry["operation_backends"] is None
+    assert entry["environment"]["OP_BACKEND_Conv2D"] == "ruy"
+    assert "OP_BACKEND_Conv2D=ruy" in script_of(shipment)
+
+
+@pytest.mark.parametrize("name", ["x; touch PWN #", "a b", "", "1x", "é"])
+def test_names_that_a_shell_would_run_are_refused(name):
+    space = DecisionSpace.by_names(("cpu", "ruy"), [name])
+    shipment = Shipment(Header("table", "", space, ("exec_time", "max_rss")), ("ruy",), [])
+    if f"OP_BACKEND_{name}".isidentifier() and name.isascii():
+        assert f"OP_BACKEND_{name}=ruy" in script_of(shipment)
+        return
+    with pytest.raises(InputError, match="is no name of a variable"):
+        script_of(shipment)
+
+
+def test_backends_that_would_end_a_string_are_refused(mobilenet):
+    header = replace(shipment_of(mobilenet, backends=("cpu", "ruy")).header)
+    space = DecisionSpace.by_names(("cpu", 'ru"y'), ["Conv2D"])
+    with pytest.raises(InputError, match="expected letters, digits"):
+        header_of(Shipment(replace(header, space=space), ('ru"y',), []))
+
+
+def test_the_switching_set_tells_all_configurations(mobilenet):
+    shipments = [shipment_of(mobilenet, number=n) for n in (5, 0)]
+    data = json.loads(switching_of(shipments))
+    assert [c["id"] for c in data["configurations"]] == ["5", "0"]
+    first = data["configurations"][0]
+    assert first["figures"]["exec_time"] == {"value": 2.5, "interval": [2.4, 2.6]}
+    assert first["figures"]["max_rss"] == {"value": 13000.0, "interval": None}
+    assert (first["backends"], first["operation_backends"]) == shipments[0].calls()
+    assert first["environment"]["NUM_THREADS"] == "2"
+    assert data["objectives"]["max_rss"]["unit"] == "KiB"
+    with pytest.raises(InputError, match="no front"):
+        switching_of([])
+
+
+def test_a_model_with_subgraphs_has_no_calls(tmp_path):
+    file = tmp_path / "m.tflite"
+    file.write_bytes(build(chain(3)))
+    model = load(file)
+    graph = type(model.graph)(
+        **{**{n: getattr(model.graph, n) for n in model.graph.__slots__}, "subgraph_count": 2}
+    )
+    space = DecisionSpace.of(model.graph, ("cpu", "ruy"), Granularity.NAME)
+    header = Header("m", "", space, ("exec_time", "max_rss"), graph=graph)
+    shipment = Shipment(header, space.default, [])
+    with pytest.raises(InputError, match="2 subgraphs"):
+        header_of(shipment)
+    entry = json.loads(switching_of([shipment]))["configurations"][0]
+    assert entry["backends"] is None
+    assert entry["environment"]["BACKENDS"] == "cpu"
+
+
+@given(st.floats(1e-4, 10), st.floats(0, 0.1), st.floats(1e-6, 0.1), st.floats(0, 0.1))
+def test_what_one_more_process_may_take_widens_with_all_that_is_unknown(
+    value, deviation, noise, margin
+):
+    low, high = expected_range(Figure(value, deviation, 8.0), noise, margin)
+    assert low < value < high
+    assert expected_range(Figure(value, 2 * deviation, 8.0), noise, margin)[1] >= high
+    assert expected_range(Figure(value, deviation, 8.0), noise, margin + 0.1)[1] > high
+
+
+def test_what_ships_is_judged_beside_the_search_s_own_way():
+    def verified(seconds, beside, mismatches=(), noise=0.01) -> Verified:
+        return Verified(seconds, (2.0, 2.2), mismatches, beside, noise)
+
+    slow_day = verified((3.0, 3.02), (2.99, 3.01))
+    assert slow_day.is_good
+    assert not slow_day.is_in_range
+    assert "not as it was then" in slow_day.words
+    assert "as fast as the search's own way now" in slow_day.words
+    slower = verified((2.15,), (2.02,))
+    assert slower.is_in_range
+    assert not slower.is_good
+    assert "UNLIKE" in slower.words
+    assert not verified((2.9, 2.9, 2.9), (2.5, 2.5, 2.5), noise=0.0).is_good
+    elsewhere = verified((2.1,), (2.1,), ("operation 3: ruy was asked for", "operation 4: …"))
+    assert not elsewhere.is_good
+    assert "operation 3: ruy was asked for and 1 more" in elsewhere.words
+    assert "cannot be told" in verified((2.1,), (2.1,), None).words
