@@ -1,6 +1,6 @@
-# Everything here works on a fresh Debian 12 machine: make setup · make demo · make test · make lint.
+# Everything here works on a fresh Debian 12 machine: make setup · demo · test · lint · docs.
 .DELETE_ON_ERROR:
-.PHONY: setup demo test test-alone test-together test-board lint bench bench-quality board-up board-down lock clean
+.PHONY: setup demo test test-alone test-together test-board lint docs bench bench-quality board-up board-down lock clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -42,6 +42,10 @@ lint: $(STAMP)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+# Into site/; a broken link or a name that is not documented fails.
+docs: $(STAMP)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
 bench: $(STAMP)
 	for file in benchmarks/speed/*.py; do $(BIN)/python $$file || exit 1; done
 
@@ -54,4 +58,4 @@ lock: $(STAMP)
 
 clean:
 	[ ! -d .board ] || python3 board/board.py down
-	rm -rf $(VENV) .tools .board build dist src/pareto_profiler/probe/bin
+	rm -rf $(VENV) .tools .board build dist site src/pareto_profiler/probe/bin
