@@ -21,10 +21,12 @@ class Cooling:
     """Learns from the anchor whether rests make the device faster again, and how long they must be.
 
     An anchor that is slower than the fastest so far by 5 %, and by four times what anchors usually
-    differ by from one to the next, is measured again at once; if it is still slow, after a rest of
-    a quarter of the time since the last one that was cool, after twice that, and so on. When that
-    has made it fast twice, so much rest is taken before every block from then on. Every fourth
-    block goes without, as a control: if the anchor is cool all the same, half the rest is enough.
+    differ by from one to the next, is measured again at once, and if it is still slow, when the
+    next one is due: heat stays while work goes on. If that one is slow, too, after a rest of a
+    quarter of the time since the last one that was cool, after twice that, and so on. When that
+    has made it fast twice more often than it became so by itself, so much rest is taken before
+    every block from then on. Every fourth block goes without, as a control: if the anchor is cool
+    all the same, half the rest is enough.
     If three times the working time does not help, heat is not the reason and there are no further
     rests: drift is corrected. In all there is no more rest than work.
 
@@ -34,8 +36,8 @@ class Cooling:
         [0.0, 0.0, 0.0]
         >>> cooling.rest_after(0.0, 12), 0 < cooling.rest_after(0.2, 20) < 0.01
         (0.0, True)
-        >>> cooling.rest_after(0.2, 20)
-        2.0
+        >>> cooling.rest_after(0.2, 20), cooling.rest_after(0.2, 28), cooling.rest_after(0.2, 28)
+        (0.0, 0.001, 4.0)
     """
 
     def __init__(self) -> None:
@@ -48,6 +50,8 @@ class Cooling:
         self._rested = 0.0
         self._rested_in_all = 0.0
         self._helped = 0
+        self._healed = 0
+        self._was_hot = False
         self._learned = 0.0
         self._blocks = 0
         self._is_control = False
@@ -67,6 +71,7 @@ class Cooling:
         if is_cool or self._is_useless:
             self._learn()
             self._rest = self._rested = 0.0
+            self._was_hot = False
             self._cool_since = now
             return 0.0
         self._is_control = False
@@ -75,6 +80,11 @@ class Cooling:
             self._worked = now - self._cool_since
             self._rest = _AT_ONCE
             return _AT_ONCE
+        if not self._was_hot:
+            # Heat stays while work goes on; what else made it slow may pass by itself.
+            self._was_hot = True
+            self._rest = 0.0
+            return 0.0
         self._rest = 2 * self._rested or _FIRST_REST * self._worked
         if self._rested + self._rest > min(_MOST_REST * self._worked, self._allowed(now)):
             self._is_useless = True
@@ -97,8 +107,10 @@ class Cooling:
         """What the anchor's being cool again says of the rest before it."""
         if self._rested:
             self._helped += 1
-            if self._helped >= _CONVINCED:
+            if self._helped >= _CONVINCED + self._healed:
                 self._learned = self._rested
+        elif self._was_hot:
+            self._healed += 1
         elif self._is_control:
             self._learned /= 2
             self._is_control = False

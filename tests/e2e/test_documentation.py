@@ -35,10 +35,15 @@ def _run(command: list[str], cwd: Path) -> subprocess.CompletedProcess[str]:
 
 
 def _check_front(text: str) -> None:
-    """Two points or more, unless they are ties: memory is told apart to a page of 4 KiB only."""
+    """Two points or more, unless they are ties (memory is told apart to a page of 4 KiB only).
+
+    A machine on which the times of one process and the next differ by a fifth may not know, and
+    has to say so.
+    """
     table = text.split("Front")[1].split("baseline: id", maxsplit=1)[0]
     points = table.count("verified")
-    assert points >= 2 or (points == 1 and "baseline, verified" not in table), text
+    is_other_than_baseline = points == 1 and "baseline, verified" not in table
+    assert points >= 2 or is_other_than_baseline or "%?" in table, text
 
 
 def _demo() -> str:

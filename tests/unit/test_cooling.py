@@ -18,8 +18,8 @@ OBJECTIVES = objectives_of(["exec_time", "max_rss"])
 TRUTH = {a: {"exec_time": 0.02, "max_rss": 2e7} for a in SPACE}
 
 
-def searched(noise: Noise) -> tuple[list[Trial], SimulatedRunner]:
-    device = SimulatedRunner(SPACE, TRUTH.get, noise, Plan(repeats=20, warmups=0), seed=1)
+def searched(noise: Noise, seed: int = 1) -> tuple[list[Trial], SimulatedRunner]:
+    device = SimulatedRunner(SPACE, TRUTH.get, noise, Plan(repeats=20, warmups=0), seed=seed)
     journal = MemoryJournal()
     trials = search(
         SPACE,
@@ -62,6 +62,16 @@ def test_other_work_that_comes_and_goes_unseen_does_not_teach_long_rests():
     trials, _ = searched(noise)
     worked = sum(t.duration_s for t in trials)
     assert sum(t.rested_s for t in trials) < 0.5 * worked
+
+
+def test_a_neighbour_that_slows_for_moments_is_no_heat():
+    noise = Noise(runs=0.01, busy_share=0.5, busy_s=1.0, busy_factor=1.8, is_visible=False)
+    rested = worked = 0.0
+    for seed in range(2):
+        trials, _ = searched(noise, seed)
+        rested += sum(t.rested_s for t in trials)
+        worked += sum(t.duration_s for t in trials)
+    assert rested < 0.1 * worked
 
 
 def test_rests_that_do_not_help_are_given_up():
