@@ -158,6 +158,7 @@ def test_text_is_readable_on_a_phone_and_in_the_dark(browser, run, scheme):
     assert opened.complaints == []
 
 
+@pytest.mark.alone
 def test_a_graph_of_a_thousand_operations_is_drawn_in_two_seconds(browser, tmp_path):
     made = Device("large", Recipe("", 1000, 4, skips=0.3), 0)
     journal, runner = MemoryJournal(), made.runner(Plan(repeats=1, warmups=0))

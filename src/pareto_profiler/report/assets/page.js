@@ -283,7 +283,7 @@
       const first = cuts[c], end = c + 1 < cuts.length ? cuts[c + 1] : n - 1;
       if (first === end) { if (c + 1 === cuts.length) at[first] = at[first] || { x: 0, y: top }; continue; }
       const g = new dagre.graphlib.Graph({ multigraph: true });
-      g.setGraph({ nodesep: CELL.across, ranksep: CELL.rank, rankdir: "TB" });
+      g.setGraph({ nodesep: CELL.across, ranksep: CELL.rank, rankdir: "TB", ranker: "longest-path" });
       g.setDefaultEdgeLabel(() => ({}));
       for (let i = first; i <= end; i++) g.setNode(String(i), { width: CELL.width, height: CELL.height });
       const mine = edges.map((e, k) => [e, k]).slice(...range(first, end)).filter(([[a, b]]) => a >= first && b <= end);
