@@ -230,7 +230,11 @@ def test_a_damaged_middle_is_named_with_its_line(filled: Path, damage: bytes):
     ("change", "found"),
     [
         ({"model_digest": "cd" * 32}, "model abababababab → cdcdcdcdcdcd"),
-        ({"space": DecisionSpace.by_names(("cpu", "ruy"), ["Conv2D"])}, "decision space"),
+        ({"space": DecisionSpace.by_names(("cpu", "ruy"), ["Conv2D"])}, "backend choices"),
+        (
+            {"space": DecisionSpace.by_names(("ruy", "cpu"), ["Conv2D"])},
+            "backends cpu,ruy → ruy,cpu",
+        ),
         ({"plan": Plan(repeats=99)}, "plan: repeats (none) → 99"),
         ({"runtime": "onert 1.31.0"}, "runtime onert 1.30.0 → onert 1.31.0"),
         ({"target": "odroid"}, "target local → odroid"),

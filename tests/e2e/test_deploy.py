@@ -20,6 +20,7 @@ from pareto_profiler.runners.onert import Deployed, OnertRunner
 from pareto_profiler.store import read
 
 MODEL = MODELS / "mobilenet_v2_035_96.tflite"
+BOARD_RUN = ROOT / "examples" / "runs" / "emulated_board"
 TABLE = ROOT / "examples" / "tables" / "mobilenet_v2_035_96_logits-emulated_board"
 
 
@@ -173,6 +174,15 @@ def test_without_verification_nothing_is_run(run, tmp_path):
         [sys.executable, "x.py", "3"], cwd=tmp_path, capture_output=True, text=True, check=True
     )
     assert said.stdout.startswith("exec_time ")
+
+
+def test_where_the_target_is_not_known_nothing_is_written(tmp_path):
+    name = MODELS / "mobilenet_v2_035_96_logits.tflite"
+    asked = ("deploy", BOARD_RUN, "knee", "--to", "nnpackage", "--model", name, "--output", "p")
+    assert "name its file with --targets, or --no-verify" in pp_error(*asked, cwd=tmp_path)
+    assert list(tmp_path.iterdir()) == []
+    pp(*asked, "--no-verify", cwd=tmp_path)
+    assert (tmp_path / "p" / "metadata" / "MANIFEST").exists()
 
 
 def test_a_recorded_table_ships_unverified(tmp_path):

@@ -9,7 +9,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from e2e.command import command, pp
+from e2e.command import command, pp, pp_error, run
 
 COMMANDS = (
     *("inspect", "search", "confirm", "record", "trace", "doctor", "show", "report", "explain"),
@@ -22,6 +22,25 @@ def test_the_help_lists_every_command_and_where_to_begin(tmp_path: Path):
     assert "Begin with pareto-profiler search MODEL" in text
     listed = re.findall(r"^│ (\w+)  +\w", text, re.MULTILINE)
     assert sorted(listed) == sorted(COMMANDS)
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("search", "Missing argument 'MODEL'; see: pareto-profiler search --help"),
+        ("search x.tflite --budget -3", "'--budget': -3 is not in the range"),
+        ("deploy r --to foo", "'foo' is not one of 'env'"),
+        ("serach x.tflite", "No such command 'serach'"),
+        ("show r --jsno", "No such option: --jsno"),
+    ],
+)
+def test_a_command_line_that_is_none_gets_one_line(line: str, expected: str, tmp_path: Path):
+    assert expected in pp_error(*line.split(), cwd=tmp_path)
+
+
+def test_no_arguments_get_the_help(tmp_path: Path):
+    done = run("pareto-profiler", cwd=tmp_path, status=2)
+    assert "Begin with pareto-profiler search MODEL" in done.stdout + done.stderr
 
 
 @pytest.mark.parametrize("name", [c for c in COMMANDS if c != "target"])

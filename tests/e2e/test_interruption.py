@@ -229,5 +229,5 @@ def test_a_full_disk_is_told_and_everything_before_it_is_intact(
 def test_spaces_of_the_same_size_are_told_apart(model: Path, tmp_path: Path):
     pp(*options(model, "run", 2), cwd=tmp_path)
     other = ["--backends", "ruy,cpu"]
-    assert "decision space" in pp_error(*options(model, "run", 2), *other, cwd=tmp_path)
+    assert "backends cpu,ruy → ruy,cpu" in pp_error(*options(model, "run", 2), *other, cwd=tmp_path)
     assert isinstance(read(tmp_path / "run").header.space, DecisionSpace)

@@ -462,7 +462,7 @@ def test_ids_of_ten_thousand_bits_are_shown_and_exported(tmp_path: Path):
         (("search", "absent.tflite"), "absent.tflite: cannot be read"),
         (("search", "broken.tflite"), "broken.tflite: 3 bytes are no model"),
         (("inspect", "broken.tflite"), "broken.tflite: 3 bytes are no model"),
-        (("inspect", "/proc"), "MANIFEST: cannot be read: No such file"),
+        (("inspect", "/proc"), "is a folder without metadata/MANIFEST"),
         (("search", "swish.tflite"), "onert cannot load @2 HARD_SWISH"),
         (("search", "ok.tflite", "--sampler", "oracle"), "expected one of exhaustive, hlps"),
         (("search", "ok.tflite", "--vary", "turbo"), "expected one of threads"),

@@ -19,8 +19,8 @@ TIME, MEMORY = objectives_of(NAMES)
 FIGURES = {0: (10.0, 100.0), 7: (8.0, 300.0), 1: (9.0, 150.0), 2: (6.0, 160.0), 3: (11.0, 90.0)}
 
 
-def summary_of(noise: float = 0.0) -> Summary:
-    """Of each assignment once; with noise, four times."""
+def summary_of(noise: float = 0.0, once: dict[int, tuple[float, float]] | None = None) -> Summary:
+    """Of each assignment once; with noise, four times, and of further ones once."""
     trials = []
     for repeat in range(4 if noise else 1):
         factor = 1 + noise * (-1) ** repeat
@@ -28,6 +28,9 @@ def summary_of(noise: float = 0.0) -> Summary:
             samples = {"exec_time": (ms / 1e3 * factor,), "max_rss": (mib * 2**20,)}
             assignment = SPACE.assignment_of(number)
             trials.append(Trial(len(trials), assignment, Measurement(samples)))
+    for number, (ms, mib) in (once or {}).items():
+        samples = {"exec_time": (ms / 1e3,), "max_rss": (mib * 2**20,)}
+        trials.append(Trial(len(trials), SPACE.assignment_of(number), Measurement(samples)))
     return Summary.of(Recording(Header("net", "", SPACE, NAMES), trials))
 
 
@@ -85,6 +88,18 @@ def test_goals_other_than_the_smallest():
     both = Goal((), {"max_rss": 2, "exec_time": 1})
     assert both.words((TIME, MEMORY)) == "the smallest exec_time^1 · max_rss^2"
     assert Goal().words((TIME, MEMORY)) == "the knee"
+
+
+def test_the_front_comes_before_a_lucky_figure():
+    noisy = summary_of(0.15, {5: (5.80, 190.0), 6: (5.82, 170.0), 4: (5.83, 180.0)})
+    assert noisy.front[0].id == 6
+    assert [row.id for row in noisy.undecided] == [4, 5]
+    fastest = Selection.of(noisy, Goal.smallest(noisy.objectives, ()))
+    assert fastest.row.id == 6
+    assert 5 in fastest.rivals
+    # Where the limits leave nothing of the front, what may belong there is better than nothing.
+    limit = Limit.of("5.81ms", TIME, noisy)
+    assert Selection.of(noisy, Goal.smallest(noisy.objectives, [limit])).row.id == 5
 
 
 def test_how_surely_depends_on_the_noise():

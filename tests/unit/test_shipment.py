@@ -277,8 +277,11 @@ def test_what_ships_is_judged_beside_the_search_s_own_way():
     slow_day = verified((3.0, 3.02), (2.99, 3.01))
     assert slow_day.is_good
     assert not slow_day.is_in_range
-    assert "not as it was then" in slow_day.words
-    assert "as fast as the search's own way now" in slow_day.words
+    assert "not as fast as it was then (2000 to 2200 ms), within noise like" in slow_day.words
+    fast_day = verified((1.0,), (1.0,))
+    assert "faster than it was then" in fast_day.words
+    noisy = Verified((2.0,), (1.0, 4.0), None, (2.2,), 0.3)
+    assert "says little" in noisy.words
     slower = verified((2.15,), (2.02,))
     assert slower.is_in_range
     assert not slower.is_good

@@ -11,7 +11,7 @@ from pareto_profiler.core.measurement import Measurement, objectives_of
 from pareto_profiler.core.plan import Plan
 from pareto_profiler.core.ports import Problem
 from pareto_profiler.core.recording import Header, Recording
-from pareto_profiler.core.space import Assignment, DecisionSpace
+from pareto_profiler.core.space import Assignment, DecisionSpace, Variable
 from pareto_profiler.core.trial import Failure, Placement, Trial
 from pareto_profiler.errors import FailureKind, InputError
 from pareto_profiler.report.health import Check
@@ -60,6 +60,30 @@ def test_the_front_against_the_baseline_and_the_best_uniform():
     area = (9 - 6) * (330 - 160) + (10 - 9) * (330 - 150) + (11 - 10) * (330 - 100)
     area += (20 - 11) * (330 - 90)
     assert summary.hypervolume == pytest.approx(area / (20 * 330))
+
+
+def test_the_best_uniform_has_any_settings():
+    threads = Variable("threads", ("1", "2"), ("1", "2"), is_setting=True)
+    by_names = DecisionSpace.by_names(("cpu", "ruy"), ["a", "b"])
+    space = replace(by_names, variables=(*by_names.variables, threads))
+    times = {
+        ("cpu", "cpu", "1"): 10.0,
+        ("cpu", "cpu", "2"): 7.0,
+        ("ruy", "ruy", "1"): 9.0,
+        ("ruy", "cpu", "2"): 5.0,
+    }
+    trials = [
+        trial(i, chosen, Measurement({"exec_time": (ms / 1e3,), "max_rss": (1024.0,)}))
+        for i, (chosen, ms) in enumerate(times.items())
+    ]
+    summary = Summary.of(Recording(replace(HEADER, space=space), trials))
+    assert summary.best_uniform is not None
+    assert summary.best_uniform.estimate.assignment == ("cpu", "cpu", "2")
+    text = shown(summary)
+    assert "best uniform by exec_time: id" in text
+    assert "cpu, threads 2" in text
+    # What has the baseline's backends, but for settings, is no rival worth a column.
+    assert "uniform\n" not in text.split("baseline:")[0]
 
 
 def test_what_ran_elsewhere_is_not_on_the_front():

@@ -7,7 +7,9 @@ called, so that Ctrl-C during that moment ends them like at any other.
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from importlib import import_module
+from typing import Any
 
 
 def main() -> None:
@@ -33,7 +35,7 @@ def random_sampler() -> None:
 def _run(module: str, app: str) -> None:
     try:
         try:
-            getattr(import_module(f"{__name__}.{module}"), app)()
+            sys.exit(_status(getattr(import_module(f"{__name__}.{module}"), app)))
         finally:
             if sys.stdout is not None:  # the caller may have closed it
                 sys.stdout.flush()
@@ -44,3 +46,20 @@ def _run(module: str, app: str) -> None:
 
         silence(sys.stdout)
         leave(CANNOT_KEEP, f"error: output cannot be written: {error.strerror}")
+
+
+def _status(app: Callable[..., int | None]) -> int:
+    """Run a command; a command line that it does not take is one line, like all bad input."""
+    from typer import BadParameter
+
+    # Typer has no public name for the error of all that is wrong with a command line.
+    usage_error: Any = BadParameter.__bases__[0]
+    try:
+        return app(standalone_mode=False) or 0
+    except usage_error as error:
+        from pareto_profiler.cli.exits import BAD_INPUT, leave
+
+        if type(error).__name__ == "NoArgsIsHelpError":
+            return BAD_INPUT  # the help was printed
+        command = f"; see: {error.ctx.command_path} --help" if error.ctx else ""
+        leave(BAD_INPUT, f"error: {error.format_message().rstrip('.')}{command}")

@@ -27,7 +27,7 @@ def bench(
         list[str],
         typer.Argument(
             metavar="TABLE…",
-            help="Recorded runs, packed tables, CSV files, dumps of the seed's tools, or "
+            help="Recorded runs, packed tables, CSV files, dumps of ONE's tools, or "
             "simulated:FAMILY:SEED.",
         ),
     ],

@@ -20,7 +20,7 @@ from pareto_profiler.cli.show import id_words
 from pareto_profiler.errors import InputError, RunError, TargetError
 
 if TYPE_CHECKING:
-    from pareto_profiler.core.recording import Recording
+    from pareto_profiler.core.recording import Header, Recording
     from pareto_profiler.core.space import Assignment
     from pareto_profiler.core.trial import Placement
     from pareto_profiler.deploy.shipment import Shipment
@@ -107,12 +107,14 @@ def deploy(
 
     recording = open_recording(run)
     summary = Summary.of(recording)
-    rows = _rows(run, summary, number, form)
+    header, rows = recording.header, _rows(run, summary, number, form)
     model = (
         _model_of(recording, model_file)
         if form in {Form.NNPACKAGE, Form.PYTHON} or verify
         else None
     )
+    if verify and model is not None and header.runtime and header.target != "table":
+        _check_target(header, address, targets)
     to = output or Path(f"{_name_of(summary, rows, form)}{_SUFFIXES[form]}")
     if verify and form is not Form.NNPACKAGE and to.exists() and not to.is_file():
         raise InputError(f"{to}: is no file, so that what is written cannot be run; --no-verify")
@@ -188,6 +190,21 @@ def _model_of(recording: Recording, named: Path | None) -> Model | None:
             f"expected {header.model_digest[:12]}"
         )
     return model
+
+
+def _check_target(header: Header, address: str, targets: Path | None) -> None:
+    """Before anything is written.
+
+    Raises:
+        InputError: What is written could not be run: the target is not known here.
+    """
+    from pareto_profiler.targets import find
+
+    file = targets or (Path(header.origin["targets"]) if header.origin.get("targets") else None)
+    try:
+        find(header.target, file, address)
+    except InputError as error:
+        raise InputError(f"{error}; name its file with --targets, or --no-verify") from error
 
 
 def _name_of(summary: Summary, rows: list[Row], form: Form) -> str:

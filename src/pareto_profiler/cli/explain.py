@@ -241,7 +241,7 @@ def _differences(summary: Summary, assignment: Assignment, found: Explanation) -
     for part in found.parts:
         table.add_row(part.name, *_cells(part.effect, summary))
     table.add_section()
-    table.add_row("in all", *_cells(found.whole, summary))
+    table.add_row("in all, by the model", *_cells(found.whole, summary))
     measured = _row_of(summary, assignment)
     if measured is not None and summary.baseline is not None:
         base = summary.baseline.values

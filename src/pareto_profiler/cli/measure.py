@@ -330,7 +330,7 @@ OutputOption = Annotated[
 ]
 DumpfileOption = Annotated[
     Path | None,
-    typer.Option(help="Write the result in the format of the seed's tools there, too."),
+    typer.Option(help="Write the result in the format of ONE's pareto_profiler there, too."),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
@@ -350,7 +350,8 @@ def search(
         int | None,
         typer.Option(
             min=1,
-            help="Most trials, those of earlier runs of the same search included.",
+            help="Most trials, those of earlier runs of the same search included. Each is one "
+            "process, also if it fails, repeats or traces.",
             show_default=f"{_DEFAULT_BUDGET}, with --time no limit",
         ),
     ] = None,
@@ -473,7 +474,7 @@ def record(
     dumpfile: DumpfileOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Measure every feasible assignment: a table for `replay`, the seed's brute force.
+    """Measure every feasible assignment: a table for `replay`; ONE's brute_force_profiler.
 
     Resumable like `search`.
     """
@@ -601,7 +602,7 @@ def replay(
         str,
         typer.Argument(
             metavar="TABLE",
-            help="A recorded run, a packed table, a CSV file, a result dump of the seed, or a "
+            help="A recorded run, a packed table, a CSV file, a result dump of ONE's tools, or a "
             "simulated device: simulated:FAMILY:SEED.",
         ),
     ],

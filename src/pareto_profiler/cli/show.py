@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 RunArgument = Annotated[
     Path,
     typer.Argument(
-        metavar="RUN", help="Folder of a run, its journal, or a result dump of the seed's tools."
+        metavar="RUN",
+        help="Folder of a run, its journal, or a result dump of ONE's tools.",
     ),
 ]
 BackendsOfDumpOption = Annotated[
@@ -120,35 +121,32 @@ def export(
     ] = None,
     backends: BackendsOfDumpOption = "",
 ) -> None:
-    """Write a run as a table: every trial as csv or parquet, the summary as json, or a seed dump.
+    """Write a run as a table: every trial as csv or parquet, the summary as json, or a ONE dump.
 
     `packed` is a Parquet file with everything, raw samples included, which all commands read like
     the run itself.
 
-    `seed` is the format of random_sampler's dump: the front, milliseconds and KiB, with the
+    `seed` is the format of ONE's random_sampler: the front, milliseconds and KiB, with the
     configuration string of each id.
     """
-    from pareto_profiler.cli.output import write_file
+    from pareto_profiler.cli.output import note, write_file
     from pareto_profiler.report.summary import Summary
 
     recording = open_recording(run, backends)
+    if to is None:
+        if file_format in {ExportFormat.PACKED, ExportFormat.PARQUET}:
+            raise InputError(f"{file_format} is no text: name a file with --to")
+        sys.stdout.write(_text(recording, Summary.of(recording), file_format))
+        return
     if file_format is ExportFormat.PACKED:
         from pareto_profiler.tables import pack
 
-        if to is None:
-            raise InputError("packed is no text: name a file with --to")
         write_file(to, pack(recording))
-        return
-    if file_format is ExportFormat.PARQUET:
-        if to is None:
-            raise InputError("parquet is no text: name a file with --to")
+    elif file_format is ExportFormat.PARQUET:
         write_file(to, parquet_of(_records(recording)))
-        return
-    text = _text(recording, Summary.of(recording), file_format)
-    if to is None:
-        sys.stdout.write(text)
     else:
-        write_file(to, text)
+        write_file(to, _text(recording, Summary.of(recording), file_format))
+    note(f"written: {to}")
 
 
 def open_recording(run: Path, backends: str = "") -> Recording:

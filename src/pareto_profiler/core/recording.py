@@ -57,7 +57,7 @@ class Header:
         """What makes trials under another header no trials of this search, in words."""
         pairs = {
             "model": (self.model_digest[:12], other.model_digest[:12]),
-            "decision space": (self.space.fingerprint[:12], other.space.fingerprint[:12]),
+            **_space_pairs(self.space, other.space),
             "target": (self.target, other.target),
             "runtime": (self.runtime, other.runtime),
             "processor": (_processor(self), _processor(other)),
@@ -70,6 +70,31 @@ class Header:
         return [
             f"{what} {a or '(none)'} → {b or '(none)'}" for what, (a, b) in pairs.items() if a != b
         ]
+
+
+def _space_pairs(mine: DecisionSpace, other: DecisionSpace) -> dict[str, tuple[str, str]]:
+    """What of two decision spaces may differ; their fingerprints where nothing else does."""
+
+    def settings(space: DecisionSpace) -> str:
+        return ", ".join(
+            f"{v.name} {'/'.join(v.feasible)}" for v in space.variables if v.is_setting
+        )
+
+    def decided(space: DecisionSpace) -> str:
+        free = [v.name for v in space.variables if not (v.is_setting or v.is_fixed)]
+        return str(len(free))
+
+    if mine.fingerprint == other.fingerprint:
+        return {}
+    pairs = {
+        "granularity": (str(mine.granularity), str(other.granularity)),
+        "backends": (",".join(mine.backends), ",".join(other.backends)),
+        "varied settings": (settings(mine), settings(other)),
+        "backend choices": (decided(mine), decided(other)),
+    }
+    if any(a != b for a, b in pairs.values()):
+        return pairs
+    return {"decision space": (mine.fingerprint[:12], other.fingerprint[:12])}
 
 
 def _processor(header: Header) -> str:

@@ -12,6 +12,7 @@ from pareto_profiler.core.estimate import Figure
 
 CONFIDENCE: Final = 0.99
 _UNKNOWN_NOISE: Final = 0.05
+_WIDE: Final = 2.0
 
 
 def spread_of(noise: float) -> float:
@@ -105,8 +106,16 @@ class Verified:
         """For people."""
         low, high = (1e3 * x for x in self.expected)
         times = "" if len(self.seconds) == 1 else f", median of {len(self.seconds)} processes"
-        verdict = "as measured" if self.is_in_range else "not as it was then"
-        same = "as fast as" if self.is_as_fast else "UNLIKE"
+        then = f"{low:.4g} to {high:.4g} ms"
+        if not self.is_in_range:
+            verdict = f"the machine is not as fast as it was then ({then})"
+            if median(self.seconds) < self.expected[0]:
+                verdict = f"the machine is faster than it was then ({then})"
+        elif high > _WIDE * low:
+            verdict = f"within {then}, which says little: the machine is noisy"
+        else:
+            verdict = f"as measured ({then})"
+        same = "within noise like" if self.is_as_fast else "beyond noise UNLIKE"
         placed = "where operations ran cannot be told"
         if self.mismatches is not None:
             placed = "every operation runs where it was measured"
@@ -115,7 +124,6 @@ class Verified:
             rest = f" and {more} more" if more else ""
             placed = f"NOT what was measured: {self.mismatches[0]}{rest}"
         return (
-            f"exec_time {1e3 * median(self.seconds):.4g} ms{times}: {verdict} "
-            f"({low:.4g} to {high:.4g} ms), {same} the search's own way now "
-            f"({1e3 * median(self.beside):.4g} ms); {placed}"
+            f"exec_time {1e3 * median(self.seconds):.4g} ms{times}: {verdict}, {same} "
+            f"the search's own way now ({1e3 * median(self.beside):.4g} ms); {placed}"
         )

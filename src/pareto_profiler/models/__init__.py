@@ -57,6 +57,11 @@ def load(path: Path) -> Model:
 
 def _open_package(folder: Path) -> tuple[Path, Path | None]:
     manifest = folder / "metadata" / "MANIFEST"
+    if not manifest.exists():
+        raise ModelError(
+            f"{folder}: is a folder without metadata/MANIFEST, so no nnpackage; expected one, or a "
+            f".tflite or .circle file"
+        )
     text = read_regular(manifest, ModelError, limit_bytes=LARGEST_TEXT_BYTES)
     try:
         content = json.loads(text)

@@ -60,9 +60,10 @@ def checks_of(
     """
     if not estimates.items:
         return (Check("trust", is_good=False, words="nothing was measured"),)
+    is_any_decided = not estimates.is_noise_known or any(p.verdict is Verdict.ON for p in places)
     return (
         _trust(recording.header, estimates, places),
-        _convergence(recording, estimates.objectives, steps),
+        _convergence(recording, estimates.objectives, steps, is_any_decided=is_any_decided),
         *_backends(recording, estimates, places),
     )
 
@@ -84,12 +85,11 @@ def _trust(header: Header, estimates: Estimates, places: Sequence[Membership]) -
         words = f"every place is decided with {confidence}: {_points(sure)} on the front"
         return Check("trust", is_good=True, words=words)
     open_ones = len(shown) - sure
+    count = str(sure) if open_ones else "all"
     words = (
-        f"{sure} of the front's {_points(len(shown))} {'is' if sure == 1 else 'are'} decided with "
-        f"{confidence}"
+        f"{count} of the {_points(len(shown))} on the front decided with {confidence}; "
+        f"{open_ones + near} more may or may not belong there (confirm decides)"
     )
-    if open_ones or near:
-        words += f"; {open_ones + near} more may or may not belong there (confirm decides)"
     return Check("trust", is_good=sure > 0 and near + open_ones <= sure, words=words)
 
 
@@ -98,7 +98,11 @@ def _points(count: int) -> str:
 
 
 def _convergence(
-    recording: Recording, objectives: Sequence[Objective], steps: Sequence[Step]
+    recording: Recording,
+    objectives: Sequence[Objective],
+    steps: Sequence[Step],
+    *,
+    is_any_decided: bool,
 ) -> Check:
     space = recording.header.space
     tried = {t.assignment for t in recording.trials if _is_tried(t)}
@@ -124,6 +128,12 @@ def _convergence(
         words = (
             f"the front still grew: the last {lately} of {len(steps)} measured assignments added "
             f"{100 * gain:.1f} % of the hypervolume; a larger --budget may find more"
+        )
+        return Check("convergence", is_good=False, words=words)
+    if not is_any_decided:
+        words = (
+            f"whether the front still moves cannot be told: the last {lately} of {len(steps)} "
+            f"measured assignments added little, but no point on it is decided"
         )
         return Check("convergence", is_good=False, words=words)
     at = next(s for s in steps if s.hypervolume >= (1 - _TELLING_GAIN) * last)
@@ -172,7 +182,7 @@ def _backends(
         checks.append(Check("backends", is_good=False, words=words))
     working = [b for b in space.backends if worked[b]]
     if working:
-        words = f"{', '.join(working)} worked"
+        words = f"{', '.join(working)} can run at least some of the operations"
         idle = [b for b in working if b not in on_front]
         words += f"; no point of the front uses {', '.join(idle)}" if idle else ""
         checks.append(Check("backends", is_good=True, words=words))
@@ -192,9 +202,10 @@ def warnings_of(recording: Recording, estimates: Estimates) -> tuple[str, ...]:
     contended = sum(m.is_contended for m in measured)
     left = sum(item.is_contended for item in estimates.items)
     if left:
+        mark = " (±?)" if estimates.is_noise_known else ""
         warnings.append(
             f"other work was running on the target each time that {left} of the "
-            f"{len(estimates.items)} assignments were measured: their times (±?) are not to be "
+            f"{len(estimates.items)} assignments were measured: their times{mark} are not to be "
             f"trusted; end it, or keep out of its way with --cpus (pareto-profiler doctor)"
         )
     elif contended > _CONTENDED_SHARE * len(measured):
@@ -226,7 +237,10 @@ def _unrepeated(header: Header) -> str:
     advice_on_it = (
         "; pareto-profiler confirm repeats what matters" if "model" in header.origin else ""
     )
-    return f"nothing was measured twice: figures count as exact, though they are not{advice_on_it}"
+    return (
+        f"nothing was measured twice without other work: figures count as exact, though they are "
+        f"not{advice_on_it}"
+    )
 
 
 def _throttling(measured: Sequence[Measurement]) -> list[str]:

@@ -283,6 +283,8 @@ def _uniform_of(row: Row, summary: Summary) -> str:
     pairs = zip(summary.header.space.variables, row.estimate.assignment, strict=True)
     backends = Counter(c for v, c in pairs if not v.is_setting)
     name = " + ".join(b for b, _ in backends.most_common())
+    settings = summary.header.space.settings(row.estimate.assignment)
+    name = ", ".join([name, *(f"{setting} {choice}" for setting, choice in settings.items())])
     figures = zip(summary.objectives, row.estimate.values, strict=True)
     return f"{name}: {' · '.join(shown(o, v) for o, v in figures)}"
 

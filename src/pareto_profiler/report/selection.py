@@ -158,8 +158,9 @@ class Selection:
 
     @classmethod
     def of(cls, summary: Summary, goal: Goal) -> Selection:
-        """Select from the front and what may belong to it.
+        """Select from the front, or from what may belong there if no point of it is within limits.
 
+        The best figure of many undecided ones is likely luck, so the front's points come first.
         Figures are drawn from their distributions 2000 times, as for places on the front.
         O(draws · candidates).
 
@@ -175,7 +176,9 @@ class Selection:
         if not allowed.any():
             raise InputError(_none_within(summary, goal.limits))
         costs = _costs(values, objectives, goal)
-        chosen = int(np.argmin(np.where(allowed, costs, np.inf)))
+        likely = allowed & (np.arange(len(rows)) < len(summary.front))
+        eligible = likely if likely.any() else allowed
+        chosen = int(np.argmin(np.where(eligible, costs, np.inf)))
         within = best = 1.0
         rivals: tuple[int, ...] = ()
         if summary.is_noise_known:

@@ -21,7 +21,7 @@ from pareto_profiler.core.front import (
 from pareto_profiler.core.measurement import Measurement, Objective, objectives_of
 from pareto_profiler.core.membership import LIKELY, Membership, Verdict, shown_front
 from pareto_profiler.core.recording import Header, Recording
-from pareto_profiler.core.space import Assignment
+from pareto_profiler.core.space import Assignment, DecisionSpace
 from pareto_profiler.core.trial import Failure, Placement, Profile, Trial
 from pareto_profiler.report.health import Check, checks_of, warnings_of
 from pareto_profiler.report.history import Step, steps_of
@@ -104,7 +104,8 @@ class Summary:
         measured: All measured assignments, in the order of their first trials.
         baseline: None where it was not measured.
         best_uniform: Of the assignments that put all they can on one backend, the baseline
-            included, the best in the first objective; None where none was measured.
+            included, whatever their settings, the best in the first objective; None where none was
+            measured.
         failures: Trials without figures, in order.
         misplaced: Assignments that ran elsewhere than asked; they are not on the front.
         trials: How many there are in all.
@@ -182,7 +183,8 @@ class Summary:
         position = {item.assignment: i for i, item in enumerate(estimates.items)}
         baseline = _item(estimates, position.get(space.default))
         uniforms = [estimates.items[position[a]] for a in space.uniforms() if a in position]
-        candidates = ([baseline] if baseline else []) + uniforms
+        backends = {_backends(space, a) for a in (space.default, *space.uniforms())}
+        candidates = [i for i in estimates.items if _backends(space, i.assignment) in backends]
         best = min(candidates, key=lambda item: item.values[0], default=None)
         reference = reference or reference_point(
             baseline.values if baseline else None,
@@ -321,6 +323,12 @@ class Summary:
 def _measurement(trial: Trial) -> Measurement:
     assert isinstance(trial.outcome, Measurement)
     return trial.outcome
+
+
+def _backends(space: DecisionSpace, assignment: Assignment) -> tuple[str, ...]:
+    """What of an assignment are no settings."""
+    chosen = zip(space.variables, assignment, strict=True)
+    return tuple(choice for variable, choice in chosen if not variable.is_setting)
 
 
 def _item(estimates: Estimates, position: int | None) -> Estimate | None:

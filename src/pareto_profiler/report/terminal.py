@@ -49,7 +49,7 @@ def renderables(summary: Summary) -> list[RenderableType]:
     parts.append(Text("Configurations of the front", style="bold"))
     parts += [
         Text(f"  id {row.id}:\n    {_configured(row, summary)}", overflow="fold")
-        for row in (*summary.front, *summary.undecided[:_UNDECIDED])
+        for row in summary.front
     ]
     failures = _failure_lines(summary)
     if failures:
@@ -77,18 +77,19 @@ def scatter(summary: Summary) -> str:
         (summary.front, "●", "front"),
         ([summary.baseline] if summary.baseline else [], "B", "baseline"),
     ]
+    (by_x, unit_x), (by_y, unit_y) = _axis(x), _axis(y)
     legend = []
     for rows, marker, label in groups:
         if rows:
             points = plot.signal(
-                [row.values[x.name] for row in rows],
-                [row.values[y.name] for row in rows],
+                [row.values[x.name] / by_x for row in rows],
+                [row.values[y.name] / by_y for row in rows],
                 marker=marker,
             )
             plot.draw(points)
             legend.append(f"{marker} {label}")
-    plot.label(f"{x.name} ({x.shown_unit})", axis="x")
-    plot.label(f"{y.name} ({y.shown_unit})", axis="y")
+    plot.label(f"{x.name} ({unit_x})", axis="x")
+    plot.label(f"{y.name} ({unit_y})", axis="y")
     text = plot.build().string(colorless=True)
     plot.clear()
     outside = len(others) - len(near)
@@ -97,6 +98,11 @@ def scatter(summary: Summary) -> str:
     if len(summary.objectives) > 2:
         legend.append(f"(a front of {len(summary.objectives)} objectives, seen along two)")
     return f"{text}\n     {'   '.join(legend)}\n"
+
+
+def _axis(objective: Objective) -> tuple[float, str]:
+    """What figures are divided by on an axis, and their unit there: memory in short numbers."""
+    return (1024, "MiB") if objective.unit == "B" else (1, objective.shown_unit)
 
 
 def _title(summary: Summary) -> str:
@@ -134,7 +140,10 @@ def _front_table(summary: Summary) -> Table:
     from rich.table import Table
 
     baseline, best = summary.baseline, summary.best_uniform
-    has_rival = best is not None and (baseline is None or best.id != baseline.id)
+    # Other settings alone make no rival that is worth two columns.
+    has_rival = best is not None and (
+        baseline is None or _backends(best, summary) != _backends(baseline, summary)
+    )
     table = Table(
         title="Front",
         title_justify="left",
@@ -238,10 +247,15 @@ def _reference_lines(summary: Summary) -> list[str]:
 
 
 def _choices(row: Row, summary: Summary) -> str:
-    chosen = list(zip(summary.header.space.variables, row.estimate.assignment, strict=True))
-    backends = dict.fromkeys(choice for v, choice in chosen if not v.is_setting)
-    settings = [f"{v.name} {choice}" for v, choice in chosen if v.is_setting]
-    return ", ".join([" + ".join(backends), *settings])
+    settings = summary.header.space.settings(row.estimate.assignment)
+    words = [f"{name} {choice}" for name, choice in settings.items()]
+    return ", ".join([" + ".join(_backends(row, summary)), *words])
+
+
+def _backends(row: Row, summary: Summary) -> list[str]:
+    """Those that a row uses, by their first operation."""
+    chosen = zip(summary.header.space.variables, row.estimate.assignment, strict=True)
+    return list(dict.fromkeys(choice for v, choice in chosen if not v.is_setting))
 
 
 def _configured(row: Row, summary: Summary) -> str:
