@@ -69,6 +69,16 @@ def test_a_limit_is_kept_and_what_is_left_is_smallest(text: str, expected: int):
     assert selected(text).row.id == expected
 
 
+def test_a_limit_is_named_as_it_was_asked_for():
+    for text, words in (
+        ("120MiB", "120MiB (120.0 MiB)"),
+        ("17MB", "17MB (16.2 MiB)"),
+        ("1.6x baseline", "1.6x baseline (160.0 MiB)"),
+    ):
+        assert Limit.of(text, MEMORY, summary_of()).words == f"max_rss of at most {words}"
+    assert Limit.of("12ms", TIME, summary_of()).words == "exec_time of at most 12 ms"
+
+
 def test_both_limits_are_kept():
     assert selected("exec_time=10.5ms", "max_rss=120MiB").row.id == 0
     with pytest.raises(InputError, match="nothing on the front has exec_time of at most 7 ms and"):

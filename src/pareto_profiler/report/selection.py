@@ -44,10 +44,12 @@ class Limit:
     Attributes:
         objective: Which.
         most: In its own unit: seconds, bytes.
+        asked: As it was asked for.
     """
 
     objective: Objective
     most: float
+    asked: str = ""
 
     @classmethod
     def of(cls, text: str, objective: Objective, summary: Summary) -> Limit:
@@ -73,17 +75,20 @@ class Limit:
             if row is None:
                 raise InputError(f"{text!r}: the {other} was not measured")
             base = row.estimate.values[summary.objectives.index(objective)]
-            return cls(objective, number * base / (100 if unit == "%" else 1))
+            return cls(objective, number * base / (100 if unit == "%" else 1), text)
         if not unit:
-            return cls(objective, number / objective.shown_per_unit)
+            return cls(objective, number / objective.shown_per_unit, text)
         if unit not in _UNITS.get(objective.unit, {}):
             raise InputError(expected)
-        return cls(objective, number * _UNITS[objective.unit][unit])
+        return cls(objective, number * _UNITS[objective.unit][unit], text)
 
     @property
     def words(self) -> str:
         """For people."""
-        return f"{self.objective.name} of at most {shown(self.objective, self.most)}"
+        value = shown(self.objective, self.most)
+        same = {value.replace(" ", ""), ""}
+        words = value if self.asked.replace(" ", "") in same else f"{self.asked} ({value})"
+        return f"{self.objective.name} of at most {words}"
 
 
 @dataclass(frozen=True, slots=True)
