@@ -375,7 +375,7 @@ def test_broken_packages_are_named(tmp_path: Path, manifest: object, found: str)
 
 
 def test_a_folder_without_manifest_is_no_package(tmp_path: Path):
-    with pytest.raises(ModelError, match=r"MANIFEST: cannot be read: No such file"):
+    with pytest.raises(ModelError, match=r"is a folder without metadata/MANIFEST"):
         load(tmp_path)
 
 
