@@ -22,7 +22,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     pp(
         *("search", MODEL, "--granularity", "operation", "--only", "40-64", "--backends"),
         *("cpu,ruy", "--budget", 12, "--sampler", "random", "--margin", "50%"),
-        *("--output", "run"),
+        *("--run-time", "200ms", "--output", "run"),
         cwd=folder,
     )
     return folder / "run"

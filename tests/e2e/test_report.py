@@ -49,7 +49,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("report")
     pp(
         *("search", MODEL, "--granularity", "index", "--vary", "threads,memory_planner"),
-        *("--budget", 30, "--output", folder / "run"),
+        *("--budget", 30, "--run-time", "200ms", "--output", folder / "run"),
         cwd=folder,
     )
     return folder / "run"

@@ -22,7 +22,17 @@ STUB = Path(__file__).parent.parent / "stand_ins" / "stub_onert.c"
 def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A runtime whose runs take as long as it is told."""
     path = tmp_path_factory.mktemp("stub") / "libonert.so"
-    compiler = [sys.executable, "-m", "ziglang", "cc", "-shared", "-fPIC", "-Wall", "-Werror"]
+    compiler = [
+        sys.executable,
+        "-m",
+        "ziglang",
+        "cc",
+        "-O2",
+        "-shared",
+        "-fPIC",
+        "-Wall",
+        "-Werror",
+    ]
     subprocess.run([*compiler, "-o", str(path), str(STUB)], check=True)
     return path
 
