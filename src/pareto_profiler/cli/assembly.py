@@ -42,7 +42,7 @@ _LEAST_CONFIDENCE: Final = 0.5
 _WHOLE: Final = 100
 _LONGEST_S: Final = 3_600_000.0
 _LARGEST_KIB: Final = 2**30
-_UNIT_SECONDS: Final = {"s": 1.0, "m": 60.0, "h": 3600.0}
+_UNIT_SECONDS: Final = {"ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 
 @dataclass(frozen=True, slots=True)
@@ -504,20 +504,20 @@ def numbers_of(text: str) -> tuple[int, ...]:
 
 
 def seconds_of(text: str) -> float:
-    """Seconds of a duration such as ``90``, ``90s``, ``10m`` or ``1h30m``.
+    """Seconds of a duration such as ``90``, ``90s``, ``200ms``, ``10m`` or ``1h30m``.
 
     Raises:
         InputError: It is no duration.
 
     Examples:
-        >>> seconds_of("1h30m")
-        5400.0
+        >>> seconds_of("1h30m"), seconds_of("200ms")
+        (5400.0, 0.2)
     """
-    parts = re.findall(r"(\d+(?:\.\d+)?)([smh]?)", text)
+    parts = re.findall(r"(\d+(?:\.\d+)?)(ms|[smh]|)", text)
     seconds = sum(float(number) * _UNIT_SECONDS[unit or "s"] for number, unit in parts)
     if "".join(map("".join, parts)) != text or not 0 < seconds <= _LONGEST_S:
         raise InputError(
-            f"duration {text!r}: expected something like 90s, 10m or 1h30m, at most 1000h"
+            f"duration {text!r}: expected something like 90s, 200ms or 1h30m, at most 1000h"
         )
     return seconds
 
