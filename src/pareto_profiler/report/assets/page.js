@@ -283,16 +283,30 @@
       const first = cuts[c], end = c + 1 < cuts.length ? cuts[c + 1] : n - 1;
       if (first === end) { if (c + 1 === cuts.length) at[first] = at[first] || { x: 0, y: top }; continue; }
       const g = new dagre.graphlib.Graph({ multigraph: true });
-      g.setGraph({ nodesep: CELL.across, ranksep: CELL.rank, rankdir: "TB", ranker: "longest-path" });
+      g.setGraph({ nodesep: CELL.across, ranksep: CELL.rank, rankdir: "TB" });
       g.setDefaultEdgeLabel(() => ({}));
-      for (let i = first; i <= end; i++) g.setNode(String(i), { width: CELL.width, height: CELL.height });
       const mine = edges.map((e, k) => [e, k]).slice(...range(first, end)).filter(([[a, b]]) => a >= first && b <= end);
-      mine.forEach(([[a, b], k]) => g.setEdge(String(a), String(b), {}, String(k)));
+      // A row of operations that feed nothing but each other is one tall node: there is less to lay out.
+      const outs = d3.rollup(mine, (v) => v.length, ([[a]]) => a), ins = d3.rollup(mine, (v) => v.length, ([[, b]]) => b);
+      const isInner = ([a, b]) => a < b && outs.get(a) === 1 && ins.get(b) === 1;
+      const head = d3.range(n), rows = new Map();
+      mine.filter(([e]) => isInner(e)).forEach(([[a, b]]) => { head[b] = head[a]; });
+      for (let i = first; i <= end; i++) rows.set(head[i], [...(rows.get(head[i]) || []), i]);
+      const step = CELL.height + CELL.rank;
+      rows.forEach((row, h) => g.setNode(String(h), { width: CELL.width, height: step * row.length - CELL.rank }));
+      mine.filter(([e]) => !isInner(e)).forEach(([[a, b], k]) => g.setEdge(String(head[a]), String(head[b]), {}, String(k)));
       dagre.layout(g);
-      const origin = g.node(String(first));
+      const placeOf = (h) => { const q = g.node(String(h)); return { x: q.x, y: q.y - (q.height - CELL.height) / 2 }; };
+      const origin = placeOf(first);
       const dx = (at[first] ? at[first].x : 0) - origin.x, dy = (at[first] ? at[first].y : top) - origin.y;
-      for (let i = first; i <= end; i++) { const q = g.node(String(i)); at[i] = { x: q.x + dx, y: q.y + dy }; }
-      mine.forEach(([[a, b], k]) => routes.set(k, g.edge(String(a), String(b), String(k)).points.map((q) => [q.x + dx, q.y + dy])));
+      rows.forEach((row, h) => { const q = placeOf(h); row.forEach((i, k) => { at[i] = { x: q.x + dx, y: q.y + dy + k * step }; }); });
+      // From below the producer to above the consumer, wherever in its row that is.
+      const nearest = (i, x) => Math.max(at[i].x - CELL.width / 2 + 16, Math.min(at[i].x + CELL.width / 2 - 16, x));
+      mine.forEach(([[a, b], k]) => {
+        const bends = isInner([a, b]) ? [] : g.edge(String(head[a]), String(head[b]), String(k)).points.slice(1, -1).map((q) => [q.x + dx, q.y + dy]);
+        const from = bends.length ? bends[0][0] : at[b].x, to = bends.length ? bends[bends.length - 1][0] : at[a].x;
+        routes.set(k, [[nearest(a, from), at[a].y + CELL.height / 2], ...bends, [nearest(b, to), at[b].y - CELL.height / 2]]);
+      });
       top = d3.max(at.slice(first, end + 1), (q) => q.y);
     }
     const x0 = d3.min(at, (q) => q.x) - CELL.width / 2 - 16, y0 = d3.min(at, (q) => q.y) - CELL.height / 2 - 12;
