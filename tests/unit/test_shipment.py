@@ -274,6 +274,9 @@ def test_what_ships_is_judged_beside_the_search_s_own_way():
     assert not slower.is_good
     assert "UNLIKE" in slower.words
     assert not verified((2.9, 2.9, 2.9), (2.5, 2.5, 2.5), noise=0.0).is_good
+    busy_now = verified((3.5, 5.2, 3.6, 5.3), (5.4, 3.6, 5.1, 5.2))
+    assert busy_now.is_good
+    assert not verified((5.2, 5.3, 5.1, 5.2), (3.6, 3.5, 3.6, 3.5)).is_good
     elsewhere = verified((2.1,), (2.1,), ("operation 3: ruy was asked for", "operation 4: …"))
     assert not elsewhere.is_good
     assert "operation 3: ruy was asked for and 1 more" in elsewhere.words

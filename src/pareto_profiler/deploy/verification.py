@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from statistics import NormalDist, median
 from typing import Final
 
+import numpy as np
+
 from pareto_profiler.core.estimate import Figure
 
 CONFIDENCE: Final = 0.99
@@ -72,7 +74,8 @@ class Verified:
         mismatches: What is otherwise than it should be (an operation that ran elsewhere, a variable
             with another value), a line each; None where the runtime cannot tell where it ran.
         beside: ``exec_time`` of processes that realise the assignment as the search did.
-        noise: Standard deviation from process to process, of the logarithm; 0 where it is unknown.
+        noise: Standard deviation from process to process in the search, of the logarithm; 0 where
+            it is unknown. Where these processes differ by more, that counts.
         margin: A difference that nobody would notice, as a fraction.
     """
 
@@ -90,9 +93,18 @@ class Verified:
         return low <= median(self.seconds) <= high
 
     @property
+    def _noise_now(self) -> float:
+        """Standard deviation from process to process in these runs: the machine may be busier."""
+        logs = [np.log(self.seconds), np.log(self.beside)]
+        freedom = sum(map(len, logs)) - len(logs)
+        squares = sum(float(((each - each.mean()) ** 2).sum()) for each in logs)
+        return math.sqrt(squares / freedom) if freedom else 0.0
+
+    @property
     def is_as_fast(self) -> bool:
         """Whether it is as fast as the search's own way is now, with 99 %."""
-        spread = spread_of(self.noise) * math.sqrt(1 / len(self.seconds) + 1 / len(self.beside))
+        noise = max(spread_of(self.noise), self._noise_now)
+        spread = noise * math.sqrt(1 / len(self.seconds) + 1 / len(self.beside))
         reach = NormalDist().inv_cdf((1 + CONFIDENCE) / 2) * spread + math.log1p(self.margin)
         return abs(math.log(median(self.seconds) / median(self.beside))) <= reach
 
