@@ -19,7 +19,7 @@ from pareto_profiler.samplers.structured.sampler import StructuredSampler
 from pareto_profiler.samplers.structured.structure import Digits, Structure, Vector
 from pareto_profiler.samplers.structured.terms import GROUPS
 
-_SHOWN_GROUPS: Final = ("backend", "hand-over", "setting")
+_SHOWN_GROUPS: Final = ("backend", "hand-over", "setting", "overlap")
 _TELLING: Final = 1e-3
 _LIKELY: Final = 0.3
 _WITHIN: Final = 1.645
@@ -210,6 +210,7 @@ def _terms(objective: Any, belief: Belief) -> list[Term]:
         "used": (1.0, f"{objective.shown_unit} once"),
         "operations": (1.0, f"{objective.shown_unit} per operation"),
         "work": (1.0, "of what its profile or share says, more or less"),
+        "side": (1.0, "of what backends would save that work at the same time"),
     }
     found = []
     for i, name in enumerate(terms.prior.names):
@@ -220,7 +221,7 @@ def _terms(objective: Any, belief: Belief) -> list[Term]:
             continue
         kind = next((k for k in units if name.startswith(f"{k} ")), "")
         factor, unit = units.get(kind, (1.0, objective.shown_unit))
-        if kind == "work":
+        if kind in {"work", "side"}:
             shown, deviation = value, spread
         else:
             shown = objective.shown(value * belief.base) * factor

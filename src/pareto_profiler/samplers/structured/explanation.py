@@ -19,14 +19,18 @@ from pareto_profiler.samplers.structured.sampler import StructuredSampler
 from pareto_profiler.samplers.structured.structure import Digits, Flags, Structure, Vector
 from pareto_profiler.samplers.structured.terms import Terms
 
-ITSELF, HAND_OVERS, IN_USE, ACTIVATIONS, REST = (
+ITSELF, NEIGHBOURS, HAND_OVERS, OVERLAP, IN_USE, ACTIVATIONS, REST = (
     "itself",
+    "neighbours",
     "hand-overs",
+    "side by side",
     "backend in use",
     "activations",
     "unexplained",
 )
 """Through what a choice changes an objective."""
+
+_KNOWN: Final = (ITSELF, NEIGHBOURS, HAND_OVERS, OVERLAP, IN_USE, ACTIVATIONS)
 
 _TELLING: Final = 1e-3
 _WORKS: Final = 0.5
@@ -257,7 +261,8 @@ class _Model:
             if is_used[0] != is_used[1]:
                 name = f"{backend} in use" if is_used[1] else f"{backend} not in use"
                 yield name, difference * _of_backend(terms, b)
-        yield "activations", difference * (kinds == ACTIVATIONS)
+        for kind in (NEIGHBOURS, OVERLAP, ACTIVATIONS):
+            yield kind, difference * (kinds == kind)
 
     def _handed(self, digits: Digits) -> Counter[tuple[int, int]]:
         """How many tensors go from which backend to which other; the host's number is the last."""
@@ -297,7 +302,7 @@ class _Model:
                 kind: tuple(
                     float(t[kind][k]) * s for t, s in zip(through, self._scales, strict=True)
                 )
-                for kind in (ITSELF, HAND_OVERS, IN_USE, ACTIVATIONS)
+                for kind in _KNOWN
             }
             known = np.sum(list(shares.values()), axis=0)
             rest = tuple((np.array(effects[k].values) - known).tolist())
@@ -317,10 +322,7 @@ class _Model:
         difference = own[np.zeros(len(rows), dtype=int)] - terms.features(rows)
         kinds = _kinds(terms)
         weights = belief.regression.weights
-        return {
-            kind: np.asarray(difference @ (weights * (kinds == kind)))
-            for kind in (ITSELF, HAND_OVERS, IN_USE, ACTIVATIONS)
-        }
+        return {kind: np.asarray(difference @ (weights * (kinds == kind))) for kind in _KNOWN}
 
     # What it could do without.
 
@@ -414,6 +416,8 @@ def _kinds(terms: Terms) -> Any:
         kinds[at] = ACTIVATIONS if terms.is_memory else ITSELF
     for (_, _, backend), at in layout.setting_pools.items():
         kinds[at] = IN_USE if backend < backends else HAND_OVERS
+    kinds[layout.overlap] = OVERLAP
+    kinds[layout.pairs :] = NEIGHBOURS
     return kinds
 
 

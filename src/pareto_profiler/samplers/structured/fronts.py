@@ -25,6 +25,7 @@ from pareto_profiler.samplers.structured.terms import Terms
 _NEVER: Final = 1e6
 _SWEEPS: Final = 2
 _TINY: Final = 1e-6
+_TELLING: Final = 2e-3
 _GAP: Final = 5e-3
 _NODES: Final = 20
 _LARGEST_PROGRAM: Final = 6000
@@ -40,6 +41,8 @@ class Costs:
         used: Of a backend in use, shape ``(backends,)``.
         arena: Per byte of a backend's largest sum of living activations, shape ``(backends,)``.
         copies, copied_bytes: Of a tensor handed over, shape ``(backends + 1, backends + 1)``.
+        pairs: Of two operations with an edge, in the order of ``Structure.pairs``: shape ``(pairs,
+            backends, backends)``; no pairs where these do not count.
     """
 
     constant: float
@@ -48,10 +51,11 @@ class Costs:
     arena: Vector
     copies: Vector
     copied_bytes: Vector
+    pairs: Vector
 
 
 def costs_of(terms: Terms, weights: Vector, setting: Digits) -> Costs:
-    """A drawn model as costs.
+    """A drawn model as costs; what backends save that work side by side is left out.
 
     Args:
         terms: Of the objective.
@@ -92,7 +96,9 @@ def costs_of(terms: Terms, weights: Vector, setting: Digits) -> Costs:
         for at in (layout.hand_counts, layout.hand_bytes)
     ]
     hands[0][:backends, :backends] += max(0.0, apart) * ~np.eye(backends, dtype=bool)
-    return Costs(constant, unary, per["used"] + pools, np.maximum(0.0, arena), hands[0], hands[1])
+    beside = weights[layout.pairs :].reshape(-1, backends, backends)
+    used = per["used"] + pools
+    return Costs(constant, unary, used, np.maximum(0.0, arena), hands[0], hands[1], beside)
 
 
 class Forest:
@@ -105,81 +111,90 @@ class Forest:
 
     def __init__(self, structure: Structure, byte_scale: float) -> None:
         self._structure = structure
-        parent: dict[int, tuple[int, float]] = {}
-        self._others: dict[int, list[tuple[int, float, bool]]] = {}
+        self._edges: list[tuple[int, int]] = [(int(p), int(c)) for p, c in structure.pairs]
+        numbers = {edge: e for e, edge in enumerate(self._edges)}
+        self._tensors, self._sizes = np.zeros((2, len(self._edges)))
+        self._hosts: list[tuple[int, int, float]] = []
         for hand_over in structure.hand_overs:
             size = hand_over.size_bytes / byte_scale
             for consumer in hand_over.consumers:
-                producer = hand_over.producer
-                if HOST in {producer, consumer}:
-                    continue
-                self._others.setdefault(consumer, []).append((producer, size, True))
-                self._others.setdefault(producer, []).append((consumer, size, False))
-                first, last = min(producer, consumer), max(producer, consumer)
-                if size > parent.get(last, (0, -1.0))[1]:
-                    parent[last] = (first, size if producer < consumer else -size)
-        self._parent = parent
-        self._hosts = [
-            (h.producer, c, h.size_bytes / byte_scale)
-            for h in structure.hand_overs
-            for c in h.consumers
-            if HOST in {h.producer, c}
-        ]
+                if HOST in {hand_over.producer, consumer}:
+                    self._hosts.append((hand_over.producer, consumer, size))
+                else:
+                    e = numbers[hand_over.producer, consumer]
+                    self._tensors[e] += 1
+                    self._sizes[e] += size
+        self._around: dict[int, list[int]] = {}
+        self._parent: dict[int, int] = {}
+        for e, edge in enumerate(self._edges):
+            for variable in edge:
+                self._around.setdefault(variable, []).append(e)
+            last = max(edge)
+            if last not in self._parent or self._sizes[e] > self._sizes[self._parent[last]]:
+                self._parent[last] = e
 
-    def solve(self, unary: Vector, copies: Vector, copied_bytes: Vector) -> Digits:
+    def solve(self, unary: Vector, copies: Vector, copied_bytes: Vector, pairs: Vector) -> Digits:
         """Digits of the operations' variables, zeros for settings.
 
         Args:
             unary: Shape ``(problems, variables, backends)``; what is never to be chosen is huge.
             copies: Shape ``(problems, backends + 1, backends + 1)``.
             copied_bytes: The same.
+            pairs: Shape ``(problems, pairs, backends, backends)``, or no pairs.
 
         Returns:
             Shape ``(problems, variables)``. O(problems · variables · backends²).
         """
-        count, backends = len(unary), unary.shape[2]
-        host = backends
-        unary = unary.copy()
-        for producer, consumer, size in self._hosts:
-            if producer == HOST:
-                unary[:, consumer] += (copies + size * copied_bytes)[:, host, :backends]
-            else:
-                unary[:, producer] += (copies + size * copied_bytes)[:, :backends, host]
-        between, per_byte = (m[:, :backends, :backends] for m in (copies, copied_bytes))
+        unary = self._with_host(unary, copies, copied_bytes)
         order = self._structure.operation_variables
+        prices = (copies, copied_bytes, pairs)
         below = unary.copy()
         picks: dict[int, Digits] = {}
         for i in reversed(order):  # what the best of all below costs, for each choice above
-            if i not in self._parent:
-                continue
-            above, size = self._parent[i]
-            pair = between + abs(size) * per_byte
-            if size < 0:
-                pair = pair.transpose(0, 2, 1)
-            sums = pair + below[:, i][:, None, :]
-            picks[i] = sums.argmin(axis=2)
-            below[:, above] += sums.min(axis=2)
-        digits = np.zeros((count, unary.shape[1]), dtype=np.intp)
-        rows = np.arange(count)
+            if i in self._parent:
+                above = min(self._edges[self._parent[i]])
+                sums = self._price(self._parent[i], above, *prices) + below[:, i][:, None, :]
+                picks[i] = sums.argmin(axis=2)
+                below[:, above] += sums.min(axis=2)
+        digits = np.zeros(unary.shape[:2], dtype=np.intp)
+        rows = np.arange(len(unary))
         for i in order:
             if i in picks:
-                digits[:, i] = picks[i][rows, digits[:, self._parent[i][0]]]
+                above = min(self._edges[self._parent[i]])
+                digits[:, i] = picks[i][rows, digits[:, above]]
             else:
                 digits[:, i] = below[:, i].argmin(axis=1)
-        return self._repaired(digits, unary, between, per_byte)
-
-    def _repaired(self, digits: Digits, unary: Vector, between: Vector, per_byte: Vector) -> Digits:
-        """One variable after another moved to its best choice, all its neighbours seen."""
-        rows = np.arange(len(digits))
-        for _ in range(_SWEEPS):
-            for i in self._structure.operation_variables:
+        for _ in range(_SWEEPS):  # each moved to its best choice, all its neighbours seen
+            for i in order:
                 local = unary[:, i].copy()
-                for other, size, is_producer in self._others.get(i, ()):
-                    pair = between + size * per_byte
-                    theirs = digits[:, other]
-                    local += pair[rows, theirs] if is_producer else pair[rows, :, theirs]
+                for e in self._around.get(i, ()):
+                    other = sum(self._edges[e]) - i
+                    local += self._price(e, other, *prices)[rows, digits[:, other]]
                 digits[:, i] = local.argmin(axis=1)
         return digits
+
+    def _with_host(self, unary: Vector, copies: Vector, copied_bytes: Vector) -> Vector:
+        """With what is handed over from the host and to it."""
+        host = unary.shape[2]
+        found = unary.copy()
+        for producer, consumer, size in self._hosts:
+            whole = copies + size * copied_bytes
+            if producer == HOST:
+                found[:, consumer] += whole[:, host, :host]
+            else:
+                found[:, producer] += whole[:, :host, host]
+        return found
+
+    def _price(
+        self, e: int, first: int, copies: Vector, copied_bytes: Vector, pairs: Vector
+    ) -> Vector:
+        """Of an edge, by the choice of its variable ``first`` and then of the other."""
+        found = self._tensors[e] * copies + self._sizes[e] * copied_bytes
+        found = found[:, :-1, :-1]
+        if pairs.shape[1]:
+            found = found + pairs[:, e]
+        oriented: Vector = found if first == self._edges[e][0] else found.transpose(0, 2, 1)
+        return oriented
 
 
 class Program:
@@ -227,6 +242,7 @@ class Program:
             if len(here) == len(pairs):
                 self._row(here, [1.0] * len(here), -np.inf, len(here) - 1.0)
         self._add_hand_overs(costs, byte_scale)
+        self._add_pairs(costs)
         self._add_arenas(costs, byte_scale)
 
     def _variable(self, costs: list[float]) -> int:
@@ -254,6 +270,25 @@ class Program:
                     self._charge(takers[0], b, [float(p[backends, b]) for p in prices])
             elif takers:
                 self._add_copies(h.producer, takers, prices)
+
+    def _add_pairs(self, costs: Sequence[Costs]) -> None:
+        """A variable for each two backends of a pair, where these do much to each other."""
+        backends = range(len(self._structure.backends))
+        for e, (maker, taker) in enumerate(self._structure.pairs.tolist()):
+            prices = [c.pairs[e] if len(c.pairs) else np.zeros(c.pairs.shape[1:]) for c in costs]
+            if max(float(np.abs(p).max()) for p in prices) < _TELLING:
+                continue
+            sources = [p for p in backends if (maker, p) in self._x]
+            goals = [q for q in backends if (taker, q) in self._x]
+            both = {
+                (p, q): self._variable([float(price[p, q]) for price in prices])
+                for p in sources
+                for q in goals
+            }
+            ends = [(self._x[maker, p], [both[p, q] for q in goals]) for p in sources]
+            ends += [(self._x[taker, q], [both[p, q] for p in sources]) for q in goals]
+            for x, columns in ends:
+                self._row([*columns, x], [1.0] * len(columns) + [-1.0], 0.0, 0.0)
 
     def _charge(self, variable: int, backend: int, prices: list[float]) -> None:
         x = self._x.get((variable, backend))

@@ -36,6 +36,10 @@ _HOPES: Final = 6
 _NEIGHBOURS: Final = 100
 _WITH_SETTINGS: Final = 120
 _DRAWN: Final = 10
+_CLIMBED_DRAWS: Final = 4
+_CLIMBS: Final = 4
+_CLIMB_STEPS: Final = 12
+_TELLING_OVERLAP: Final = 0.1
 
 
 class Pool:
@@ -77,6 +81,7 @@ class Pool:
         solved = self._solved()
         found = [
             solved,
+            self._climbed(solved),
             s.encode(neighbours_of_front(self._space, self._evidence, self._random)),
             self._between(solved),
             s.encode(self._others.ask(_DRAWN)),
@@ -148,14 +153,8 @@ class Pool:
 
     def _programmed(self, program: Program, seen: Digits, d: int) -> list[Digits]:
         """ε-constraint problems between the ends of what the weighted sums found."""
-        posterior, random = self._posterior, self._random
-        values = np.stack(
-            [
-                b.terms.features(seen) @ w.weights[d]
-                for b, w in zip(posterior.beliefs, posterior.draws, strict=True)
-            ],
-            axis=1,
-        )
+        random = self._random
+        values = self._modelled(seen, [draw.weights[d] for draw in self._posterior.draws])
         ends = values[nondominated(values)]
         found = []
         count = values.shape[1]
@@ -168,6 +167,57 @@ class Pool:
             if digits is not None:
                 found.append(digits)
         return found
+
+    def _climbed(self, solved: Digits) -> Digits:
+        """From solutions on by changes of single variables and of blocks, under some models.
+
+        For what the solvers do not know: what backends save that work side by side.
+        """
+        s, posterior = self._structure, self._posterior
+        found = [solved[:0]]
+        for d in range(_CLIMBED_DRAWS if s.makers else 0):
+            weights = [draw.weights[d] for draw in posterior.draws]
+            if max(self._overlap(k, w) for k, w in enumerate(weights)) < _TELLING_OVERLAP:
+                continue
+            rows = np.unique(np.vstack([solved, self._evidence.measured()]), axis=0)
+            values = self._modelled(rows, weights)
+            low, high = values.min(axis=0), values[nondominated(values)].max(axis=0)
+            wide = np.maximum(high - low, 1e-9)
+            for share in self._random.dirichlet(np.ones(values.shape[1]), _CLIMBS):
+                worth = (values - low) / wide @ share
+                current, height = rows[worth.argmin()], worth.min()
+                for _ in range(_CLIMB_STEPS):
+                    moved = self._moved(current)
+                    tried = (self._modelled(moved, weights) - low) / wide @ share
+                    if tried.min() >= height:
+                        break
+                    current, height = moved[tried.argmin()], tried.min()
+                found.append(current[None])
+        return np.vstack(found)
+
+    def _overlap(self, objective: int, weights: Vector) -> float:
+        terms = self._posterior.beliefs[objective].terms
+        return abs(float(weights[terms.layout.overlap]))
+
+    def _modelled(self, digits: Digits, weights: Sequence[Vector]) -> Vector:
+        """Values of each objective under given weights, residuals left out."""
+        beliefs = self._posterior.beliefs
+        pairs = zip(beliefs, weights, strict=True)
+        return np.stack([b.terms.features(digits) @ w for b, w in pairs], axis=1)
+
+    def _moved(self, digits: Digits) -> Digits:
+        """With each block of one, two and four variables on each backend."""
+        s = self._structure
+        order = np.array(s.operation_variables)
+        found = []
+        for length in (1, 2, 4):
+            for start in range(len(order) - length + 1):
+                block = order[start : start + length]
+                for backend in range(len(s.backends)):
+                    moved = digits.copy()
+                    moved[block] = np.where(s.is_feasible[block, backend], backend, digits[block])
+                    found.append(moved)
+        return np.array(found, dtype=np.intp)
 
     def _setting_rows(self) -> Digits:
         """Digits of settings worth a look: the front's, the default's, and random ones."""
@@ -249,8 +299,10 @@ def _weighted(
     explanation: list[Conjunction],
     count: int,
     random: np.random.Generator,
-) -> Iterator[tuple[Vector, Vector, Vector]]:
+) -> Iterator[tuple[Vector, Vector, Vector, Vector]]:
     """Weighted sums of the objectives, with all backends and with random ones of them."""
+    size = max(len(c.pairs) for c in costs)
+    beside = [c.pairs if len(c.pairs) else np.zeros((size, *c.pairs.shape[1:])) for c in costs]
     objectives = len(costs)
     scale = [max(1e-9, float(np.abs(c.unary).sum(axis=0).max())) for c in costs]
     for n in range(count):
@@ -267,6 +319,7 @@ def _weighted(
             whole + limited,
             np.add.reduce([p * c.copies for p, c in pairs]),
             np.add.reduce([p * c.copied_bytes for p, c in pairs]),
+            np.add.reduce([p * own for p, own in zip(parts, beside, strict=True)]),
         )
 
 

@@ -23,6 +23,7 @@ HOST: Final = -1
 """In place of a variable: who gives the model its inputs and takes its outputs."""
 
 _FLOAT_BYTES: Final = 4
+_MOST_SIDE_BY_SIDE: Final = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +58,10 @@ class Structure:
         choices: Largest number of choices of a variable.
         is_feasible: Shape ``(variables, choices)``.
         hand_overs: Tensors between variables, those inside one left out.
+        pairs: Who makes and who takes them, positions of variables, each pair once: shape
+            ``(pairs, 2)``.
+        makers: Of each variable whose tensors it takes; empty where all operations wait for each
+            other anyway, or where a variable decides several.
         work: Of each variable: multiplications and values touched, a guess of how its time compares
             with the others'; shape ``(variables,)``, ones where only names are known.
         counts: Operations of each variable.
@@ -188,11 +193,46 @@ class Structure:
     def _index_edges(self) -> None:
         """Arrays over hand-overs (``tensor_``) and over their single takers (``edge_``)."""
         hand_overs = self.hand_overs
+        linked = {(h.producer, c) for h in hand_overs for c in h.consumers}
+        self.pairs = np.array(
+            sorted(pair for pair in linked if HOST not in pair), dtype=np.intp
+        ).reshape(-1, 2)
+        self.makers = _makers(self.operation_variables, self.counts, self.pairs)
         self.tensor_producer = np.array([h.producer for h in hand_overs], dtype=np.intp)
         self.tensor_bytes = np.array([h.size_bytes for h in hand_overs])
         edges = [(t, c) for t, h in enumerate(hand_overs) for c in h.consumers]
         self.edge_tensor = np.array([t for t, _ in edges], dtype=np.intp)
         self.edge_consumer = np.array([c for _, c in edges], dtype=np.intp)
+
+    def saved(self, digits: Digits, times: Vector) -> Vector:
+        """What backends save that work side by side, against one operation after another.
+
+        Each backend works off its operations in their order, and waits for what they take.
+
+        Args:
+            digits: Shape ``(assignments, variables)``.
+            times: Of each ⟨variable, choice⟩.
+
+        Returns:
+            Shape ``(assignments,)``. O(assignments · edges).
+        """
+        count = len(digits)
+        if not self.makers:
+            return np.zeros(count)
+        rows = np.arange(count)
+        ends = np.zeros((len(self.counts), count))
+        free = np.zeros((count, self.choices))
+        whole = np.zeros(count)
+        for i in self.operation_variables:
+            mine = times[i, digits[:, i]]
+            start = free[rows, digits[:, i]]
+            for maker in self.makers[i]:
+                start = np.maximum(start, ends[maker])
+            ends[i] = start + mine
+            free[rows, digits[:, i]] = ends[i]
+            whole += mine
+        found: Vector = whole - ends.max(axis=0)
+        return found
 
     @property
     def backends(self) -> tuple[str, ...]:
@@ -226,6 +266,19 @@ def _alive(spans: list[tuple[int, int]], steps: int) -> list[Digits]:
             kept.pop()
         kept.append(here)
     return [np.array(sorted(here), dtype=np.intp) for here in kept if here]
+
+
+def _makers(variables: Sequence[int], counts: Vector, pairs: Digits) -> dict[int, list[int]]:
+    """Of each variable whose tensors it takes; empty where nothing can run side by side."""
+    if len(variables) > _MOST_SIDE_BY_SIDE or (counts[list(variables)] != 1).any():
+        return {}
+    found: dict[int, list[int]] = {i: [] for i in variables}
+    for maker, taker in pairs.tolist():
+        if maker > taker:
+            return {}
+        found[taker].append(maker)
+    is_chain = all(i in found[j] for i, j in pairwise(variables))
+    return {} if is_chain else found
 
 
 def _is_rising(choices: Sequence[str]) -> bool:

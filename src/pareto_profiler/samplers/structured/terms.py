@@ -13,12 +13,15 @@ from pareto_profiler.samplers.structured.structure import Digits, Flags, Structu
 PORTABLE: Final = frozenset({"cpu", "ruy", "xnnpack", "ggml", "builtin"})
 """onert hands tensors from one of these to another without a copy."""
 
-GROUPS: Final = ("fixed", "unary", "backend", "hand-over", "setting")
+GROUPS: Final = ("fixed", "unary", "backend", "hand-over", "setting", "pair", "overlap")
 """Terms whose prior spreads are scaled together."""
 
 _DISTRUST: Final = 0.4
 _OPEN: Final = 0.7
 _FLOOR: Final = 0.2
+_PAIR: Final = 0.03
+_MOST_PAIRS: Final = 5000
+_OVERLAP: Final = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +76,9 @@ class Layout:
     """Where which weight stands.
 
     Attributes:
-        unary: First position of the (variable, choice) weights, ``choices`` for each variable; they
-            are the last ones.
+        unary: First position of the (variable, choice) weights, ``choices`` for each variable.
+        pairs: First position of the (maker, its backend, taker's backend) weights, the last ones.
+        overlap: Position of what backends save that work side by side.
         per_backend: Kind of feature → position of the first backend's.
         hand_counts, hand_bytes: Position of each ordered pair of backends, the host last.
         settings: (setting variable, choice) → position.
@@ -86,6 +90,8 @@ class Layout:
     """
 
     unary: int
+    pairs: int
+    overlap: int
     per_backend: dict[str, int]
     hand_counts: int
     hand_bytes: int
@@ -120,8 +126,10 @@ class Terms:
 
     A value is modelled as a constant, a weight for each (variable, choice), for each backend its
     use, number of operations, share of expected work, weights and arena, for each ordered pair of
-    backends the number and bytes of tensors handed over (once for each taker's backend), and for
-    each setting its value, alone, with each backend, and with each other setting's.
+    backends the number and bytes of tensors handed over (once for each taker's backend), for each
+    two operations with an edge what their backends do to each other, what backends save that work
+    side by side, and for each setting its value, alone, with each backend, and with each other
+    setting's.
 
     Args:
         structure: Of the problem.
@@ -132,7 +140,8 @@ class Terms:
     def __init__(self, structure: Structure, objective: Objective, known: Known) -> None:
         self.structure = structure
         self.is_memory = objective.unit == "B"
-        self.is_time = objective.name in {"exec_time", "cpu_time", "first_run_time", "energy"}
+        self.is_wall_time = objective.name in {"exec_time", "first_run_time"}
+        self.is_time = self.is_wall_time or objective.name in {"cpu_time", "energy"}
         # The whole model's bytes once, in units of the baseline's memory.
         self.bytes_once = self.byte_scale / max(1.0, known.base) if self.is_memory else 0.0
         self.expected = self._expected(known)
@@ -143,7 +152,7 @@ class Terms:
         self.groups = np.array(self.prior.groups)
 
     def features(self, digits: Digits) -> Any:
-        """Shape ``(assignments, weights)``, sparse: one of a variable's choices is not zero."""
+        """Shape ``(assignments, weights)``, sparse: of a variable's choices one is not zero."""
         from scipy.sparse import csr_array
 
         layout, choices = self.layout, self.structure.choices
@@ -152,8 +161,10 @@ class Terms:
         first = slice(None, layout.unary)
         others = np.flatnonzero(self.spreads[first] + np.abs(self.means[first]))
         chosen = layout.unary + np.arange(variables) * choices + digits
-        columns = np.hstack([chosen, np.broadcast_to(others, (count, len(others)))])
-        values = np.hstack([np.ones((count, variables)), rows[:, others]])
+        paired = self._paired(digits)
+        columns = np.hstack([chosen, paired, np.broadcast_to(others, (count, len(others)))])
+        single = np.ones((count, variables + paired.shape[1]))
+        values = np.hstack([single, rows[:, others]])
         starts = np.arange(count + 1) * columns.shape[1]
         shape = (count, len(self.means))
         return csr_array((values.ravel(), columns.ravel(), starts), shape=shape)
@@ -164,6 +175,8 @@ class Terms:
         backends = len(s.backends)
         rows = np.zeros((len(digits), layout.unary))
         rows[:, 0] = 1.0
+        if self.spreads[layout.overlap]:
+            rows[:, layout.overlap] = -s.saved(digits, self.expected)
         shares = self.backend_features(digits)
         for kind, values in shares.items():
             first = layout.per_backend[kind]
@@ -185,6 +198,16 @@ class Terms:
         for (i, choice, j, other), at in layout.setting_pairs.items():
             rows[:, at] = s.has_setting(digits, i, choice) & s.has_setting(digits, j, other)
         return rows
+
+    def _paired(self, digits: Digits) -> Digits:
+        """Which weights of pairs count, shape ``(assignments, pairs)``."""
+        s, backends = self.structure, len(self.structure.backends)
+        if len(self.means) == self.layout.pairs:
+            return np.zeros((len(digits), 0), dtype=np.intp)
+        makers, takers = digits[:, s.pairs[:, 0]], digits[:, s.pairs[:, 1]]
+        first = self.layout.pairs + np.arange(len(s.pairs)) * backends**2
+        found: Digits = first + makers * backends + takers
+        return found
 
     def floor(self, digits: Digits) -> Vector:
         """What no assignment's value comes below: a fifth of what its operations should take."""
@@ -320,8 +343,7 @@ class Terms:
 
     def _lay_out(self, known: Known) -> Layout:
         s, prior = self.structure, self.prior
-        variables, backends = s.problem.space.variables, s.backends
-        memory = self.is_memory
+        backends, memory = s.backends, self.is_memory
         largest = max([1.0, *known.totals.values()])
         spread = known.extent
         expected_total = float(self.expected[:, 0].sum())
@@ -343,16 +365,36 @@ class Terms:
         hand_counts = self._hand_overs("copies", largest)
         hand_bytes = self._hand_overs("copied bytes", largest)
         settings, with_backend, pools, pairs = self._lay_out_settings()
-        unary = len(prior.means)
-        for i, v in enumerate(variables):
+        is_shared = self.is_wall_time and bool(s.makers)
+        overlap = prior.add("overlap", "side by side", 0.0, _OVERLAP if is_shared else 0.0)
+        unary = self._lay_out_choices(known)
+        of_pairs = self._lay_out_pairs()
+        return Layout(
+            unary,
+            of_pairs,
+            overlap,
+            per_backend,
+            hand_counts,
+            hand_bytes,
+            settings,
+            with_backend,
+            pools,
+            pairs,
+        )
+
+    def _lay_out_choices(self, known: Known) -> int:
+        s, prior = self.structure, self.prior
+        share = 1 / max(1, len(s.operation_variables))
+        first = len(prior.means)
+        for i, v in enumerate(s.problem.space.variables):
             for choice in range(s.choices):
                 name = f"{v.name} on {v.choices[choice]}" if choice < len(v.choices) else ""
                 if v.is_setting:
                     prior.add("unary", name, 0.0, 0.0)
-                elif memory:
+                elif self.is_memory:
                     bytes_here = 0.3 * s.weight_bytes[i] + 0.1 * s.data_bytes[i]
                     relative = bytes_here / self.byte_scale * self.bytes_once
-                    prior.add("unary", name, 0.0, relative + 0.05 * spread * share)
+                    prior.add("unary", name, 0.0, relative + 0.05 * known.extent * share)
                 else:
                     mean = float(self.expected[i, choice])
                     seen = self.is_trusted(known, choice) and not np.isnan(
@@ -360,9 +402,18 @@ class Terms:
                     )
                     loose = 0.08 * mean + 0.1 * share * 0.3 if seen else 0.7 * mean + 0.02 * share
                     prior.add("unary", name, mean, loose)
-        return Layout(
-            unary, per_backend, hand_counts, hand_bytes, settings, with_backend, pools, pairs
-        )
+        return first
+
+    def _lay_out_pairs(self) -> int:
+        s, prior = self.structure, self.prior
+        first = len(prior.means)
+        backends = range(len(s.backends))
+        if self.is_time and len(s.pairs) * len(backends) ** 2 <= _MOST_PAIRS:
+            for _, taker in s.pairs.tolist():
+                for _ in backends:
+                    for b in backends:
+                        prior.add("pair", "", 0.0, _PAIR * float(self.expected[taker, b]))
+        return first
 
     def _lay_out_settings(
         self,
