@@ -6,6 +6,7 @@ import pytest
 from comparison import Slowed, searched
 from conftest import MODELS, ROOT
 
+from pareto_profiler.bench import run_one, scale_of, table_subject
 from pareto_profiler.core.measurement import Measurement
 from pareto_profiler.core.recording import Recording
 from pareto_profiler.core.trial import Failure
@@ -14,7 +15,9 @@ from pareto_profiler.models import load
 from pareto_profiler.report.compare import Change, Comparison
 from pareto_profiler.report.summary import Summary
 from pareto_profiler.runners.table import TableRunner
+from pareto_profiler.samplers.structured import StructuredSampler
 from pareto_profiler.store import JOURNAL, read
+from pareto_profiler.tables import unpack
 
 TABLES = ROOT / "examples" / "tables"
 TABLE = TABLES / "mobilenet_v2_035_96_logits-emulated_board"
@@ -95,3 +98,15 @@ def test_the_bundled_run_is_what_the_docs_show():
     counts = (summary.trials, len(summary.measured), len(summary.failures), len(summary.front))
     assert counts == (90, 56, 12, 13)
     assert all(check.is_good for check in summary.checks)
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_where_noise_is_small_the_search_goes_on_below_the_margin(seed: int):
+    """The front is one point, and others lie within the margin of it."""
+    name = "mobilenet_v2_035_96_logits-operations_3_8_10-emulated_board.parquet"
+    table = table_subject(name, unpack(TABLES / name))
+    found = run_one(table, "structured", StructuredSampler, seed, 40)
+    scale = scale_of(table, [])
+    points = [v for a in found.reported[-1] if (v := table.truth(a))]
+    assert len(scale.front) == 1
+    assert scale.share(points) > 0.95

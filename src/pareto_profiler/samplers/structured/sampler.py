@@ -35,7 +35,8 @@ class StructuredSampler(ProposingSampler):
     from its posterior are each solved for their fronts (small spaces are gone through whole); of
     all assignments found so, that batch is asked for which adds the most hypervolume in the mean
     over the draws, where what is likely to fail counts in proportion. Asks for nothing when
-    nothing promises to add a 20 000th of the front's box. What nobody would notice is no gain.
+    nothing promises to add a 20 000th of the front's box. What nobody would notice, or noise alone
+    promises, is no gain.
 
     Where what it predicts does not come with what is then measured, every other proposal is a
     neighbour of the front, as in local search.
@@ -109,8 +110,10 @@ class StructuredSampler(ProposingSampler):
         corner = _corner(known.mean(axis=0), likely.mean(axis=0), likely.std(axis=0))
         # Where most proposals failed, explanations were too hopeful: what surely works comes first.
         caution = _CAUTION * sum(self._failed_lately) / _LATELY
-        # What nobody would notice is no gain: noise alone always promises some.
-        picks = choose(list(known * (1 - MARGIN / 2)), hoped, works, corner, count, random, caution)
+        # What noise alone promises is no gain, nor what nobody would notice.
+        noise = np.array([b.regression.scales.noise for b in posterior.beliefs])
+        fronts = list(known * (1 - np.minimum(MARGIN / 2, noise)))
+        picks = choose(fronts, hoped, works, corner, count, random, caution)
         assignments = self.evidence.structure.decode(pool[[i for i, _ in picks]])
         return [(a, gain) for a, (_, gain) in zip(assignments, picks, strict=True)]
 
