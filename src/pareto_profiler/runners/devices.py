@@ -57,6 +57,7 @@ class Recipe:
         has_settings: Whether threads and a memory planner are varied.
         is_parallel: Whether backends work side by side, so that times do not add up.
         ruggedness: Spread of what neighbouring choices do to each other, with no rule to it.
+        lawlessness: Spread of what three choices in a row do, which no pair of them tells.
         enqueues: Whether the last backend's traces show only when work was handed over.
         can_profile: Whether the device traces at all.
         noise: Of its measurements.
@@ -76,6 +77,7 @@ class Recipe:
     has_settings: bool = False
     is_parallel: bool = False
     ruggedness: float = 0.01
+    lawlessness: float = 0.0
     enqueues: bool = False
     can_profile: bool = True
     noise: Noise = field(default_factory=lambda: Noise(runs=0.01, processes=0.01, memory=0.002))
@@ -105,10 +107,17 @@ FAMILIES: Final[Mapping[str, Recipe]] = {
     "rugged-16x3": Recipe(
         "neighbours disturb each other without a rule", 16, 3, ruggedness=0.5, can_profile=False
     ),
+    "lawless-16x3": Recipe(
+        "three in a row disturb each other without a rule",
+        16,
+        3,
+        lawlessness=0.5,
+        can_profile=False,
+    ),
 }
 """Families by name: operations × backends."""
 
-BREAKING: Final = ("parallel-40x3", "rugged-16x3", "noisy-30x3")
+BREAKING: Final = ("parallel-40x3", "rugged-16x3", "lawless-16x3", "noisy-30x3")
 """Families that break what a sum of terms assumes."""
 
 
@@ -287,6 +296,20 @@ class Device:
         return found
 
     @cached_property
+    def _lawless(self) -> Vector:
+        """The same of a choice and the two before it."""
+        shape = (self.recipe.operations, *(self.recipe.backends,) * 3)
+        found: Vector = self._random("lawless").lognormal(0, self.recipe.lawlessness, shape)
+        return found
+
+    def _alone(self, chosen: NDArray[np.intp]) -> Vector:
+        """Seconds of each operation with one thread, copies left out."""
+        index = np.arange(len(chosen))
+        before, earlier = (chosen[np.maximum(index - n, 0)] for n in (1, 2))
+        found: Vector = self._times[index, chosen] * self._neighbourly[index, chosen, before]
+        return found * self._lawless[index, chosen, before, earlier]
+
+    @cached_property
     def _crashes(self) -> list[tuple[FailureKind, list[tuple[int, int]]]]:
         random = self._random("crashes")
         found: list[tuple[FailureKind, list[tuple[int, int]]]] = []
@@ -320,9 +343,7 @@ class Device:
         return np.random.default_rng([self.seed, *what.encode(), self.recipe.operations])
 
     def _seconds(self, chosen: NDArray[np.intp], threads: int) -> float:
-        index = np.arange(len(chosen))
-        before = chosen[np.maximum(index - 1, 0)]
-        own = self._times[index, chosen] * self._neighbourly[index, chosen, before]
+        own = self._alone(chosen)
         # More threads help some backends, and cost others.
         speedup = [[1.0, 1.7, 2.4], [1.0, 1.2, 1.1], [1.0, 0.95, 0.9]]
         own = own / np.array([speedup[b % 3][threads] for b in chosen.tolist()])
@@ -400,10 +421,8 @@ class Device:
         names = self.space.backends
         constant, per_byte = self._copies
         found = []
-        before = chosen[np.maximum(np.arange(len(chosen)) - 1, 0)].tolist()
-        for i, b in enumerate(chosen.tolist()):
-            seconds = self._times[i, b] * self._neighbourly[i, b, before[i]]
-            seconds = seconds * random.lognormal(0, 0.02) + 5e-6
+        for i, (b, own) in enumerate(zip(chosen.tolist(), self._alone(chosen), strict=True)):
+            seconds = own * random.lognormal(0, 0.02) + 5e-6
             if self.recipe.enqueues and b == len(names) - 1:
                 seconds = 2e-5
             found.append(OperationTime(i, names[b], float(seconds)))
