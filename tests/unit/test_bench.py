@@ -23,6 +23,7 @@ from pareto_profiler.core.recording import Header, Recording
 from pareto_profiler.core.space import DecisionSpace
 from pareto_profiler.core.trial import Failure, Trial
 from pareto_profiler.errors import FailureKind, InputError
+from pareto_profiler.runners.devices import BREAKING
 from pareto_profiler.samplers import SAMPLERS
 
 BOTH = objectives_of(["exec_time", "max_rss"])
@@ -114,3 +115,17 @@ def test_structured_is_ahead_of_random_within_the_same_evaluations():
     scale = scale_of(subject, runs.values())
     ahead, behind = (curve_of(subject, scale, runs[n]).shares[-1] for n in runs)
     assert ahead > behind + 0.2
+
+
+@pytest.mark.parametrize("family", BREAKING)
+def test_structured_is_not_behind_random_where_its_assumptions_are_broken(family: str):
+    subject = device_subject(f"simulated:{family}:0")
+    names = ("structured", "random")
+    runs = [run_one(subject, n, SAMPLERS[n], seed, 20) for n in names for seed in (0, 1)]
+    scale = scale_of(subject, runs)
+    curves = [curve_of(subject, scale, run) for run in runs]
+    for evaluations in (10, 15, 20):
+        ahead, behind = (
+            np.mean([c.at(evaluations) for c in curves if c.run.sampler == n]) for n in names
+        )
+        assert ahead >= behind
