@@ -117,7 +117,7 @@ def show(out: Path) -> None:
         axis.set_title(title(facts), fontsize=9)
     for axis in axes.flat[len(found) :]:
         axis.remove()
-    axes.flat[0].legend(fontsize=8, loc="lower right")
+    legend(axes, loc="lower right")
     figure.supxlabel("evaluations")
     figure.supylabel("share of the reference hypervolume, median and quartiles")
     figure.tight_layout()
@@ -145,9 +145,17 @@ def attainment(found: list[dict[str, Any]], plt: Any) -> None:
         axis.set_title(title(facts), fontsize=9)
     figure.supxlabel("latency, ms")
     figure.supylabel("peak memory, MiB")
-    axes.flat[0].legend(fontsize=8)
+    legend(axes)
     figure.tight_layout()
     figure.savefig(PICTURES / "attainment.svg", metadata={"Date": None})
+
+
+def legend(axes: Any, **options: Any) -> None:
+    """In the first picture, of all samplers: some were tried on some devices only."""
+    lines = {}
+    for axis in axes.flat:
+        lines |= dict(zip(*reversed(axis.get_legend_handles_labels()), strict=True))
+    axes.flat[0].legend(lines.values(), lines.keys(), fontsize=8, **options)
 
 
 if __name__ == "__main__":
