@@ -152,7 +152,7 @@ def attainment(found: list[dict[str, Any]], plt: Any) -> None:
 
 def legend(axes: Any, **options: Any) -> None:
     """In the first picture, of all samplers: some were tried on some devices only."""
-    lines = {}
+    lines: dict[str, Any] = {}
     for axis in axes.flat:
         lines |= dict(zip(*reversed(axis.get_legend_handles_labels()), strict=True))
     axes.flat[0].legend(lines.values(), lines.keys(), fontsize=8, **options)
