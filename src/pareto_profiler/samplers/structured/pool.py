@@ -175,11 +175,13 @@ class Pool:
         """
         s, posterior = self._structure, self._posterior
         found = [solved[:0]]
-        for d in range(_CLIMBED_DRAWS if s.makers else 0):
+        if not s.makers:
+            return found[0]
+        rows = np.unique(np.vstack([solved, self._evidence.measured()]), axis=0)
+        for d in range(_CLIMBED_DRAWS):
             weights = [draw.weights[d] for draw in posterior.draws]
             if max(self._overlap(k, w) for k, w in enumerate(weights)) < _TELLING_OVERLAP:
                 continue
-            rows = np.unique(np.vstack([solved, self._evidence.measured()]), axis=0)
             values = self._modelled(rows, weights)
             low, high = values.min(axis=0), values[nondominated(values)].max(axis=0)
             wide = np.maximum(high - low, 1e-9)
