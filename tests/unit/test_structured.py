@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 from scipy.stats import spearmanr
 
 from pareto_profiler.core.front import hypervolume
@@ -24,10 +25,11 @@ from pareto_profiler.runners.devices import Device, Recipe
 from pareto_profiler.runners.simulated import Noise
 from pareto_profiler.samplers.structured import StructuredSampler
 from pareto_profiler.samplers.structured.beliefs import beliefs_of
+from pareto_profiler.samplers.structured.climbing import climbed
 from pareto_profiler.samplers.structured.culprits import Culprits, avoids
 from pareto_profiler.samplers.structured.culprits import given as remaining
 from pareto_profiler.samplers.structured.fronts import Forest, Program, costs_of, infeasible
-from pareto_profiler.samplers.structured.gain import Boxes, choose, gains, staircase
+from pareto_profiler.samplers.structured.gain import Boxes, Prospect, choose, gains, staircase
 from pareto_profiler.samplers.structured.structure import Structure
 from pareto_profiler.samplers.structured.terms import Known, Terms
 from pareto_profiler.search import Budget, MemoryJournal, attempt, search
@@ -116,6 +118,12 @@ def terms_of(made: Device, objective: int = 0) -> Terms:
     return Terms(structure, structure.problem.objectives[objective], known)
 
 
+def keep_nothing(terms: Terms, weights: NDArray[np.float64]) -> None:
+    """What is kept for others is charged as if it were all alive at one time: leave it out."""
+    kept = terms.layout.per_backend["kept"]
+    weights[kept : kept + len(terms.structure.backends)] = 0.0
+
+
 @pytest.mark.parametrize("recipe", [SMALL, replace(SMALL, has_settings=True)])
 @pytest.mark.parametrize("seed", range(4))
 def test_features_times_weights_are_the_costs_that_are_solved_for(seed: int, recipe: Recipe):
@@ -126,6 +134,7 @@ def test_features_times_weights_are_the_costs_that_are_solved_for(seed: int, rec
         weights = np.abs(random.normal(size=len(terms.means))) * (terms.spreads > 0)
         weights[terms.layout.pairs :] -= 0.5
         structure = terms.structure
+        keep_nothing(terms, weights)
         rows = structure.encode(made.space.draw(random, 30))
         rows[:, structure.setting_variables] = rows[0, structure.setting_variables]
         costs = costs_of(terms, weights, rows[0])
@@ -153,6 +162,8 @@ def test_the_program_finds_what_going_through_everything_finds(seed: int):
     both = [terms_of(made, k) for k in (0, 1)]
     structure = both[0].structure
     drawn = [np.abs(t.means + t.spreads * random.normal(size=len(t.means))) for t in both]
+    for terms, weights in zip(both, drawn, strict=True):
+        keep_nothing(terms, weights)
     everything = structure.encode(list(made.space))
     values = np.stack([t.features(everything) @ w for t, w in zip(both, drawn, strict=True)], 1)
     costs = [costs_of(t, w, everything[0]) for t, w in zip(both, drawn, strict=True)]
@@ -452,6 +463,107 @@ def test_a_schedule_waits_for_makers_and_for_the_backend():
         assert alone - max(ends.values()) == pytest.approx(less)
     chain = Structure(problem_of(device(Recipe("", 9, 3, skips=0.5), 0)))
     assert not chain.saved(np.zeros((4, 9), dtype=np.intp), times).any()
+
+
+def test_activations_live_until_their_last_taker_or_to_the_end_where_others_take_them():
+    made = device(Recipe("", 14, 3, branches=3, skips=0.5, noise=QUIET), 2)
+    structure = Structure(problem_of(made))
+    graph = made.graph
+    takers = {t: [o.index for o in graph.operations if t in o.inputs] for t in range(99)}
+    rows = structure.encode(made.space.draw(np.random.default_rng(1), 30))
+    seen = 0.0
+    for backend in range(3):
+        fullest, more = structure.living(rows, backend)
+        seen += more.sum()
+        for digits, living, kept in zip(rows, fullest, more, strict=True):
+            levels = np.zeros((2, len(graph.operations) + 1))
+            for o in graph.operations:
+                if digits[o.index] != backend:
+                    continue
+                (t,) = o.outputs
+                last = max([o.index, *takers[t]])
+                last = len(graph.operations) if t in graph.outputs else last
+                is_taken = any(digits[i] != backend for i in takers[t])
+                levels[0, o.index : last + 1] += graph.tensors[t].size_bytes
+                end = len(graph.operations) if is_taken else last
+                levels[1, o.index : end + 1] += graph.tensors[t].size_bytes
+            assert living == pytest.approx(levels[0].max())
+            assert living + kept == pytest.approx(levels[1].max())
+    assert seen > 0
+
+
+def test_what_one_kernel_is_good_at_is_expected_of_all_its_operations(monkeypatch):
+    """Nothing is traced; mixes were measured, and the kinds of operations apart are asked for."""
+    made = device(Recipe("", 30, 2, noise=QUIET, ruggedness=0, hand_over=0, can_profile=False), 0)
+    space, runner = made.space, made.runner(Plan(repeats=3, warmups=0), 0)
+    told = [space.default, *space.uniforms(), *space.draw(np.random.default_rng(3), 8)]
+    kinds = [v.name.split("@")[0] for v in space.variables]
+    backends = [["npu" if "npu" in v.feasible else "cpu", "cpu"] for v in space.variables]
+    several = product((0, 1), repeat=len(set(kinds)))
+    chosen = [dict(zip(sorted(set(kinds)), each, strict=True)) for each in several]
+    others = [tuple(b[c[k]] for b, k in zip(backends, kinds, strict=True)) for c in chosen]
+    truth = np.array([made.truth(a)["exec_time"] for a in others])
+    errors = []
+    for loose in (0.7, 0.0):
+        monkeypatch.setattr("pareto_profiler.samplers.structured.terms._UNSEEN_KIND", loose)
+        sampler = StructuredSampler(problem_of(made))
+        for n, assignment in enumerate(told):
+            sampler.tell(attempt(runner, assignment, n, "structured", clock=runner))
+        belief = sampler.evidence.beliefs()[0]
+        predicted, _ = belief.predict(sampler.evidence.structure.encode(others))
+        errors.append(float(np.sqrt(np.mean((predicted * belief.base / truth - 1) ** 2))))
+    assert errors[0] < 0.8 * errors[1]
+
+
+def test_what_loading_takes_is_the_least_that_any_run_takes():
+    """Memory is the larger one of two sums; most assignments are below the other one."""
+    made = device(Recipe("", 14, 3, noise=QUIET, ruggedness=0.0), 3)
+    problem = problem_of(made)
+    steps = {"cpu": 0.0, "npu": 5e6, "gpu": 9e6}
+
+    drawn = list(made.space.draw(np.random.default_rng(0), 200))
+    runs = {a: made.truth(a)["max_rss"] for a in [made.space.default, *drawn]}
+    loading = float(np.median(list(runs.values())))
+    levels = [runs[a] <= loading for a in drawn]
+
+    def truth(assignment: tuple[str, ...]) -> float:
+        return max(runs[assignment], loading) + sum(steps[b] for b in set(assignment))
+
+    sampler = StructuredSampler(problem)
+    for n, a in enumerate([made.space.default, *drawn[:40]]):
+        samples = {"exec_time": (made.truth(a)["exec_time"],), "max_rss": (truth(a),)}
+        sampler.tell(Trial(n, a, Measurement(samples), "structured", "", 1.0))
+    belief = sampler.evidence.beliefs()[1]
+    assert belief.has_level
+    digits = sampler.evidence.structure.encode(drawn[40:])
+    predicted, _ = belief.predict(digits)
+    errors = np.abs(predicted * belief.base / np.array([truth(a) for a in drawn[40:]]) - 1)
+    on_level = np.array(levels[40:])
+    assert np.median(errors[on_level]) < 1e-3
+    assert np.median(errors[~on_level]) < 0.02
+    # Between two that loading decides nothing is at stake.
+    one, other = digits[on_level][:1], digits[on_level][1:2]
+    assert set(one[0]) == set(other[0])
+    change, _ = belief.change(one, other)
+    assert abs(float(change[0])) < 1e-3
+
+
+def test_climbing_finds_what_promises_more_than_what_the_solvers_found():
+    made = device(Recipe("", 24, 3, branches=3, is_parallel=True, noise=QUIET), 1)
+    sampler = StructuredSampler(problem_of(made))
+    for trial in run(made, 16):
+        sampler.tell(trial)
+    posterior, pool, random = sampler.outlook()
+    structure, measured = sampler.evidence.structure, sampler.evidence.measured()
+    known = posterior.means(measured)
+    prospect = Prospect.of(known, known.max(axis=(0, 1)), random)
+    few = pool[:40]
+    found = climbed(structure, posterior, prospect, few, measured, random)
+    before, after = (prospect.gains(posterior.means(rows)).max() for rows in (few, found))
+    assert after > before
+    seen = {row.tobytes() for row in np.vstack([few, measured])}
+    assert all(row.tobytes() not in seen for row in found)
+    assert all(made.space.is_feasible(a) for a in structure.decode(found))
 
 
 def test_what_neighbours_do_to_each_other_is_learned():

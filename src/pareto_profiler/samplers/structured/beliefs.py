@@ -19,7 +19,7 @@ from pareto_profiler.samplers.structured.sampler import StructuredSampler
 from pareto_profiler.samplers.structured.structure import Digits, Structure, Vector
 from pareto_profiler.samplers.structured.terms import GROUPS
 
-_SHOWN_GROUPS: Final = ("backend", "hand-over", "setting", "overlap")
+_SHOWN_GROUPS: Final = ("backend", "kind", "hand-over", "setting", "overlap")
 _TELLING: Final = 1e-3
 _LIKELY: Final = 0.3
 _WITHIN: Final = 1.645
@@ -205,6 +205,7 @@ def _terms(objective: Any, belief: Belief) -> list[Term]:
     units = {
         "weights": (1024 / scale, f"{objective.shown_unit} per KiB of weights"),
         "arena": (1024 / scale, f"{objective.shown_unit} per KiB of activations"),
+        "kept": (1024 / scale, f"{objective.shown_unit} per KiB kept for other backends"),
         "copied bytes": (2**20 / scale, f"{objective.shown_unit} per MiB copied"),
         "copies": (1.0, f"{objective.shown_unit} per copy"),
         "used": (1.0, f"{objective.shown_unit} once"),

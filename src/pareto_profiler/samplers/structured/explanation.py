@@ -187,9 +187,7 @@ class _Model:
     def _changes(self, one: Digits, others: Digits) -> Iterator[tuple[Vector, Vector]]:
         """For each objective by how much others differ from one, over the baseline's value."""
         for b in self._posterior.beliefs:
-            yield b.regression.change(
-                b.terms.features(one[None]), one[None], b.terms.features(others), others
-            )
+            yield b.change(one[None], others)
 
     def _change(self, one: Digits, others: Digits) -> list[Effect]:
         return self._shown(list(self._changes(one, others)))
@@ -406,7 +404,7 @@ def _kinds(terms: Terms) -> Any:
     """Of each weight, through what it acts."""
     layout, backends = terms.layout, len(terms.structure.backends)
     kinds = np.full(len(terms.means), ITSELF, dtype=object)
-    of_kind = {"used": IN_USE, "arena": ACTIVATIONS}
+    of_kind = {"used": IN_USE, "arena": ACTIVATIONS, "kept": ACTIVATIONS}
     for kind, first in layout.per_backend.items():
         kinds[first : first + backends] = of_kind.get(kind, ITSELF)
     pairs = (backends + 1) ** 2

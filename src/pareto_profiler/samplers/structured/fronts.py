@@ -68,7 +68,8 @@ def costs_of(terms: Terms, weights: Vector, setting: Digits) -> Costs:
     unary = unary[:, :backends].copy()
     per = {k: weights[at : at + backends] for k, at in layout.per_backend.items()}
     share = terms.expected[:, :backends]
-    unary += per["operations"] * s.counts[:, None] + per["work"] * share
+    kinds = weights[layout.kinds : layout.kinds + len(s.kinds) * backends].reshape(-1, backends)
+    unary += per["operations"] * s.counts[:, None] + (per["work"] + kinds[s.kind]) * share
     unary += per["weights"] * (s.weight_bytes / terms.byte_scale)[:, None]
     arena = per["arena"].copy() if terms.is_memory else np.zeros(backends)
     constant = float(weights[0])
@@ -95,6 +96,8 @@ def costs_of(terms: Terms, weights: Vector, setting: Digits) -> Costs:
         np.maximum(0.0, weights[at : at + pairs]).reshape(backends + 1, backends + 1)
         for at in (layout.hand_counts, layout.hand_bytes)
     ]
+    if terms.is_memory:  # at most; which of it is alive at one time only the terms know
+        hands[1][:backends, :backends] += np.maximum(0.0, per["kept"])[:, None]
     hands[0][:backends, :backends] += max(0.0, apart) * ~np.eye(backends, dtype=bool)
     beside = weights[layout.pairs :].reshape(-1, backends, backends)
     used = per["used"] + pools

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from pareto_profiler.samplers.structured.structure import Flags, Vector
@@ -75,6 +77,38 @@ class Boxes:
         hit = (candidates[:, None, :] <= open_points[None, :, :]).all(axis=2)
         found: Vector = hit.sum(axis=1) * self._volume
         return found
+
+
+@dataclass(frozen=True, slots=True)
+class Prospect:
+    """What there is to gain.
+
+    Attributes:
+        fronts: What is measured, under each drawn model, shape ``(n, m)`` each.
+        corner: Of the box that counts, shape ``(m,)``.
+        boxes: For more than two objectives.
+    """
+
+    fronts: list[Vector]
+    corner: Vector
+    boxes: Boxes | None
+
+    @classmethod
+    def of(cls, known: Vector, corner: Vector, random: np.random.Generator) -> Prospect:
+        """Of what is measured, shape ``(draws, n, m)``."""
+        objectives = known.shape[2]
+        low = np.minimum(known.reshape(-1, objectives).min(axis=0), corner)
+        if objectives == 2:
+            return cls([staircase(front, corner) for front in known], corner, None)
+        return cls(list(known), corner, Boxes(low, corner, random))
+
+    def gains(self, values: Vector) -> Vector:
+        """What candidates are expected to add, each alone, shape ``(draws, candidates, m)``."""
+        total: Vector = np.zeros(values.shape[1])
+        for front, mine in zip(self.fronts, values, strict=True):
+            boxes = self.boxes
+            total += boxes.gains(front, mine) if boxes else gains(front, mine, self.corner)
+        return total / len(self.fronts)
 
 
 def choose(

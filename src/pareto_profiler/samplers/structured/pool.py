@@ -27,7 +27,7 @@ from pareto_profiler.samplers.structured.structure import Digits, Vector
 _SOLVED_DRAWS: Final = 16
 _PROGRAMMED_DRAWS: Final = 1
 _PER_DRAW: Final = 44
-_WHOLE_SPACE: Final = 20_000
+WHOLE_SPACE: Final = 20_000
 _POOL: Final = 400
 _PROBLEM_SIZE: Final = 4_000_000
 _SHARES: Final = (0.0, 0.02, 0.06, 0.15, 0.3, 0.5, 0.7, 0.85, 0.94, 0.98, 1.0)
@@ -36,10 +36,6 @@ _HOPES: Final = 6
 _NEIGHBOURS: Final = 100
 _WITH_SETTINGS: Final = 120
 _DRAWN: Final = 10
-_CLIMBED_DRAWS: Final = 4
-_CLIMBS: Final = 4
-_CLIMB_STEPS: Final = 12
-_TELLING_OVERLAP: Final = 0.1
 
 
 class Pool:
@@ -75,13 +71,12 @@ class Pool:
 
     def gather(self) -> Digits:
         """Digits of the candidates, shape ``(at most 400, variables)``."""
-        if self._space.size <= _WHOLE_SPACE:
+        if self._space.size <= WHOLE_SPACE:
             return self._thinned(self._best_of_all())
         s = self._structure
         solved = self._solved()
         found = [
             solved,
-            self._climbed(solved),
             s.encode(neighbours_of_front(self._space, self._evidence, self._random)),
             self._between(solved),
             s.encode(self._others.ask(_DRAWN)),
@@ -168,58 +163,11 @@ class Pool:
                 found.append(digits)
         return found
 
-    def _climbed(self, solved: Digits) -> Digits:
-        """From solutions on by changes of single variables and of blocks, under some models.
-
-        For what the solvers do not know: what backends save that work side by side.
-        """
-        s, posterior = self._structure, self._posterior
-        found = [solved[:0]]
-        if not s.makers:
-            return found[0]
-        rows = np.unique(np.vstack([solved, self._evidence.measured()]), axis=0)
-        for d in range(_CLIMBED_DRAWS):
-            weights = [draw.weights[d] for draw in posterior.draws]
-            if max(self._overlap(k, w) for k, w in enumerate(weights)) < _TELLING_OVERLAP:
-                continue
-            values = self._modelled(rows, weights)
-            low, high = values.min(axis=0), values[nondominated(values)].max(axis=0)
-            wide = np.maximum(high - low, 1e-9)
-            for share in self._random.dirichlet(np.ones(values.shape[1]), _CLIMBS):
-                worth = (values - low) / wide @ share
-                current, height = rows[worth.argmin()], worth.min()
-                for _ in range(_CLIMB_STEPS):
-                    moved = self._moved(current)
-                    tried = (self._modelled(moved, weights) - low) / wide @ share
-                    if tried.min() >= height:
-                        break
-                    current, height = moved[tried.argmin()], tried.min()
-                found.append(current[None])
-        return np.vstack(found)
-
-    def _overlap(self, objective: int, weights: Vector) -> float:
-        terms = self._posterior.beliefs[objective].terms
-        return abs(float(weights[terms.layout.overlap]))
-
     def _modelled(self, digits: Digits, weights: Sequence[Vector]) -> Vector:
         """Values of each objective under given weights, residuals left out."""
         beliefs = self._posterior.beliefs
         pairs = zip(beliefs, weights, strict=True)
         return np.stack([b.terms.features(digits) @ w for b, w in pairs], axis=1)
-
-    def _moved(self, digits: Digits) -> Digits:
-        """With each block of one, two and four variables on each backend."""
-        s = self._structure
-        order = np.array(s.operation_variables)
-        found = []
-        for length in (1, 2, 4):
-            for start in range(len(order) - length + 1):
-                block = order[start : start + length]
-                for backend in range(len(s.backends)):
-                    moved = digits.copy()
-                    moved[block] = np.where(s.is_feasible[block, backend], backend, digits[block])
-                    found.append(moved)
-        return np.array(found, dtype=np.intp)
 
     def _setting_rows(self) -> Digits:
         """Digits of settings worth a look: the front's, the default's, and random ones."""

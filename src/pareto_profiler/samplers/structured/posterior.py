@@ -39,10 +39,14 @@ class Posterior:
     def values(self, digits: Digits, random: np.random.Generator) -> Vector:
         """Values under each drawn model, shape ``(draws, assignments, objectives)``."""
         columns = [
-            np.maximum(d.values(b.terms.features(digits), digits, random), b.terms.floor(digits))
-            for b, d in zip(self.beliefs, self.draws, strict=True)
+            b.drawn(d, digits, random) for b, d in zip(self.beliefs, self.draws, strict=True)
         ]
         return np.stack(columns, axis=2)
+
+    def means(self, digits: Digits) -> Vector:
+        """The same without what residuals may add, so that it is a function of the digits."""
+        pairs = zip(self.beliefs, self.draws, strict=True)
+        return np.stack([b.drawn(d, digits) for b, d in pairs], axis=2)
 
     def works(self, digits: Digits) -> Flags:
         """Whether they work under each explanation, shape ``(draws, assignments)``."""
@@ -50,7 +54,7 @@ class Posterior:
 
     def expected(self, digits: Digits) -> tuple[Vector, Vector]:
         """Mean and standard deviation over all models, shape ``(assignments, objectives)`` each."""
-        both = [b.regression.predict(b.terms.features(digits), digits) for b in self.beliefs]
+        both = [b.predict(digits) for b in self.beliefs]
         return (
             np.stack([mean for mean, _ in both], axis=1),
             np.stack([deviation for _, deviation in both], axis=1),

@@ -11,12 +11,13 @@ from typing import Any, Final
 
 import numpy as np
 
-from pareto_profiler.samplers.structured.structure import Digits, Vector
+from pareto_profiler.samplers.structured.structure import Digits, Flags, Vector
 
 _STEPS: Final = (0.25, 0.5, 2.0, 4.0)
 _SWEEPS: Final = 2
 _RELUCTANCE: Final = 0.5
 _REACH: Final = 0.15
+_LEAST_NOISE: Final = 0.5
 _JITTER: Final = 1e-10
 _PART_NOISE: Final = 10.0
 _LEAST_PART: Final = 0.01
@@ -62,6 +63,8 @@ class Regression:
         part_values: Over the baseline's, shape ``(parts,)``.
         noise: First guess of the spread between measurements, as a fraction.
         residual: First guess of the residual's.
+        is_level: Which measured assignments have no residual: their value tells of a level that
+            many share, not of them.
     """
 
     def __init__(
@@ -79,9 +82,11 @@ class Regression:
         group_count: int,
         noise: float,
         residual: float,
+        is_level: Flags,
     ) -> None:
         self.values = values
         self._digits = digits
+        self._has_residual = ~is_level
         # A part has no residual: no assignment is like it.
         self._features = _stacked(parts, features)
         self._values = np.concatenate([part_values, values])
@@ -92,12 +97,18 @@ class Regression:
         )
         self._residuals = self._values - self._features @ means
         self._likeness = np.zeros((len(self._values), len(self._values)))
-        self._likeness[self._parts :, self._parts :] = likeness(digits, digits)
+        self._likeness[self._parts :, self._parts :] = (
+            self._alike(digits) * self._has_residual[:, None]
+        )
         first = Scales((1.0,) * group_count, residual, noise)
         self._products = [self._product(group) for group in range(group_count)]
         self.scales = self._best(first)
         self._spreads = spreads * np.array(self.scales.groups)[groups]
         self._inverse = _inverted(self._covariance(self.scales))
+
+    def _alike(self, digits: Digits) -> Vector:
+        """How alike assignments are to the measured ones that have a residual."""
+        return likeness(digits, self._digits) * self._has_residual
 
     def _product(self, group: int) -> Vector:
         weighted = self._features * np.where(self._groups == group, self._prior, 0.0)
@@ -129,6 +140,8 @@ class Regression:
             for place in range(len(first.groups) + 2):
                 for step in _STEPS:
                     tried = _moved(best, place, step)
+                    if not _is_modest(tried, first):
+                        continue
                     found = self._evidence(tried, first)
                     if found > height:
                         best, height = tried, found
@@ -157,7 +170,9 @@ class Regression:
         seen = (self._features @ weights.T).T + residuals + noise
         back = (self._values - seen) @ self._inverse
         weights = weights + (self._features.T @ back.T).T * self._spreads**2
-        return Draws(weights, back[:, self._parts :], self._digits, self.scales.residual)
+        mine = np.flatnonzero(self._has_residual)
+        back = back[:, self._parts + mine]
+        return Draws(weights, back, self._digits[mine], self.scales.residual)
 
     def _root_draw(self, covariance: Vector, count: int, random: np.random.Generator) -> Vector:
         root = np.linalg.cholesky(covariance + 1e-8 * np.eye(len(covariance)))
@@ -167,9 +182,8 @@ class Regression:
     def predict(self, features: Any, digits: Digits) -> tuple[Vector, Vector]:
         """Mean and standard deviation of the values of other assignments, noise left out."""
         scaled = features * self._spreads**2
-        like = likeness(digits, self._digits)
         across = (scaled @ self._features.T).toarray()
-        across[:, self._parts :] += self.scales.residual**2 * like
+        across[:, self._parts :] += self.scales.residual**2 * self._alike(digits)
         mean = features @ self._means + across @ (self._inverse @ self._residuals)
         variance = (scaled * features).sum(axis=1) + self.scales.residual**2
         variance -= np.einsum("ij,jk,ik->i", across, self._inverse, across)
@@ -189,7 +203,7 @@ class Regression:
         difference = others - features[np.zeros(others.shape[0], dtype=int)]
         scaled = difference * self._spreads**2
         across = (scaled @ self._features.T).toarray()
-        theirs = likeness(other_digits, self._digits) - likeness(digits, self._digits)
+        theirs = self._alike(other_digits) - self._alike(digits)
         across[:, self._parts :] += self.scales.residual**2 * theirs
         mean = difference @ self._means + across @ (self._inverse @ self._residuals)
         apart = 1 - likeness(other_digits, digits)[:, 0]
@@ -239,17 +253,20 @@ class Draws:
     _digits: Digits
     _residual: float
 
-    def values(self, features: Any, digits: Digits, random: np.random.Generator) -> Vector:
+    def values(
+        self, features: Any, digits: Digits, random: np.random.Generator | None = None
+    ) -> Vector:
         """Values of assignments under each model, shape ``(draws, assignments)``.
 
-        What the residual is expected to be is added, and how much it may differ from that, which is
-        drawn independently for each assignment.
+        What the residual is expected to be is added, and with ``random`` how much it may differ
+        from that, which is drawn independently for each assignment.
         """
         found: Vector = (features @ self.weights.T).T
         if self._residual:
             like = likeness(digits, self._digits)
             found = found + self._residual**2 * (self._back.mean(axis=0) @ like.T)
-            free = np.sqrt(np.maximum(0.0, 1 - like.max(axis=1) ** 2))
+        if self._residual and random is not None:
+            free = np.sqrt(np.maximum(0.0, 1 - like.max(axis=1, initial=0.0) ** 2))
             found = found + self._residual * free * random.standard_normal(found.shape)
         return found
 
@@ -268,6 +285,12 @@ def _stacked(parts: Any, features: Any) -> Any:
     from scipy.sparse import vstack
 
     return vstack([parts, features]).tocsr()
+
+
+def _is_modest(scales: Scales, first: Scales) -> bool:
+    """Whether they leave room for being wrong: values that repeat exactly say nothing of others."""
+    is_loose = scales.residual >= first.residual
+    return is_loose and scales.noise >= _LEAST_NOISE * first.noise
 
 
 def _moved(scales: Scales, place: int, step: float) -> Scales:

@@ -15,11 +15,12 @@ from pareto_profiler.core.rules import MARGIN
 from pareto_profiler.core.space import Assignment
 from pareto_profiler.core.trial import Failure, Profile, Trial
 from pareto_profiler.samplers.proposing import ProposingSampler
+from pareto_profiler.samplers.structured.climbing import climbed, is_climbable
 from pareto_profiler.samplers.structured.evidence import Evidence, is_absent
-from pareto_profiler.samplers.structured.gain import choose
-from pareto_profiler.samplers.structured.pool import Pool, neighbours_of_front
+from pareto_profiler.samplers.structured.gain import Prospect, choose
+from pareto_profiler.samplers.structured.pool import WHOLE_SPACE, Pool, neighbours_of_front
 from pareto_profiler.samplers.structured.posterior import Posterior
-from pareto_profiler.samplers.structured.structure import Digits, Vector
+from pareto_profiler.samplers.structured.structure import Digits, Flags, Vector
 
 _LATELY: Final = 6
 _CAUTION: Final = 3.0
@@ -74,8 +75,9 @@ class StructuredSampler(ProposingSampler):
         """
         random = np.random.default_rng([self._problem.seed, 5, self._trials])
         posterior = Posterior.of(self.evidence, random)
-        pool = Pool(self._problem.space, self.evidence, posterior, self._random, random)
-        return posterior, pool.gather(), random
+        gathered = Pool(self._problem.space, self.evidence, posterior, self._random, random)
+        pool = gathered.gather()
+        return posterior, np.vstack([pool, self._around(pool, posterior, random)]), random
 
     def _propose(self, count: int) -> list[Assignment]:
         space = self._problem.space
@@ -99,21 +101,50 @@ class StructuredSampler(ProposingSampler):
         rest = self._random.ask(count + len(first))
         return [a for a in dict.fromkeys([*first, *rest]) if a not in self._told][:count]
 
+    def _around(self, pool: Digits, posterior: Posterior, random: np.random.Generator) -> Digits:
+        """What is found by climbing on from a pool; nothing where it is made of all there is."""
+        if self._problem.space.size <= WHOLE_SPACE or not is_climbable(pool):
+            return pool[:0]
+        s, evidence = self.evidence.structure, self.evidence
+        measured = evidence.measured()
+        values = posterior.means(np.vstack([measured, pool]))
+        fronts, corner = self._stakes(values, len(measured), posterior, posterior.works(pool))
+        prospect = Prospect.of(fronts, corner, random)
+        told = np.vstack([measured, evidence.failed()])
+        found = climbed(s, posterior, prospect, pool, told, random)
+        space = self._problem.space
+        fine = [a for a in s.decode(found) if a not in self._told and space.is_feasible(a)]
+        return s.encode(fine)
+
+    def _stakes(
+        self, values: Vector, measured: int, posterior: Posterior, works: Flags
+    ) -> tuple[Vector, Vector]:
+        """What is measured, a little better than it is, under each draw, and the box's corner.
+
+        Args:
+            values: Of what is measured and then of candidates, under each draw.
+            measured: How many are.
+            posterior: Whose they are.
+            works: Whether candidates do.
+        """
+        known, hoped = values[:, :measured], values[:, measured:]
+        likely = hoped[:, works.mean(axis=0) > 0.5]
+        corner = _corner(known.mean(axis=0), likely.mean(axis=0), likely.std(axis=0))
+        # What noise alone promises is no gain, nor what nobody would notice.
+        noise = np.array([b.regression.scales.noise for b in posterior.beliefs])
+        return known * (1 - np.minimum(MARGIN / 2, noise)), corner
+
     def _chosen(
         self, pool: Digits, posterior: Posterior, count: int, random: np.random.Generator
     ) -> list[tuple[Assignment, float]]:
         measured = self.evidence.measured()
         values = posterior.values(np.vstack([measured, pool]), random)
-        known, hoped = values[:, : len(measured)], values[:, len(measured) :]
         works = posterior.works(pool)
-        likely = hoped[:, works.mean(axis=0) > 0.5]
-        corner = _corner(known.mean(axis=0), likely.mean(axis=0), likely.std(axis=0))
+        fronts, corner = self._stakes(values, len(measured), posterior, works)
         # Where most proposals failed, explanations were too hopeful: what surely works comes first.
         caution = _CAUTION * sum(self._failed_lately) / _LATELY
-        # What noise alone promises is no gain, nor what nobody would notice.
-        noise = np.array([b.regression.scales.noise for b in posterior.beliefs])
-        fronts = list(known * (1 - np.minimum(MARGIN / 2, noise)))
-        picks = choose(fronts, hoped, works, corner, count, random, caution)
+        hoped = values[:, len(measured) :]
+        picks = choose(list(fronts), hoped, works, corner, count, random, caution)
         assignments = self.evidence.structure.decode(pool[[i for i, _ in picks]])
         return [(a, gain) for a, (_, gain) in zip(assignments, picks, strict=True)]
 

@@ -54,6 +54,8 @@ class Structure:
         operation_variables: Positions of the variables that decide operations.
         setting_variables: Positions of those that are settings.
         names: Of each variable the name of its operations, or of the setting.
+        kinds: The names of operations, each once.
+        kind: Of each variable its name's position in ``kinds``; of settings the first.
         is_scale: Of each variable, whether it is a setting of rising numbers.
         choices: Largest number of choices of a variable.
         is_feasible: Shape ``(variables, choices)``.
@@ -66,8 +68,11 @@ class Structure:
             with the others'; shape ``(variables,)``, ones where only names are known.
         counts: Operations of each variable.
         weight_bytes, data_bytes: Of each variable's operations.
+        unfolded_bytes: Of the matrix that a convolution's input is unfolded to, where it is.
         alive: Which tensors are alive while which operation runs: rows of positions in ``arena``.
         alive_matrix: The same as a sparse matrix; None where there are none.
+        over_matrix: Which activation was last used before which row of it, at the first such row.
+        arena_edges: Activations, by position in ``arena``, and the variables that take them.
         arena: Activations: variable that makes each, and its bytes.
     """
 
@@ -82,6 +87,9 @@ class Structure:
         for i, v in enumerate(variables):
             self.is_feasible[i, [v.choices.index(c) for c in v.feasible]] = True
         self.names = [v.name.split("@")[0].split("/")[0] for v in variables]
+        self.kinds = sorted({self.names[i] for i in self.operation_variables})
+        numbers = {name: n for n, name in enumerate(self.kinds)}
+        self.kind = np.array([numbers.get(name, 0) for name in self.names], dtype=np.intp)
         self.is_scale = [v.is_setting and _is_rising(v.choices) for v in variables]
         self._digit = [{c: d for d, c in enumerate(v.choices)} for v in variables]
         owner = {o: i for i, v in enumerate(variables) for o in v.operations}
@@ -92,9 +100,12 @@ class Structure:
         self.work = np.ones(len(variables))
         self.weight_bytes = np.zeros(len(variables))
         self.data_bytes = np.zeros(len(variables))
+        self.unfolded_bytes = np.zeros(len(variables))
         self.arena: tuple[Digits, Vector] = (np.zeros(0, dtype=np.intp), np.zeros(0))
         self.alive: list[Digits] = []
         self.alive_matrix: Any = None
+        self.over_matrix: Any = None
+        self.arena_edges = np.zeros((0, 2), dtype=np.intp)
         self.owner = owner
         if graph is not None:
             self._read(graph, owner)
@@ -105,6 +116,12 @@ class Structure:
             shape = (len(self.alive), len(self.arena[0]))
             ones = np.ones(starts[-1])
             self.alive_matrix = csr_array((ones, np.concatenate(self.alive), starts), shape=shape)
+            over = np.zeros(shape[1], dtype=np.intp)
+            for step, here in enumerate(self.alive):
+                over[here] = step + 1
+            ended = np.flatnonzero(over < shape[0])
+            places = (np.ones(len(ended)), (over[ended], ended))
+            self.over_matrix = csr_array(places, shape=shape)
         self._index_edges()
 
     def has_setting(self, digits: Digits, position: int, choice: int) -> Flags:
@@ -163,12 +180,15 @@ class Structure:
                 self.work[i] += _work(graph, operation)
                 self.weight_bytes[i] += operation.weight_bytes
                 self.data_bytes[i] += operation.data_bytes
+                self.unfolded_bytes[i] += _unfolded_bytes(graph, operation)
         makers = {t: o.index for o in graph.operations for t in o.outputs}
         takers: dict[int, list[int]] = {}
         for o in graph.operations:
             for t in o.inputs:
                 takers.setdefault(t, []).append(o.index)
-        found, tensors = [], []
+        found: list[HandOver] = []
+        tensors: list[tuple[int, float, int, int]] = []
+        takings: list[tuple[int, int]] = []
         for t in (*graph.inputs, *makers):
             maker = makers.get(t)
             producer = HOST if maker is None else owner.get(maker)
@@ -182,12 +202,14 @@ class Structure:
             if maker is not None and producer is not None:
                 last = max([maker, *takers.get(t, ())])
                 last = len(graph.operations) if t in graph.outputs else last
+                takings += [(len(tensors), c) for c in known if c != HOST]
                 tensors.append((producer, size, maker, last))
         self.hand_overs = tuple(found)
         self.arena = (
             np.array([v for v, *_ in tensors], dtype=np.intp),
             np.array([size for _, size, *_ in tensors]),
         )
+        self.arena_edges = np.array(takings, dtype=np.intp).reshape(-1, 2)
         self.alive = _alive([(first, last) for *_, first, last in tensors], len(graph.operations))
 
     def _index_edges(self) -> None:
@@ -234,6 +256,32 @@ class Structure:
         found: Vector = whole - ends.max(axis=0)
         return found
 
+    def living(self, digits: Digits, backend: int) -> tuple[Vector, Vector]:
+        """Bytes of a backend's activations at the fullest moment, and how many more it may be.
+
+        More where a backend keeps to the end what others take, as onert's do: it frees what its
+        own operations used last, and of others' it does not know.
+
+        Args:
+            digits: Shape ``(assignments, variables)``.
+            backend: Which.
+
+        Returns:
+            Two of shape ``(assignments,)``. O(assignments · what is alive, summed over time).
+        """
+        if self.alive_matrix is None:
+            return np.zeros(len(digits)), np.zeros(len(digits))
+        makers, sizes = self.arena
+        here = ((digits[:, makers] == backend) * sizes).T
+        tensors, takers = self.arena_edges.T
+        is_taken = np.zeros(here.shape, dtype=bool)
+        rows, edges = np.nonzero(digits[:, takers] != backend)
+        is_taken[tensors[edges], rows] = True
+        alive = self.alive_matrix @ here
+        kept = np.cumsum(self.over_matrix @ (here * is_taken), axis=0)
+        fullest: Vector = alive.max(axis=0)
+        return fullest, (alive + kept).max(axis=0) - fullest
+
     @property
     def backends(self) -> tuple[str, ...]:
         """The space's, in the order of their digits; the host counts as one more."""
@@ -250,6 +298,19 @@ def _work(graph: Graph, operation: Operation) -> float:
     if operation.name == "FullyConnected" and len(shape) > 1:
         return operation.weight_bytes / _FLOAT_BYTES * math.prod(shape[:-1]) + touched
     return touched
+
+
+def _unfolded_bytes(graph: Graph, operation: Operation) -> float:
+    """Bytes of the matrix whose rows are what a convolution sees at one place; 0 where it is 1 × 1.
+
+    A multiplication of matrices needs it, and not every kernel makes one.
+    """
+    shapes = [graph.tensors[t].shape for t in (*operation.inputs[:1], *operation.outputs[:1])]
+    if operation.name != "Conv2D" or [len(s) for s in shapes] != [4, 4]:
+        return 0.0
+    (*_, deep), (_, height, width, out) = shapes
+    seen = operation.weight_bytes / max(1, out)
+    return seen * height * width if seen > _FLOAT_BYTES * deep * 1.5 else 0.0
 
 
 def _alive(spans: list[tuple[int, int]], steps: int) -> list[Digits]:

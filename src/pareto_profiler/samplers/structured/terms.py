@@ -13,15 +13,22 @@ from pareto_profiler.samplers.structured.structure import Digits, Flags, Structu
 PORTABLE: Final = frozenset({"cpu", "ruy", "xnnpack", "ggml", "builtin"})
 """onert hands tensors from one of these to another without a copy."""
 
-GROUPS: Final = ("fixed", "unary", "backend", "hand-over", "setting", "pair", "overlap")
+GROUPS: Final = ("fixed", "unary", "backend", "hand-over", "setting", "pair", "overlap", "kind")
 """Terms whose prior spreads are scaled together."""
 
 _DISTRUST: Final = 0.4
 _OPEN: Final = 0.7
 _FLOOR: Final = 0.2
-_PAIR: Final = 0.03
+_PAIR: Final = 0.02
 _MOST_PAIRS: Final = 5000
 _OVERLAP: Final = 0.2
+# What a trace may be off by: of each operation, in itself and in mean operations, and of a kind.
+_SEEN: Final = 0.03
+_SEEN_MEAN: Final = 0.01
+_SEEN_KIND: Final = 0.03
+_UNSEEN: Final = 0.7
+_UNSEEN_MEAN: Final = 0.02
+_UNSEEN_KIND: Final = 0.7
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +86,8 @@ class Layout:
         unary: First position of the (variable, choice) weights, ``choices`` for each variable.
         pairs: First position of the (maker, its backend, taker's backend) weights, the last ones.
         overlap: Position of what backends save that work side by side.
+        kinds: First position of the (kind of operation, backend) weights, on their expected work.
+        level: Position of the baseline's value, which is known.
         per_backend: Kind of feature → position of the first backend's.
         hand_counts, hand_bytes: Position of each ordered pair of backends, the host last.
         settings: (setting variable, choice) → position.
@@ -92,6 +101,8 @@ class Layout:
     unary: int
     pairs: int
     overlap: int
+    kinds: int
+    level: int
     per_backend: dict[str, int]
     hand_counts: int
     hand_bytes: int
@@ -125,7 +136,8 @@ class Terms:
     """Features of one objective.
 
     A value is modelled as a constant, a weight for each (variable, choice), for each backend its
-    use, number of operations, share of expected work, weights and arena, for each ordered pair of
+    use, number of operations, share of expected work, weights, arena and what it keeps for others,
+    for each kind of operation and backend the share of expected work, for each ordered pair of
     backends the number and bytes of tensors handed over (once for each taker's backend), for each
     two operations with an edge what their backends do to each other, what backends save that work
     side by side, and for each setting its value, alone, with each backend, and with each other
@@ -177,6 +189,9 @@ class Terms:
         rows[:, 0] = 1.0
         if self.spreads[layout.overlap]:
             rows[:, layout.overlap] = -s.saved(digits, self.expected)
+        if not self.is_memory:
+            kinds = self._kind_features(digits)
+            rows[:, layout.kinds : layout.kinds + kinds.shape[1]] = kinds
         shares = self.backend_features(digits)
         for kind, values in shares.items():
             first = layout.per_backend[kind]
@@ -217,6 +232,27 @@ class Terms:
         whole = self.expected[operations, digits[:, operations]].sum(axis=1)
         return np.asarray(_FLOOR * whole)
 
+    def levels(self, digits: Digits) -> Any:
+        """Features of what loading takes, with these backends and settings: as ``features``.
+
+        The largest memory of a run is either that of the run itself or that of loading, before
+        it, which is the same whatever runs where.
+        """
+        from scipy.sparse import csr_array
+
+        layout, backends = self.layout, len(self.structure.backends)
+        default = self.structure.encode([self.structure.problem.space.default])
+        rows = self._dense(np.vstack([default, digits]))
+        kept = np.zeros(rows.shape[1], dtype=bool)
+        used = layout.per_backend["used"]
+        kept[[*range(used, used + backends), *layout.settings.values()]] = True
+        rows = (rows - rows[0]) * kept
+        rows[:, layout.level] = 1.0
+        columns = np.flatnonzero(rows.any(axis=0))
+        found = csr_array(rows[1:, columns])
+        places = (found.data, columns[found.indices], found.indptr)
+        return csr_array(places, shape=(len(digits), len(self.means)))
+
     def backend_features(self, digits: Digits) -> dict[str, Vector]:
         """Kind → shape ``(assignments, backends)``."""
         s = self.structure
@@ -230,8 +266,20 @@ class Terms:
             found["work"][:, backend] = here @ expected[:, backend]
             found["weights"][:, backend] = here @ self._weights()
             if self.is_memory:
-                found["arena"][:, backend] = self._arena(digits, backend)
+                both = s.living(digits, backend)
+                for kind, living in zip(("arena", "kept"), both, strict=True):
+                    found[kind][:, backend] = living / self.byte_scale
         return found
+
+    def _kind_features(self, digits: Digits) -> Vector:
+        """Expected work of each (kind, backend): shape ``(assignments, kinds · backends)``."""
+        s = self.structure
+        order = s.operation_variables
+        found = np.zeros((len(digits), len(s.kinds), len(s.backends)))
+        is_kind = s.kind[order][:, None] == np.arange(len(s.kinds))
+        for b in range(len(s.backends)):
+            found[:, :, b] = (digits[:, order] == b) @ (is_kind * self.expected[order, b][:, None])
+        return found.reshape(len(digits), found.shape[1] * found.shape[2])
 
     def hand_over_columns(self, producer: int, taker: int) -> list[int]:
         """Which weights are of what one backend hands to another; the host's number is the last."""
@@ -247,15 +295,6 @@ class Terms:
         """What bytes are counted in, so that weights are near one."""
         s = self.structure
         return max(1.0, float(s.weight_bytes.sum()), float(s.data_bytes.sum()))
-
-    def _arena(self, digits: Digits, backend: int) -> Vector:
-        s = self.structure
-        if s.alive_matrix is None:
-            return np.zeros(len(digits))
-        makers, sizes = s.arena
-        here = (digits[:, makers] == backend) * (sizes / self.byte_scale)
-        found: Vector = (s.alive_matrix @ here.T).max(axis=0)
-        return found
 
     def _add_hand_overs(self, rows: Vector, digits: Digits) -> None:
         s, layout = self.structure, self.layout
@@ -348,31 +387,38 @@ class Terms:
         spread = known.extent
         expected_total = float(self.expected[:, 0].sum())
         prior.add("fixed", "everything else", 1.0 - expected_total, 0.3 if memory else 0.05)
+        level = prior.add("fixed", "the baseline", 1.0, 0.0)
         share = 1 / max(1, len(s.operation_variables))
         per_backend: dict[str, int] = {}
         kinds = {
             "used": (0.0, 0.4 * spread if memory else 0.02),
-            "operations": (0.0, 0.0 if memory else 0.1 * share),
+            "operations": (0.0, (0.04 * spread if memory else 0.1) * share),
             "work": (0.0, 0.0 if memory else 0.1),
             "weights": (0.5 * self.bytes_once, self.bytes_once),
             "arena": (self.bytes_once, 0.7 * self.bytes_once),
+            "kept": (0.5 * self.bytes_once, 0.5 * self.bytes_once),
         }
         for kind, (mean, loose) in kinds.items():
             per_backend[kind] = len(prior.means)
             for b, backend in enumerate(backends):
                 is_open = kind == "work" and self.is_unseen(known, b) and not memory
-                prior.add("backend", f"{kind} of {backend}", mean, _OPEN if is_open else loose)
+                # onert's own backends do keep what others take; of the rest nothing is known.
+                own = 0.0 if kind == "kept" and backend not in PORTABLE else mean
+                prior.add("backend", f"{kind} of {backend}", own, _OPEN if is_open else loose)
         hand_counts = self._hand_overs("copies", largest)
         hand_bytes = self._hand_overs("copied bytes", largest)
         settings, with_backend, pools, pairs = self._lay_out_settings()
         is_shared = self.is_wall_time and bool(s.makers)
         overlap = prior.add("overlap", "side by side", 0.0, _OVERLAP if is_shared else 0.0)
+        of_kinds = self._lay_out_kinds(known)
         unary = self._lay_out_choices(known)
         of_pairs = self._lay_out_pairs()
         return Layout(
             unary,
             of_pairs,
             overlap,
+            of_kinds,
+            level,
             per_backend,
             hand_counts,
             hand_bytes,
@@ -381,6 +427,18 @@ class Terms:
             pools,
             pairs,
         )
+
+    def _lay_out_kinds(self, known: Known) -> int:
+        """Where nothing tells of single operations: what one kernel is good at, it is in all."""
+        s, prior = self.structure, self.prior
+        first = len(prior.means)
+        for name in s.kinds:
+            for b, backend in enumerate(s.backends):
+                loose = _SEEN_KIND if self.is_trusted(known, b) else _UNSEEN_KIND
+                prior.add(
+                    "kind", f"work of {name} on {backend}", 0.0, 0.0 if self.is_memory else loose
+                )
+        return first
 
     def _lay_out_choices(self, known: Known) -> int:
         s, prior = self.structure, self.prior
@@ -393,14 +451,16 @@ class Terms:
                     prior.add("unary", name, 0.0, 0.0)
                 elif self.is_memory:
                     bytes_here = 0.3 * s.weight_bytes[i] + 0.1 * s.data_bytes[i]
+                    bytes_here += s.unfolded_bytes[i]
                     relative = bytes_here / self.byte_scale * self.bytes_once
-                    prior.add("unary", name, 0.0, relative + 0.05 * known.extent * share)
+                    prior.add("unary", name, 0.0, relative + 0.2 * known.extent * share)
                 else:
                     mean = float(self.expected[i, choice])
                     seen = self.is_trusted(known, choice) and not np.isnan(
                         known.profiles[choice][i]
                     )
-                    loose = 0.08 * mean + 0.1 * share * 0.3 if seen else 0.7 * mean + 0.02 * share
+                    own, alike = (_SEEN, _SEEN_MEAN) if seen else (_UNSEEN, _UNSEEN_MEAN)
+                    loose = own * mean + alike * share
                     prior.add("unary", name, mean, loose)
         return first
 
