@@ -23,6 +23,7 @@ from pareto_profiler.samplers.told import Told
 
 _NOISE: Final = {"s": 0.01, "B": 0.003}
 _RESIDUAL: Final = {"s": 0.005, "B": 0.003}
+_LEAST: Final = {"B": 0.0015}
 _WORTH_PROFILING: Final = 0.2
 # What was only measured while others worked counts as so many measurements.
 _DISTURBED: Final = 1e-3
@@ -264,8 +265,9 @@ class Evidence:
                 group_count=len(GROUPS),
                 noise=_NOISE.get(objective.unit, 0.02),
                 residual=_RESIDUAL.get(objective.unit, 0.05),
+                least=_LEAST.get(objective.unit, 0.0),
             )
-            regression, is_level = _fitted(make, terms, is_level)
+            regression = _fitted(make, terms, is_level)
             yield Belief(terms, regression, base, tuple(bounds) if is_level.any() else ())
 
     def _bounds(self, digits: Digits, values: Vector) -> list[Bound]:
@@ -375,27 +377,31 @@ class Evidence:
         return features, np.array(list(profiled.copies.values()))
 
 
-def _fitted(make: partial[Regression], terms: Terms, is_level: Flags) -> tuple[Regression, Flags]:
+def _fitted(make: partial[Regression], terms: Terms, is_level: Flags) -> Regression:
     """Fit, where what was measured is the larger one of two sums: the run's, and the level's.
 
-    What is taken for the level's is not where the run would take more; until none is left of which
-    that is so.
+    What is on the level says of its run only that it takes no more. Where it seems to, it is told
+    so, until nothing more seems to.
 
     Args:
-        make: Fits; takes features, and what of them is level.
+        make: Fits; takes features, what of them is level, and parts.
         terms: Make these features.
-        is_level: Which measurements are taken for the level's at first.
+        is_level: Which measurements are the level's.
     """
     digits, values = make.keywords["digits"], make.keywords["values"]
     run = terms.features(digits)
-    while is_level.any():
-        own = np.where(is_level, 0.0, 1.0)[:, None]
-        found = make(run * own + terms.levels(digits) * (1 - own), is_level=is_level)
-        is_more = is_level & (found.predict(run, digits)[0] > values * (1 + _LEVEL))
+    if not is_level.any():
+        return make(run, is_level=is_level)
+    own = np.where(is_level, 0.0, 1.0)[:, None]
+    both = run * own + terms.levels(digits) * (1 - own)
+    is_told = np.zeros(len(values), dtype=bool)
+    while True:
+        limits = {"parts": run[np.flatnonzero(is_told)], "part_values": values[is_told]}
+        found = make(both, is_level=is_level, **limits)
+        is_more = is_level & ~is_told & (found.predict(run, digits)[0] > values * (1 + _LEVEL))
         if not is_more.any():
-            return found, is_level
-        is_level = is_level & ~is_more
-    return make(run, is_level=is_level), is_level
+            return found
+        is_told = is_told | is_more
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,6 @@ _STEPS: Final = (0.25, 0.5, 2.0, 4.0)
 _SWEEPS: Final = 2
 _RELUCTANCE: Final = 0.5
 _REACH: Final = 0.15
-_LEAST_NOISE: Final = 0.5
 _JITTER: Final = 1e-10
 _PART_NOISE: Final = 10.0
 _LEAST_PART: Final = 0.01
@@ -63,6 +62,8 @@ class Regression:
         part_values: Over the baseline's, shape ``(parts,)``.
         noise: First guess of the spread between measurements, as a fraction.
         residual: First guess of the residual's.
+        least: Neither is taken to be smaller, however well everything fits: where values come in
+            steps they repeat exactly, and that says nothing of others.
         is_level: Which measured assignments have no residual: their value tells of a level that
             many share, not of them.
     """
@@ -82,6 +83,7 @@ class Regression:
         group_count: int,
         noise: float,
         residual: float,
+        least: float,
         is_level: Flags,
     ) -> None:
         self.values = values
@@ -102,7 +104,7 @@ class Regression:
         )
         first = Scales((1.0,) * group_count, residual, noise)
         self._products = [self._product(group) for group in range(group_count)]
-        self.scales = self._best(first)
+        self.scales = self._best(first, least)
         self._spreads = spreads * np.array(self.scales.groups)[groups]
         self._inverse = _inverted(self._covariance(self.scales))
 
@@ -133,14 +135,14 @@ class Regression:
         moved = [*scales.groups, scales.residual / first.residual, scales.noise / first.noise]
         return fit - _RELUCTANCE * float((np.log2(moved) ** 2).sum()) / 4
 
-    def _best(self, first: Scales) -> Scales:
+    def _best(self, first: Scales, least: float) -> Scales:
         """Scales of the largest evidence, by moving one at a time: a few dozen factorisations."""
         best, height = first, self._evidence(first, first)
         for _ in range(_SWEEPS):
             for place in range(len(first.groups) + 2):
                 for step in _STEPS:
                     tried = _moved(best, place, step)
-                    if not _is_modest(tried, first):
+                    if min(tried.residual, tried.noise) < least:
                         continue
                     found = self._evidence(tried, first)
                     if found > height:
@@ -285,12 +287,6 @@ def _stacked(parts: Any, features: Any) -> Any:
     from scipy.sparse import vstack
 
     return vstack([parts, features]).tocsr()
-
-
-def _is_modest(scales: Scales, first: Scales) -> bool:
-    """Whether they leave room for being wrong: values that repeat exactly say nothing of others."""
-    is_loose = scales.residual >= first.residual
-    return is_loose and scales.noise >= _LEAST_NOISE * first.noise
 
 
 def _moved(scales: Scales, place: int, step: float) -> Scales:

@@ -13,7 +13,17 @@ from pareto_profiler.samplers.structured.structure import Digits, Flags, Structu
 PORTABLE: Final = frozenset({"cpu", "ruy", "xnnpack", "ggml", "builtin"})
 """onert hands tensors from one of these to another without a copy."""
 
-GROUPS: Final = ("fixed", "unary", "backend", "hand-over", "setting", "pair", "overlap", "kind")
+GROUPS: Final = (
+    "fixed",
+    "unary",
+    "backend",
+    "hand-over",
+    "setting",
+    "pair",
+    "overlap",
+    "kind",
+    "foreign",
+)
 """Terms whose prior spreads are scaled together."""
 
 _DISTRUST: Final = 0.4
@@ -447,13 +457,17 @@ class Terms:
         for i, v in enumerate(s.problem.space.variables):
             for choice in range(s.choices):
                 name = f"{v.name} on {v.choices[choice]}" if choice < len(v.choices) else ""
+                # A backend with memory of its own may take some for each operation.
+                is_foreign = choice < len(s.backends) and s.backends[choice] not in PORTABLE
+                group = "foreign" if is_foreign else "unary"
                 if v.is_setting:
                     prior.add("unary", name, 0.0, 0.0)
                 elif self.is_memory:
                     bytes_here = 0.3 * s.weight_bytes[i] + 0.1 * s.data_bytes[i]
                     bytes_here += s.unfolded_bytes[i]
                     relative = bytes_here / self.byte_scale * self.bytes_once
-                    prior.add("unary", name, 0.0, relative + 0.2 * known.extent * share)
+                    loose = relative + (0.6 if is_foreign else 0.1) * known.extent * share
+                    prior.add(group, name, 0.0, loose)
                 else:
                     mean = float(self.expected[i, choice])
                     seen = self.is_trusted(known, choice) and not np.isnan(
