@@ -466,7 +466,7 @@ class Terms:
                     bytes_here = 0.3 * s.weight_bytes[i] + 0.1 * s.data_bytes[i]
                     bytes_here += s.unfolded_bytes[i]
                     relative = bytes_here / self.byte_scale * self.bytes_once
-                    loose = relative + (0.6 if is_foreign else 0.1) * known.extent * share
+                    loose = relative + (0.3 if is_foreign else 0.1) * known.extent * share
                     prior.add(group, name, 0.0, loose)
                 else:
                     mean = float(self.expected[i, choice])
