@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, Final
 
 import numpy as np
@@ -23,44 +22,12 @@ from pareto_profiler.samplers.told import Told
 
 _NOISE: Final = {"s": 0.01, "B": 0.003}
 _RESIDUAL: Final = {"s": 0.005, "B": 0.003}
-_LEAST: Final = {"B": 0.0015}
 _WORTH_PROFILING: Final = 0.2
 # What was only measured while others worked counts as so many measurements.
 _DISTURBED: Final = 1e-3
 _FLAT: Final = 1e-3
 _LEAST_EXTENT: Final = 0.02
 _UNKNOWN_EXTENT: Final = 0.5
-_LEVEL: Final = 1e-4
-_ON_LEVEL: Final = 3
-
-
-@dataclass(frozen=True, slots=True)
-class Bound:
-    """What was measured with some backends; to load the model with them takes no more.
-
-    Attributes:
-        used: The backends' digits.
-        settings: The settings' digits.
-        value: The least, over the baseline's.
-    """
-
-    used: frozenset[int]
-    settings: tuple[int, ...]
-    value: float
-
-    def covers(self, other: Bound) -> bool:
-        """Whether it has the other one's backends and perhaps more."""
-        return other.used <= self.used and other.settings == self.settings
-
-    def is_met(self, structure: Structure, digits: Digits, *, is_exact: bool = False) -> Flags:
-        """Which assignments have no other backends and settings, or exactly these."""
-        chosen = digits[:, structure.operation_variables]
-        is_same = (digits[:, structure.setting_variables] == list(self.settings)).all(axis=1)
-        found: Flags = is_same & np.isin(chosen, list(self.used)).all(axis=1)
-        if is_exact:
-            for backend in self.used:
-                found &= (chosen == backend).any(axis=1)
-        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,67 +38,18 @@ class Belief:
         terms: Its features.
         regression: Their weights.
         base: The baseline's value, which everything is over.
-        bounds: Where some assignments' values are those of loading the model and not theirs, what
-            that level is not above.
     """
 
     terms: Terms
     regression: Regression
     base: float
-    bounds: tuple[Bound, ...] = ()
-
-    @property
-    def has_level(self) -> bool:
-        """Whether loading the model may take more memory than to run it."""
-        return bool(self.bounds)
-
-    def predict(self, digits: Digits) -> tuple[Vector, Vector]:
-        """Mean and standard deviation of assignments' values over the baseline's."""
-        mean, spread = self.regression.predict(self.terms.features(digits), digits)
-        return self._raised(mean, spread, self._level(digits)) if self.has_level else (mean, spread)
-
-    def change(self, one: Digits, others: Digits) -> tuple[Vector, Vector]:
-        """By how much others' values differ from one's, shape ``(1, variables)``; the same."""
-        features = self.terms.features
-        mean, spread = self.regression.change(features(one), one, features(others), others)
-        if not self.has_level:
-            return mean, spread
-        own, _ = self.regression.predict(features(one), one)
-        level = self._level(np.vstack([one, others]))
-        raised, spread = self._raised(own + mean, spread, level[1:])
-        return raised - np.maximum(own, level[:1]), spread
 
     def drawn(
         self, draws: Draws, digits: Digits, random: np.random.Generator | None = None
     ) -> Vector:
         """Values under each drawn model, shape ``(draws, assignments)``; see ``Draws.values``."""
         found = draws.values(self.terms.features(digits), digits, random)
-        if self.has_level:
-            levels = (self.terms.levels(digits) @ draws.weights.T).T
-            found = np.maximum(found, self._bounded(levels, digits))
         return np.maximum(found, self.terms.floor(digits))
-
-    def _level(self, digits: Digits) -> Vector:
-        return self._bounded(self.terms.levels(digits) @ self.regression.weights, digits)
-
-    def _bounded(self, levels: Vector, digits: Digits) -> Vector:
-        """No higher than what was measured with the same backends or more; the last axis's."""
-        for bound in self.bounds:
-            is_met = bound.is_met(self.terms.structure, digits)
-            levels = np.where(is_met, np.minimum(levels, bound.value), levels)
-        return levels
-
-    def _raised(self, mean: Vector, spread: Vector, level: Vector) -> tuple[Vector, Vector]:
-        """Moments of the larger one of a normal variable and a level."""
-        from scipy.special import ndtr
-
-        spread = np.maximum(spread, 1e-9)
-        above = (mean - level) / spread
-        share, density = ndtr(above), np.exp(-(above**2) / 2) / np.sqrt(2 * np.pi)
-        first = level + (mean - level) * share + spread * density
-        second = level**2 * (1 - share) + (mean**2 + spread**2) * share
-        second += (mean + level) * spread * density
-        return first, np.sqrt(np.maximum(second - first**2, 0.0))
 
     def skill(self) -> float:
         """Rank correlation of left-out predictions with measurements; 1 where all are equal."""
@@ -250,46 +168,21 @@ class Evidence:
             values = np.array([row[k] for row in told.values.values()]) / base
             terms = Terms(s, objective, self._known(k, base, profiled))
             parts, part_values = self._seen_copies(terms, profiled)
-            bounds = self._bounds(digits, values) if terms.is_memory else []
-            is_level = self._on_level(digits, values, bounds)
-            make = partial(
-                Regression,
-                digits=digits,
-                values=values,
-                precisions=np.where(is_disturbed, _DISTURBED, repeats) if is_timed else repeats,
-                means=terms.means,
-                spreads=terms.spreads,
-                groups=terms.groups,
+            regression = Regression(
+                terms.features(digits),
+                digits,
+                values,
+                np.where(is_disturbed, _DISTURBED, repeats) if is_timed else repeats,
+                terms.means,
+                terms.spreads,
+                terms.groups,
                 parts=parts,
                 part_values=part_values,
                 group_count=len(GROUPS),
                 noise=_NOISE.get(objective.unit, 0.02),
                 residual=_RESIDUAL.get(objective.unit, 0.05),
-                least=_LEAST.get(objective.unit, 0.0),
             )
-            regression = _fitted(make, terms, is_level)
-            yield Belief(terms, regression, base, tuple(bounds) if is_level.any() else ())
-
-    def _bounds(self, digits: Digits, values: Vector) -> list[Bound]:
-        """The least that was measured with each set of backends, settings alike."""
-        s = self.structure
-        least: dict[tuple[frozenset[int], tuple[int, ...]], float] = {}
-        for row, value in zip(digits, values.tolist(), strict=True):
-            used = frozenset(row[s.operation_variables].tolist())
-            group = used, tuple(row[s.setting_variables].tolist())
-            least[group] = min(value, least.get(group, value))
-        return [Bound(*group, value) for group, value in least.items()]
-
-    def _on_level(self, digits: Digits, values: Vector, bounds: Sequence[Bound]) -> Flags:
-        """What is on a level that several are on, and nothing with these backends is below."""
-        s, found = self.structure, np.zeros(len(values), dtype=bool)
-        for bound in bounds:
-            highest = min(b.value for b in bounds if b.covers(bound)) * (1 + _LEVEL)
-            alike = bound.is_met(s, digits, is_exact=True) & (values <= highest)
-            found |= alike & (np.count_nonzero(alike) >= _ON_LEVEL)
-        if found.any():
-            found[list(self.told.values).index(self._problem.space.default)] = True
-        return found
+            yield Belief(terms, regression, base)
 
     def predictions(self) -> Predictions:
         """What is believed of each measured assignment from all others; none without a baseline."""
@@ -375,33 +268,6 @@ class Evidence:
         features = terms.features(self.structure.encode(list(profiled.copies)))
         features = features * (terms.groups == GROUPS.index("hand-over"))
         return features, np.array(list(profiled.copies.values()))
-
-
-def _fitted(make: partial[Regression], terms: Terms, is_level: Flags) -> Regression:
-    """Fit, where what was measured is the larger one of two sums: the run's, and the level's.
-
-    What is on the level says of its run only that it takes no more. Where it seems to, it is told
-    so, until nothing more seems to.
-
-    Args:
-        make: Fits; takes features, what of them is level, and parts.
-        terms: Make these features.
-        is_level: Which measurements are the level's.
-    """
-    digits, values = make.keywords["digits"], make.keywords["values"]
-    run = terms.features(digits)
-    if not is_level.any():
-        return make(run, is_level=is_level)
-    own = np.where(is_level, 0.0, 1.0)[:, None]
-    both = run * own + terms.levels(digits) * (1 - own)
-    is_told = np.zeros(len(values), dtype=bool)
-    while True:
-        limits = {"parts": run[np.flatnonzero(is_told)], "part_values": values[is_told]}
-        found = make(both, is_level=is_level, **limits)
-        is_more = is_level & ~is_told & (found.predict(run, digits)[0] > values * (1 + _LEVEL))
-        if not is_more.any():
-            return found
-        is_told = is_told | is_more
 
 
 @dataclass(frozen=True, slots=True)

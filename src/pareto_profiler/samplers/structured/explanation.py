@@ -187,7 +187,9 @@ class _Model:
     def _changes(self, one: Digits, others: Digits) -> Iterator[tuple[Vector, Vector]]:
         """For each objective by how much others differ from one, over the baseline's value."""
         for b in self._posterior.beliefs:
-            yield b.change(one[None], others)
+            yield b.regression.change(
+                b.terms.features(one[None]), one[None], b.terms.features(others), others
+            )
 
     def _change(self, one: Digits, others: Digits) -> list[Effect]:
         return self._shown(list(self._changes(one, others)))

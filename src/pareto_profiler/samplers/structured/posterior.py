@@ -54,7 +54,7 @@ class Posterior:
 
     def expected(self, digits: Digits) -> tuple[Vector, Vector]:
         """Mean and standard deviation over all models, shape ``(assignments, objectives)`` each."""
-        both = [b.predict(digits) for b in self.beliefs]
+        both = [b.regression.predict(b.terms.features(digits), digits) for b in self.beliefs]
         return (
             np.stack([mean for mean, _ in both], axis=1),
             np.stack([deviation for _, deviation in both], axis=1),

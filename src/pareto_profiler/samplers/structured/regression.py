@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from pareto_profiler.samplers.structured.structure import Digits, Flags, Vector
+from pareto_profiler.samplers.structured.structure import Digits, Vector
 
 _STEPS: Final = (0.25, 0.5, 2.0, 4.0)
 _SWEEPS: Final = 2
@@ -62,10 +62,6 @@ class Regression:
         part_values: Over the baseline's, shape ``(parts,)``.
         noise: First guess of the spread between measurements, as a fraction.
         residual: First guess of the residual's.
-        least: Neither is taken to be smaller, however well everything fits: where values come in
-            steps they repeat exactly, and that says nothing of others.
-        is_level: Which measured assignments have no residual: their value tells of a level that
-            many share, not of them.
     """
 
     def __init__(
@@ -83,12 +79,9 @@ class Regression:
         group_count: int,
         noise: float,
         residual: float,
-        least: float,
-        is_level: Flags,
     ) -> None:
         self.values = values
         self._digits = digits
-        self._has_residual = ~is_level
         # A part has no residual: no assignment is like it.
         self._features = _stacked(parts, features)
         self._values = np.concatenate([part_values, values])
@@ -99,18 +92,12 @@ class Regression:
         )
         self._residuals = self._values - self._features @ means
         self._likeness = np.zeros((len(self._values), len(self._values)))
-        self._likeness[self._parts :, self._parts :] = (
-            self._alike(digits) * self._has_residual[:, None]
-        )
+        self._likeness[self._parts :, self._parts :] = likeness(digits, digits)
         first = Scales((1.0,) * group_count, residual, noise)
         self._products = [self._product(group) for group in range(group_count)]
-        self.scales = self._best(first, least)
+        self.scales = self._best(first)
         self._spreads = spreads * np.array(self.scales.groups)[groups]
         self._inverse = _inverted(self._covariance(self.scales))
-
-    def _alike(self, digits: Digits) -> Vector:
-        """How alike assignments are to the measured ones that have a residual."""
-        return likeness(digits, self._digits) * self._has_residual
 
     def _product(self, group: int) -> Vector:
         weighted = self._features * np.where(self._groups == group, self._prior, 0.0)
@@ -135,15 +122,13 @@ class Regression:
         moved = [*scales.groups, scales.residual / first.residual, scales.noise / first.noise]
         return fit - _RELUCTANCE * float((np.log2(moved) ** 2).sum()) / 4
 
-    def _best(self, first: Scales, least: float) -> Scales:
+    def _best(self, first: Scales) -> Scales:
         """Scales of the largest evidence, by moving one at a time: a few dozen factorisations."""
         best, height = first, self._evidence(first, first)
         for _ in range(_SWEEPS):
             for place in range(len(first.groups) + 2):
                 for step in _STEPS:
                     tried = _moved(best, place, step)
-                    if min(tried.residual, tried.noise) < least:
-                        continue
                     found = self._evidence(tried, first)
                     if found > height:
                         best, height = tried, found
@@ -172,9 +157,7 @@ class Regression:
         seen = (self._features @ weights.T).T + residuals + noise
         back = (self._values - seen) @ self._inverse
         weights = weights + (self._features.T @ back.T).T * self._spreads**2
-        mine = np.flatnonzero(self._has_residual)
-        back = back[:, self._parts + mine]
-        return Draws(weights, back, self._digits[mine], self.scales.residual)
+        return Draws(weights, back[:, self._parts :], self._digits, self.scales.residual)
 
     def _root_draw(self, covariance: Vector, count: int, random: np.random.Generator) -> Vector:
         root = np.linalg.cholesky(covariance + 1e-8 * np.eye(len(covariance)))
@@ -184,8 +167,9 @@ class Regression:
     def predict(self, features: Any, digits: Digits) -> tuple[Vector, Vector]:
         """Mean and standard deviation of the values of other assignments, noise left out."""
         scaled = features * self._spreads**2
+        like = likeness(digits, self._digits)
         across = (scaled @ self._features.T).toarray()
-        across[:, self._parts :] += self.scales.residual**2 * self._alike(digits)
+        across[:, self._parts :] += self.scales.residual**2 * like
         mean = features @ self._means + across @ (self._inverse @ self._residuals)
         variance = (scaled * features).sum(axis=1) + self.scales.residual**2
         variance -= np.einsum("ij,jk,ik->i", across, self._inverse, across)
@@ -205,7 +189,7 @@ class Regression:
         difference = others - features[np.zeros(others.shape[0], dtype=int)]
         scaled = difference * self._spreads**2
         across = (scaled @ self._features.T).toarray()
-        theirs = self._alike(other_digits) - self._alike(digits)
+        theirs = likeness(other_digits, self._digits) - likeness(digits, self._digits)
         across[:, self._parts :] += self.scales.residual**2 * theirs
         mean = difference @ self._means + across @ (self._inverse @ self._residuals)
         apart = 1 - likeness(other_digits, digits)[:, 0]
@@ -268,7 +252,7 @@ class Draws:
             like = likeness(digits, self._digits)
             found = found + self._residual**2 * (self._back.mean(axis=0) @ like.T)
         if self._residual and random is not None:
-            free = np.sqrt(np.maximum(0.0, 1 - like.max(axis=1, initial=0.0) ** 2))
+            free = np.sqrt(np.maximum(0.0, 1 - like.max(axis=1) ** 2))
             found = found + self._residual * free * random.standard_normal(found.shape)
         return found
 

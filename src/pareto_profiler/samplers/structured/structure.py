@@ -68,7 +68,6 @@ class Structure:
             with the others'; shape ``(variables,)``, ones where only names are known.
         counts: Operations of each variable.
         weight_bytes, data_bytes: Of each variable's operations.
-        unfolded_bytes: Of the matrix that a convolution's input is unfolded to, where it is.
         alive: Which tensors are alive while which operation runs: rows of positions in ``arena``.
         alive_matrix: The same as a sparse matrix; None where there are none.
         over_matrix: Which activation was last used before which row of it, at the first such row.
@@ -100,7 +99,6 @@ class Structure:
         self.work = np.ones(len(variables))
         self.weight_bytes = np.zeros(len(variables))
         self.data_bytes = np.zeros(len(variables))
-        self.unfolded_bytes = np.zeros(len(variables))
         self.arena: tuple[Digits, Vector] = (np.zeros(0, dtype=np.intp), np.zeros(0))
         self.alive: list[Digits] = []
         self.alive_matrix: Any = None
@@ -180,7 +178,6 @@ class Structure:
                 self.work[i] += _work(graph, operation)
                 self.weight_bytes[i] += operation.weight_bytes
                 self.data_bytes[i] += operation.data_bytes
-                self.unfolded_bytes[i] += _unfolded_bytes(graph, operation)
         makers = {t: o.index for o in graph.operations for t in o.outputs}
         takers: dict[int, list[int]] = {}
         for o in graph.operations:
@@ -298,19 +295,6 @@ def _work(graph: Graph, operation: Operation) -> float:
     if operation.name == "FullyConnected" and len(shape) > 1:
         return operation.weight_bytes / _FLOAT_BYTES * math.prod(shape[:-1]) + touched
     return touched
-
-
-def _unfolded_bytes(graph: Graph, operation: Operation) -> float:
-    """Bytes of the matrix whose rows are what a convolution sees at one place; 0 where it is 1 × 1.
-
-    A multiplication of matrices needs it, and not every kernel makes one.
-    """
-    shapes = [graph.tensors[t].shape for t in (*operation.inputs[:1], *operation.outputs[:1])]
-    if operation.name != "Conv2D" or [len(s) for s in shapes] != [4, 4]:
-        return 0.0
-    (*_, deep), (_, height, width, out) = shapes
-    seen = operation.weight_bytes / max(1, out)
-    return seen * height * width if seen > _FLOAT_BYTES * deep * 1.5 else 0.0
 
 
 def _alive(spans: list[tuple[int, int]], steps: int) -> list[Digits]:

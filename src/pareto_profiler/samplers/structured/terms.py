@@ -22,7 +22,6 @@ GROUPS: Final = (
     "pair",
     "overlap",
     "kind",
-    "foreign",
 )
 """Terms whose prior spreads are scaled together."""
 
@@ -97,7 +96,6 @@ class Layout:
         pairs: First position of the (maker, its backend, taker's backend) weights, the last ones.
         overlap: Position of what backends save that work side by side.
         kinds: First position of the (kind of operation, backend) weights, on their expected work.
-        level: Position of the baseline's value, which is known.
         per_backend: Kind of feature → position of the first backend's.
         hand_counts, hand_bytes: Position of each ordered pair of backends, the host last.
         settings: (setting variable, choice) → position.
@@ -112,7 +110,6 @@ class Layout:
     pairs: int
     overlap: int
     kinds: int
-    level: int
     per_backend: dict[str, int]
     hand_counts: int
     hand_bytes: int
@@ -241,27 +238,6 @@ class Terms:
         operations = self.structure.operation_variables
         whole = self.expected[operations, digits[:, operations]].sum(axis=1)
         return np.asarray(_FLOOR * whole)
-
-    def levels(self, digits: Digits) -> Any:
-        """Features of what loading takes, with these backends and settings: as ``features``.
-
-        The largest memory of a run is either that of the run itself or that of loading, before
-        it, which is the same whatever runs where.
-        """
-        from scipy.sparse import csr_array
-
-        layout, backends = self.layout, len(self.structure.backends)
-        default = self.structure.encode([self.structure.problem.space.default])
-        rows = self._dense(np.vstack([default, digits]))
-        kept = np.zeros(rows.shape[1], dtype=bool)
-        used = layout.per_backend["used"]
-        kept[[*range(used, used + backends), *layout.settings.values()]] = True
-        rows = (rows - rows[0]) * kept
-        rows[:, layout.level] = 1.0
-        columns = np.flatnonzero(rows.any(axis=0))
-        found = csr_array(rows[1:, columns])
-        places = (found.data, columns[found.indices], found.indptr)
-        return csr_array(places, shape=(len(digits), len(self.means)))
 
     def backend_features(self, digits: Digits) -> dict[str, Vector]:
         """Kind → shape ``(assignments, backends)``."""
@@ -397,12 +373,11 @@ class Terms:
         spread = known.extent
         expected_total = float(self.expected[:, 0].sum())
         prior.add("fixed", "everything else", 1.0 - expected_total, 0.3 if memory else 0.05)
-        level = prior.add("fixed", "the baseline", 1.0, 0.0)
         share = 1 / max(1, len(s.operation_variables))
         per_backend: dict[str, int] = {}
         kinds = {
             "used": (0.0, 0.4 * spread if memory else 0.02),
-            "operations": (0.0, (0.04 * spread if memory else 0.1) * share),
+            "operations": (0.0, 0.0 if memory else 0.1 * share),
             "work": (0.0, 0.0 if memory else 0.1),
             "weights": (0.5 * self.bytes_once, self.bytes_once),
             "arena": (self.bytes_once, 0.7 * self.bytes_once),
@@ -428,7 +403,6 @@ class Terms:
             of_pairs,
             overlap,
             of_kinds,
-            level,
             per_backend,
             hand_counts,
             hand_bytes,
@@ -457,17 +431,12 @@ class Terms:
         for i, v in enumerate(s.problem.space.variables):
             for choice in range(s.choices):
                 name = f"{v.name} on {v.choices[choice]}" if choice < len(v.choices) else ""
-                # A backend with memory of its own may take some for each operation.
-                is_foreign = choice < len(s.backends) and s.backends[choice] not in PORTABLE
-                group = "foreign" if is_foreign else "unary"
                 if v.is_setting:
                     prior.add("unary", name, 0.0, 0.0)
                 elif self.is_memory:
                     bytes_here = 0.3 * s.weight_bytes[i] + 0.1 * s.data_bytes[i]
-                    bytes_here += s.unfolded_bytes[i]
                     relative = bytes_here / self.byte_scale * self.bytes_once
-                    loose = relative + (0.3 if is_foreign else 0.1) * known.extent * share
-                    prior.add(group, name, 0.0, loose)
+                    prior.add("unary", name, 0.0, relative + 0.05 * known.extent * share)
                 else:
                     mean = float(self.expected[i, choice])
                     seen = self.is_trusted(known, choice) and not np.isnan(
