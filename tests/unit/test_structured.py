@@ -404,8 +404,9 @@ def test_a_device_that_keeps_to_the_model_is_predicted_to_the_noise():
     found = beliefs_of(problem_of(made), trials)
     assert found is not None
     time, memory = found.skills
-    assert time.error < 0.02
-    assert time.correlation > 0.9
+    assert time.error < 0.01
+    # Most of them are on the front, and their times within some percent of each other.
+    assert time.correlation > 0.7
     assert memory.error < 0.002
     assert "structured" in {t.source for t in trials}
     assert found.to_json()["front"][0]["id"] == str(found.front[0].id)
