@@ -25,7 +25,7 @@ from pareto_profiler.cli.show import parquet_of
 from pareto_profiler.runners.devices import FAMILIES
 
 SEEDS = 10
-BUDGET = 600
+BUDGET = 800
 SAMPLERS = ["structured:60", "random", "local", "nsga2", "spea2", "hlps:400", "tpe:150:3"]
 if find_spec("botorch"):
     SAMPLERS.append("qnehvi:60:3")
