@@ -38,6 +38,7 @@ _SEEN_KIND: Final = 0.03
 _UNSEEN: Final = 0.7
 _UNSEEN_MEAN: Final = 0.02
 _UNSEEN_KIND: Final = 0.7
+_MOST_FOR_KINDS: Final = 1500
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +164,7 @@ class Terms:
         self.is_time = self.is_wall_time or objective.name in {"cpu_time", "energy"}
         # The whole model's bytes once, in units of the baseline's memory.
         self.bytes_once = self.byte_scale / max(1.0, known.base) if self.is_memory else 0.0
+        self._has_kinds = not self.is_memory and len(structure.counts) <= _MOST_FOR_KINDS
         self.expected = self._expected(known)
         self.prior = Prior()
         self.layout = self._lay_out(known)
@@ -196,7 +198,7 @@ class Terms:
         rows[:, 0] = 1.0
         if self.spreads[layout.overlap]:
             rows[:, layout.overlap] = -s.saved(digits, self.expected)
-        if not self.is_memory:
+        if self._has_kinds:
             kinds = self._kind_features(digits)
             rows[:, layout.kinds : layout.kinds + kinds.shape[1]] = kinds
         shares = self.backend_features(digits)
@@ -375,13 +377,14 @@ class Terms:
         prior.add("fixed", "everything else", 1.0 - expected_total, 0.3 if memory else 0.05)
         share = 1 / max(1, len(s.operation_variables))
         per_backend: dict[str, int] = {}
+        kept = self.bytes_once if s.is_kept_known else 0.0
         kinds = {
             "used": (0.0, 0.4 * spread if memory else 0.02),
             "operations": (0.0, 0.0 if memory else 0.1 * share),
             "work": (0.0, 0.0 if memory else 0.1),
             "weights": (0.5 * self.bytes_once, self.bytes_once),
             "arena": (self.bytes_once, 0.7 * self.bytes_once),
-            "kept": (0.5 * self.bytes_once, 0.5 * self.bytes_once),
+            "kept": (0.5 * kept, 0.5 * kept),
         }
         for kind, (mean, loose) in kinds.items():
             per_backend[kind] = len(prior.means)
@@ -413,15 +416,17 @@ class Terms:
         )
 
     def _lay_out_kinds(self, known: Known) -> int:
-        """Where nothing tells of single operations: what one kernel is good at, it is in all."""
+        """Where nothing tells of single operations: what one kernel is good at, it is in all.
+
+        In graphs of thousands of operations this would take a tenth of the time to think.
+        """
         s, prior = self.structure, self.prior
         first = len(prior.means)
         for name in s.kinds:
             for b, backend in enumerate(s.backends):
                 loose = _SEEN_KIND if self.is_trusted(known, b) else _UNSEEN_KIND
-                prior.add(
-                    "kind", f"work of {name} on {backend}", 0.0, 0.0 if self.is_memory else loose
-                )
+                loose = loose if self._has_kinds else 0.0
+                prior.add("kind", f"work of {name} on {backend}", 0.0, loose)
         return first
 
     def _lay_out_choices(self, known: Known) -> int:
