@@ -400,13 +400,16 @@ def test_what_remains_of_an_explanation_where_settings_are_chosen():
 
 def test_a_device_that_keeps_to_the_model_is_predicted_to_the_noise():
     made = device(Recipe("", 14, 3, noise=QUIET, ruggedness=0.0, hand_over=1.0), 3)
-    trials = run(made, 24, 1)
-    found = beliefs_of(problem_of(made), trials)
-    assert found is not None
-    time, memory = found.skills
-    assert time.error < 0.01
-    # Most of them are on the front, and their times within some percent of each other.
-    assert time.correlation > 0.7
+    correlations = []
+    for seed in range(5):
+        trials = run(made, 24, seed)
+        found = beliefs_of(problem_of(made), trials)
+        assert found is not None
+        time, memory = found.skills
+        assert time.error < 0.01
+        correlations.append(time.correlation)
+    # Of one search's fifteen to twenty, most are within some percent of each other.
+    assert np.median(correlations) > 0.9
     assert memory.error < 0.002
     assert "structured" in {t.source for t in trials}
     assert found.to_json()["front"][0]["id"] == str(found.front[0].id)

@@ -15,12 +15,6 @@ _CLIMBERS: Final = 6
 _MOVES: Final = 250
 _KEPT: Final = 60
 _BLOCKS: Final = (1, 2, 3, 4, 6)
-_LARGEST: Final = 1500
-
-
-def is_climbable(pool: Digits) -> bool:
-    """Whether there is something to climb from, and not so large that so few moves say little."""
-    return len(pool) > 0 and pool.shape[1] <= _LARGEST
 
 
 def climbed(

@@ -15,7 +15,7 @@ from pareto_profiler.core.rules import MARGIN
 from pareto_profiler.core.space import Assignment
 from pareto_profiler.core.trial import Failure, Profile, Trial
 from pareto_profiler.samplers.proposing import ProposingSampler
-from pareto_profiler.samplers.structured.climbing import climbed, is_climbable
+from pareto_profiler.samplers.structured.climbing import climbed
 from pareto_profiler.samplers.structured.evidence import Evidence, is_absent
 from pareto_profiler.samplers.structured.gain import Prospect, choose
 from pareto_profiler.samplers.structured.pool import WHOLE_SPACE, Pool, neighbours_of_front
@@ -103,9 +103,9 @@ class StructuredSampler(ProposingSampler):
 
     def _around(self, pool: Digits, posterior: Posterior, random: np.random.Generator) -> Digits:
         """What is found by climbing on from a pool; nothing where it is made of all there is."""
-        if self._problem.space.size <= WHOLE_SPACE or not is_climbable(pool):
-            return pool[:0]
         s, evidence = self.evidence.structure, self.evidence
+        if self._problem.space.size <= WHOLE_SPACE or not len(pool) or not s.is_in_detail:
+            return pool[:0]
         measured = evidence.measured()
         values = posterior.means(np.vstack([measured, pool]))
         fronts, corner = self._stakes(values, len(measured), posterior, posterior.works(pool))

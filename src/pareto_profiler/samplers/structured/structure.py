@@ -24,7 +24,7 @@ HOST: Final = -1
 
 _FLOAT_BYTES: Final = 4
 _MOST_SIDE_BY_SIDE: Final = 1000
-_MOST_KEPT: Final = 1500
+_MOST_IN_DETAIL: Final = 1500
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,16 +255,15 @@ class Structure:
         return found
 
     @property
-    def is_kept_known(self) -> bool:
-        """Whether it is looked at what is kept for others: up to 1 500 operations."""
-        return len(self.counts) <= _MOST_KEPT
+    def is_in_detail(self) -> bool:
+        """Whether there is time for kinds, what is kept, and climbing: up to 1 500 variables."""
+        return len(self.counts) <= _MOST_IN_DETAIL
 
     def living(self, digits: Digits, backend: int) -> tuple[Vector, Vector]:
         """Bytes of a backend's activations at the fullest moment, and how many more it may be.
 
         More where a backend keeps to the end what others take, as onert's do: it frees what its
-        own operations used last, and of others' it does not know. Not looked at where that is not
-        known.
+        own operations used last, and of others' it does not know. Not looked at in large graphs.
 
         Args:
             digits: Shape ``(assignments, variables)``.
@@ -277,7 +276,7 @@ class Structure:
             return np.zeros(len(digits)), np.zeros(len(digits))
         makers, sizes = self.arena
         here = ((digits[:, makers] == backend) * sizes).T
-        if not self.is_kept_known:
+        if not self.is_in_detail:
             return (self.alive_matrix @ here).max(axis=0), np.zeros(len(digits))
         tensors, takers = self.arena_edges.T
         is_taken = np.zeros(here.shape, dtype=bool)

@@ -38,7 +38,6 @@ _SEEN_KIND: Final = 0.03
 _UNSEEN: Final = 0.7
 _UNSEEN_MEAN: Final = 0.02
 _UNSEEN_KIND: Final = 0.7
-_MOST_FOR_KINDS: Final = 1500
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +163,7 @@ class Terms:
         self.is_time = self.is_wall_time or objective.name in {"cpu_time", "energy"}
         # The whole model's bytes once, in units of the baseline's memory.
         self.bytes_once = self.byte_scale / max(1.0, known.base) if self.is_memory else 0.0
-        self._has_kinds = not self.is_memory and len(structure.counts) <= _MOST_FOR_KINDS
+        self._has_kinds = not self.is_memory and structure.is_in_detail
         self.expected = self._expected(known)
         self.prior = Prior()
         self.layout = self._lay_out(known)
@@ -377,7 +376,7 @@ class Terms:
         prior.add("fixed", "everything else", 1.0 - expected_total, 0.3 if memory else 0.05)
         share = 1 / max(1, len(s.operation_variables))
         per_backend: dict[str, int] = {}
-        kept = self.bytes_once if s.is_kept_known else 0.0
+        kept = self.bytes_once if s.is_in_detail else 0.0
         kinds = {
             "used": (0.0, 0.4 * spread if memory else 0.02),
             "operations": (0.0, 0.0 if memory else 0.1 * share),
