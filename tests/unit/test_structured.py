@@ -84,20 +84,31 @@ def test_a_batch_does_not_ask_for_the_same_gain_twice_and_is_a_prefix_of_larger_
     random = np.random.default_rng(1)
     values = np.array([[[0.2, 0.8], [0.21, 0.8], [0.8, 0.2], [0.9, 0.9]]])
     works = np.ones((1, 4), dtype=bool)
-    corner = np.ones(2)
-    small = choose([np.zeros((0, 2))], values, works, corner, 1, random)
-    large = choose([np.zeros((0, 2))], values, works, corner, 3, random)
+    prospect = Prospect.of(np.zeros((1, 0, 2)), values, np.ones(2), random)
+    small = choose(prospect, values, works, 1)
+    large = choose(prospect, values, works, 3)
     assert {i for i, _ in large[:2]} == {0, 2}
     assert large[:1] == small
-    assert choose([np.zeros((0, 2))], values, ~works, corner, 1, random)[0][1] == 0.0
+    assert choose(prospect, values, ~works, 1)[0][1] == 0.0
+
+
+def test_what_is_better_than_all_that_is_measured_counts_with_three_objectives_too():
+    random = np.random.default_rng(0)
+    known = np.array([[[0.5, 0.5, 0.5]]])
+    better = np.array([[[0.1, 0.1, 0.1], [0.4, 0.4, 0.4]]])
+    prospect = Prospect.of(known, better, np.ones(3), random)
+    found = prospect.gains(better)[0] / prospect.volume
+    exact = [1 - 0.5**3 / 0.9**3, (0.6**3 - 0.5**3) / 0.9**3]
+    assert found == pytest.approx(exact, abs=0.05)
 
 
 def test_a_cautious_batch_takes_what_surely_works():
     values = np.array([[[0.1, 0.1], [0.5, 0.5]]] * 4)
     works = np.array([[True, True], [True, True], [False, True], [False, True]])
-    fronts, random = [np.zeros((0, 2))] * 4, np.random.default_rng(0)
-    bold = choose(fronts, values, works, np.ones(2), 1, random)
-    careful = choose(fronts, values, works, np.ones(2), 1, random, 3.0)
+    random = np.random.default_rng(0)
+    prospect = Prospect.of(np.zeros((4, 0, 2)), values, np.ones(2), random)
+    bold = choose(prospect, values, works, 1)
+    careful = choose(prospect, values, works, 1, 3.0)
     assert (bold[0][0], careful[0][0]) == (0, 1)
 
 
@@ -528,10 +539,12 @@ def test_climbing_finds_what_promises_more_than_what_the_solvers_found():
     posterior, pool, random = sampler.outlook()
     structure, measured = sampler.evidence.structure, sampler.evidence.measured()
     known = posterior.means(measured)
-    prospect = Prospect.of(known, known.max(axis=(0, 1)), random)
+    prospect = Prospect.of(known, known, known.max(axis=(0, 1)), random)
     few = pool[:40]
     found = climbed(structure, posterior, prospect, few, measured, random)
-    before, after = (prospect.gains(posterior.means(rows)).max() for rows in (few, found))
+    before, after = (
+        prospect.gains(posterior.means(rows)).mean(axis=0).max() for rows in (few, found)
+    )
     assert after > before
     seen = {row.tobytes() for row in np.vstack([few, measured])}
     assert all(row.tobytes() not in seen for row in found)
@@ -610,6 +623,16 @@ def test_what_the_space_leaves_out_is_not_told_as_a_culprit():
     found = beliefs_of(problem_of(made), trials)
     assert found is not None
     assert found.culprits == ()
+
+
+def test_terms_of_which_nothing_was_learned_are_not_told():
+    made = device(Recipe("", 24, 3, branches=3, noise=QUIET), 1)
+    trials = run(made, 16)
+    first, last = (beliefs_of(problem_of(made), trials[:n], has_front=False) for n in (1, 16))
+    assert first is not None
+    assert last is not None
+    assert first.terms == ()
+    assert any(t.name.startswith("arena of ") for t in last.terms)
 
 
 def test_nothing_is_believed_before_the_baseline_was_measured():

@@ -21,6 +21,8 @@ from pareto_profiler.samplers.structured.terms import GROUPS
 
 _SHOWN_GROUPS: Final = ("backend", "kind", "hand-over", "setting", "overlap")
 _TELLING: Final = 1e-3
+# Of the deviation before measuring: above it hardly anything was learned.
+_LEARNED: Final = 0.9
 _LIKELY: Final = 0.3
 _WITHIN: Final = 1.645
 
@@ -218,6 +220,8 @@ def _terms(objective: Any, belief: Belief) -> list[Term]:
         if GROUPS[int(terms.groups[i])] not in _SHOWN_GROUPS or not terms.spreads[i]:
             continue
         value, spread = float(weights[i]), regression.weight_deviation(i)
+        if spread > _LEARNED * regression.prior_deviation(i):
+            continue
         if abs(value) < _TELLING or abs(value) < spread:
             continue
         kind = next((k for k in units if name.startswith(f"{k} ")), "")

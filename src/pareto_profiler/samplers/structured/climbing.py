@@ -62,7 +62,7 @@ def climbed(
 
 def _worth(posterior: Posterior, prospect: Prospect, digits: Digits) -> Vector:
     """What each is expected to add; whether it works is asked for the better ones alone."""
-    found = prospect.gains(posterior.means(digits))
+    found: Vector = prospect.gains(posterior.means(digits)).mean(axis=0)
     likely = np.argsort(-found, kind="stable")[:_KEPT]
     works = posterior.works(digits[likely]).mean(axis=0)
     rest = np.ones(len(found), dtype=bool)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -86,49 +86,73 @@ class Prospect:
     Attributes:
         fronts: What is measured, under each drawn model, shape ``(n, m)`` each.
         corner: Of the box that counts, shape ``(m,)``.
+        volume: Of that box, down to the least that is measured or hoped for.
         boxes: For more than two objectives.
     """
 
     fronts: list[Vector]
     corner: Vector
+    volume: float
     boxes: Boxes | None
 
     @classmethod
-    def of(cls, known: Vector, corner: Vector, random: np.random.Generator) -> Prospect:
-        """Of what is measured, shape ``(draws, n, m)``."""
+    def of(
+        cls, known: Vector, hoped: Vector, corner: Vector, random: np.random.Generator
+    ) -> Prospect:
+        """Of what is measured and of what may be, shape ``(draws, n, m)`` each.
+
+        Examples:
+            >>> known, hoped = np.array([[[2.0, 2.0]]]), np.array([[[1.0, 1.0], [1.0, 2.0]]])
+            >>> prospect = Prospect.of(known, hoped, np.array([3.0, 3.0]), np.random.default_rng(0))
+            >>> prospect.gains(hoped).tolist()
+            [[3.0, 1.0]]
+            >>> prospect.volume
+            4.0
+        """
         objectives = known.shape[2]
-        low = np.minimum(known.reshape(-1, objectives).min(axis=0), corner)
+        both = np.concatenate([known, hoped], axis=1).reshape(-1, objectives)
+        low = np.minimum(both.min(axis=0), corner)
+        volume = max(1e-300, float(np.prod(corner - low)))
         if objectives == 2:
-            return cls([staircase(front, corner) for front in known], corner, None)
-        return cls(list(known), corner, Boxes(low, corner, random))
+            return cls([staircase(front, corner) for front in known], corner, volume, None)
+        return cls(list(known), corner, volume, Boxes(low, corner, random))
 
     def gains(self, values: Vector) -> Vector:
-        """What candidates are expected to add, each alone, shape ``(draws, candidates, m)``."""
-        total: Vector = np.zeros(values.shape[1])
-        for front, mine in zip(self.fronts, values, strict=True):
-            boxes = self.boxes
-            total += boxes.gains(front, mine) if boxes else gains(front, mine, self.corner)
-        return total / len(self.fronts)
+        """What each candidate alone would add under each model, shape ``(draws, candidates)``.
+
+        Args:
+            values: Shape ``(draws, candidates, m)``.
+        """
+        boxes = self.boxes
+        pairs = zip(self.fronts, values, strict=True)
+        return np.stack(
+            [boxes.gains(f, v) if boxes else gains(f, v, self.corner) for f, v in pairs]
+        )
+
+    def after(self, values: Vector, works: Flags) -> Prospect:
+        """What is left once something is measured.
+
+        Args:
+            values: Its, under each model, shape ``(draws, m)``.
+            works: Under which models it works.
+        """
+        fronts = []
+        for front, mine, does in zip(self.fronts, values, works, strict=True):
+            more = np.vstack([front, mine]) if does else front
+            fronts.append(more if self.boxes or not does else staircase(more, self.corner))
+        return replace(self, fronts=fronts)
 
 
 def choose(
-    fronts: list[Vector],
-    values: Vector,
-    works: Flags,
-    corner: Vector,
-    count: int,
-    random: np.random.Generator,
-    caution: float = 0.0,
+    prospect: Prospect, values: Vector, works: Flags, count: int, caution: float = 0.0
 ) -> list[tuple[int, float]]:
     """A batch that is expected to add most, one after another.
 
     Args:
-        fronts: What is measured, under each drawn model, shape ``(n, m)`` each.
+        prospect: What there is to gain.
         values: Of candidates under each model, shape ``(draws, candidates, m)``.
         works: Whether each candidate works under each model's explanation of failures.
-        corner: Of the box, shape ``(m,)``.
         count: Size of the batch.
-        random: For more than two objectives.
         caution: Power of the probability that a candidate works by which its gain is lowered
             further: 0 where that probability is trusted.
 
@@ -136,34 +160,12 @@ def choose(
         Positions of candidates with the hypervolume each adds to those before it, as a share of the
         box; the first ``k`` are the same whatever ``count`` is.
     """
-    draws, candidates, objectives = values.shape
-    low = np.minimum(values.reshape(-1, objectives).min(axis=0), corner)
-    for front in fronts:
-        low = np.minimum(low, front.min(axis=0)) if len(front) else low
-    volume = max(1e-300, float(np.prod(corner - low)))
-    boxes = None if objectives == 2 else Boxes(low, corner, random)
-    current = [staircase(f, corner) if boxes is None else f for f in fronts]
-
-    def expected() -> Vector:
-        total: Vector = np.zeros(candidates)
-        for d in range(draws):
-            added = (
-                gains(current[d], values[d], corner)
-                if boxes is None
-                else boxes.gains(current[d], values[d])
-            )
-            total += added * works[d]
-        return np.asarray(total / draws / volume)
-
     chance: Vector = works.mean(axis=0) ** caution
     chosen: list[tuple[int, float]] = []
-    while len(chosen) < min(count, candidates):
-        worth = expected() * chance
+    while len(chosen) < min(count, values.shape[1]):
+        worth = (prospect.gains(values) * works).mean(axis=0) / prospect.volume * chance
         worth[[i for i, _ in chosen]] = -1.0
         best = int(np.argmax(worth))
         chosen.append((best, float(worth[best])))
-        for d in range(draws):
-            if works[d, best]:
-                more = np.vstack([current[d], values[d, best]])
-                current[d] = staircase(more, corner) if boxes is None else more
+        prospect = prospect.after(values[:, best], works[:, best])
     return chosen

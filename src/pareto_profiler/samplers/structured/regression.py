@@ -141,6 +141,10 @@ class Regression:
         found: Vector = self._means + self._spreads**2 * (self._features.T @ back)
         return found
 
+    def prior_deviation(self, position: int) -> float:
+        """Standard deviation of one weight before anything was measured, as scaled by evidence."""
+        return float(self._spreads[position])
+
     def weight_deviation(self, position: int) -> float:
         """Posterior standard deviation of one weight."""
         variance = self._spreads[position] ** 2

@@ -108,31 +108,12 @@ class StructuredSampler(ProposingSampler):
             return pool[:0]
         measured = evidence.measured()
         values = posterior.means(np.vstack([measured, pool]))
-        fronts, corner = self._stakes(values, len(measured), posterior, posterior.works(pool))
-        prospect = Prospect.of(fronts, corner, random)
+        prospect = _prospect(values, len(measured), posterior, posterior.works(pool), random)
         told = np.vstack([measured, evidence.failed()])
         found = climbed(s, posterior, prospect, pool, told, random)
         space = self._problem.space
         fine = [a for a in s.decode(found) if a not in self._told and space.is_feasible(a)]
         return s.encode(fine)
-
-    def _stakes(
-        self, values: Vector, measured: int, posterior: Posterior, works: Flags
-    ) -> tuple[Vector, Vector]:
-        """What is measured, a little better than it is, under each draw, and the box's corner.
-
-        Args:
-            values: Of what is measured and then of candidates, under each draw.
-            measured: How many are.
-            posterior: Whose they are.
-            works: Whether candidates do.
-        """
-        known, hoped = values[:, :measured], values[:, measured:]
-        likely = hoped[:, works.mean(axis=0) > 0.5]
-        corner = _corner(known.mean(axis=0), likely.mean(axis=0), likely.std(axis=0))
-        # What noise alone promises is no gain, nor what nobody would notice.
-        noise = np.array([b.regression.scales.noise for b in posterior.beliefs])
-        return known * (1 - np.minimum(MARGIN / 2, noise)), corner
 
     def _chosen(
         self, pool: Digits, posterior: Posterior, count: int, random: np.random.Generator
@@ -140,11 +121,10 @@ class StructuredSampler(ProposingSampler):
         measured = self.evidence.measured()
         values = posterior.values(np.vstack([measured, pool]), random)
         works = posterior.works(pool)
-        fronts, corner = self._stakes(values, len(measured), posterior, works)
+        prospect = _prospect(values, len(measured), posterior, works, random)
         # Where most proposals failed, explanations were too hopeful: what surely works comes first.
         caution = _CAUTION * sum(self._failed_lately) / _LATELY
-        hoped = values[:, len(measured) :]
-        picks = choose(list(fronts), hoped, works, corner, count, random, caution)
+        picks = choose(prospect, values[:, len(measured) :], works, count, caution)
         assignments = self.evidence.structure.decode(pool[[i for i, _ in picks]])
         return [(a, gain) for a, (_, gain) in zip(assignments, picks, strict=True)]
 
@@ -164,6 +144,30 @@ class StructuredSampler(ProposingSampler):
         others = [a for a in around if a not in mine]
         both = [a for pair in zip(others, mine, strict=False) for a in pair]
         return (both or mine or self._random.ask(count))[:count]
+
+
+def _prospect(
+    values: Vector,
+    measured: int,
+    posterior: Posterior,
+    works: Flags,
+    random: np.random.Generator,
+) -> Prospect:
+    """What there is to gain over what is measured.
+
+    Args:
+        values: Of what is measured and then of candidates, under each draw.
+        measured: How many are.
+        posterior: Whose they are.
+        works: Whether candidates do.
+        random: For more than two objectives.
+    """
+    known, hoped = values[:, :measured], values[:, measured:]
+    likely = hoped[:, works.mean(axis=0) > 0.5]
+    corner = _corner(known.mean(axis=0), likely.mean(axis=0), likely.std(axis=0))
+    # What noise alone promises is no gain, nor what nobody would notice.
+    noise = np.array([b.regression.scales.noise for b in posterior.beliefs])
+    return Prospect.of(known * (1 - np.minimum(MARGIN / 2, noise)), hoped, corner, random)
 
 
 def _corner(known: Vector, hoped: Vector, deviations: Vector) -> Vector:
