@@ -14,7 +14,7 @@ from scipy.stats import spearmanr
 
 from pareto_profiler.core.front import hypervolume
 from pareto_profiler.core.graph import Graph, Operation, Tensor
-from pareto_profiler.core.measurement import Measurement
+from pareto_profiler.core.measurement import OBJECTIVES, Measurement
 from pareto_profiler.core.plan import Plan
 from pareto_profiler.core.ports import Problem
 from pareto_profiler.core.space import DecisionSpace, Granularity
@@ -625,6 +625,19 @@ def test_what_the_space_leaves_out_is_not_told_as_a_culprit():
     assert found.culprits == ()
 
 
+def test_skill_is_spearmans_rank_correlation_ties_included():
+    made = device(Recipe("", 12, 3, noise=QUIET, holes=0.0), 1)
+    sampler = StructuredSampler(problem_of(made))
+    for trial in run(made, 14):
+        sampler.tell(trial)
+    for belief in sampler.evidence.beliefs():
+        predicted, _ = belief.regression.left_out()
+        tied = np.round(belief.regression.values, 1)
+        belief.regression.values = tied
+        assert len(np.unique(tied)) < len(tied)
+        assert belief.skill() == pytest.approx(spearmanr(predicted, tied).statistic)
+
+
 def test_terms_of_which_nothing_was_learned_are_not_told():
     made = device(Recipe("", 24, 3, branches=3, noise=QUIET), 1)
     trials = run(made, 16)
@@ -642,8 +655,6 @@ def test_nothing_is_believed_before_the_baseline_was_measured():
 def test_three_objectives_are_searched_too():
     made = device(SMALL, 1)
     problem = problem_of(made)
-    from pareto_profiler.core.measurement import OBJECTIVES
-
     three = (*problem.objectives, OBJECTIVES["cpu_time"])
     sampler = StructuredSampler(Problem(made.space, three, made.graph))
     for number, assignment in enumerate(
