@@ -503,6 +503,31 @@ def test_a_temporary_folder_of_any_name_serves(
     shell.close()
 
 
+def test_what_watches_the_time_does_not_hold_sdbs_terminal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """A shell that misses the signal to end watches on, and sdb waits for the terminal's end."""
+    monkeypatch.setenv("PATH", f"{STAND_INS}:{os.environ['PATH']}")
+    monkeypatch.delenv("SDB_STAND_IN_SSH", raising=False)
+    shell = SdbShell("", PurePosixPath(tmp_path))
+    found: list[str] = []
+
+    def look() -> None:
+        for _ in range(200):
+            for process in Path("/proc").glob("[0-9]*"):
+                with contextlib.suppress(OSError):
+                    if (process / "cmdline").read_bytes() == b"sleep\x0023.7\0":
+                        found.append(str((process / "fd" / "1").readlink()))
+                        return
+            time.sleep(0.02)
+
+    thread = threading.Thread(target=look)
+    thread.start()
+    shell.run(["sleep", "1"], environment={}, time_limit_s=23.7)
+    thread.join()
+    assert found == ["/dev/null"]
+
+
 def test_an_sdb_that_hangs_runs_nothing_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.delenv("SDB_STAND_IN_SSH", raising=False)
     wrapper = tmp_path / "bin" / "sdb"

@@ -136,7 +136,9 @@ class SdbShell(RemoteShell):
         time_limit_s: float,
     ) -> tuple[Completed | None, bool]:
         folder = f"{self._scratch}/{token}.d"
-        # The command leads a session of its own, so that its children can be ended with it.
+        # The command leads a session of its own, so that its children can be ended with it. What
+        # watches its time may miss that it is no longer needed (shells lose signals just before
+        # they wait): it must not hold the terminal, whose end sdb waits for.
         lines = f"""mkdir -p {folder}; cd {folder} || exit
 : >out; : >err
 echo {token}-begin
@@ -145,8 +147,8 @@ if command -v {shlex.quote(command[0])} >/dev/null; then
 $s {started(command, environment, token)} </dev/null >out 2>err &
 p=$!
 trap 'kill -9 -$p || kill -9 $p; cd /; rm -rf {folder} {self._scratch}/{token}; exit' HUP TERM
-(sleep {max(0.1, time_limit_s):.1f} & z=$!; trap 'kill $z; exit' TERM; wait $z
-: >late; kill -9 -$p || kill -9 $p) &
+(trap 'kill $!; exit' TERM; sleep {max(0.1, time_limit_s):.1f} & wait $!
+: >late; kill -9 -$p || kill -9 $p) </dev/null >/dev/null 2>&1 &
 w=$!
 wait $p; r=$?
 kill $w
