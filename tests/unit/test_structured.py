@@ -57,6 +57,13 @@ def run(made: Device, budget: int, seed: int = 0) -> list[Trial]:
     return journal.trials
 
 
+def measured(trial: Trial, memory: float) -> Measurement:
+    """The same measurement with another peak memory."""
+    outcome = trial.outcome
+    assert isinstance(outcome, Measurement)
+    return replace(outcome, samples={**outcome.samples, "max_rss": (memory,)})
+
+
 points = st.lists(st.tuples(st.floats(0, 9), st.floats(0, 9)), min_size=1, max_size=12)
 
 
@@ -636,6 +643,25 @@ def test_skill_is_spearmans_rank_correlation_ties_included():
         belief.regression.values = tied
         assert len(np.unique(tied)) < len(tied)
         assert belief.skill() == pytest.approx(spearmanr(predicted, tied).statistic)
+
+
+def test_what_repeats_show_is_taken_for_the_noise():
+    """One assignment, seven times: the same to the byte, or not."""
+    made = device(Recipe("", 12, 3, noise=QUIET), 1)
+    trials = run(made, 14)
+    found = []
+    for spread in (0.0, 0.05):
+        sampler = StructuredSampler(problem_of(made))
+        values = trials[0].outcome.value(OBJECTIVES["max_rss"])
+        again = [
+            Trial(99 + n, made.space.default, measured(trials[0], values * (1 + spread * (n % 2))))
+            for n in range(6)
+        ]
+        for trial in [*trials, *again]:
+            sampler.tell(trial)
+        found.append(sampler.evidence.beliefs()[1].regression.scales.noise)
+    assert found[0] < 1e-3
+    assert 0.01 < found[1] < 0.1
 
 
 def test_terms_of_which_nothing_was_learned_are_not_told():

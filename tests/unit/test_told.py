@@ -30,3 +30,11 @@ def test_where_all_were_disturbed_all_count():
 
 def test_quiet_ones_are_averaged():
     assert told((1.0, 0.0), (4.0, 0.0)).values["a",] == (2.0, 1.0)
+
+
+def test_the_spread_of_repeats_is_in_units_of_their_mean_without_what_others_disturbed():
+    squares, freedom = told((0.9, 0.0), (1.1, 0.0), (5.0, 3.0)).spread(0)
+    assert abs(squares - 0.02) < 1e-12
+    assert freedom == 1
+    assert told((1.0, 0.0), (1.0, 0.0)).spread(0) == (0.0, 1)
+    assert told((1.0, 0.0)).spread(0) == (0.0, 0)

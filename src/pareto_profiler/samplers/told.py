@@ -68,6 +68,24 @@ class Told:
         known = self._levels.get(assignment, [])
         return sum(not is_contended for is_contended, _ in known) or len(known)
 
+    def spread(self, objective: int) -> tuple[float, int]:
+        """How far repeats of one assignment are apart, of all that were repeated.
+
+        Args:
+            objective: Its position.
+
+        Returns:
+            The sum of squared distances from each one's mean, in units of that mean; and how many
+            squares of independent deviations it stands for. Disturbed measurements do not count.
+        """
+        total, freedom = 0.0, 0
+        for known in self._levels.values():
+            mine = np.array([row[objective] for is_contended, row in known if not is_contended])
+            if len(mine) > 1 and mine.mean() > 0:
+                total += float(((mine / mine.mean() - 1) ** 2).sum())
+                freedom += len(mine) - 1
+        return total, freedom
+
     def is_disturbed(self, assignment: Assignment) -> bool:
         """Whether others worked on the device each time that it was measured."""
         return all(is_contended for is_contended, _ in self._levels.get(assignment, ()))

@@ -179,6 +179,7 @@ class Evidence:
                 group_count=len(GROUPS),
                 noise=_NOISE.get(objective.unit, 0.02),
                 residual=_RESIDUAL.get(objective.unit, 0.05),
+                repeated=told.spread(k),
             )
             yield Belief(terms, regression, base)
 

@@ -18,6 +18,8 @@ _SWEEPS: Final = 2
 _RELUCTANCE: Final = 0.5
 _REACH: Final = 0.15
 _JITTER: Final = 1e-10
+# Repeats that are equal to the byte do not say that there is no noise at all.
+_LEAST_NOISE: Final = 2e-4
 _PART_NOISE: Final = 10.0
 _LEAST_PART: Final = 0.01
 _MOST_FOR_EVIDENCE: Final = 250
@@ -62,6 +64,8 @@ class Regression:
         part_values: Over the baseline's, shape ``(parts,)``.
         noise: First guess of the spread between measurements, as a fraction.
         residual: First guess of the residual's.
+        repeated: What repeats say of the noise: the sum of their squared deviations, as fractions,
+            and how many independent ones that is.
     """
 
     def __init__(
@@ -79,6 +83,7 @@ class Regression:
         group_count: int,
         noise: float,
         residual: float,
+        repeated: tuple[float, int] = (0.0, 0),
     ) -> None:
         self.values = values
         self._digits = digits
@@ -87,6 +92,7 @@ class Regression:
         self._values = np.concatenate([part_values, values])
         self._parts = len(part_values)
         self._means, self._prior, self._groups = means, spreads, groups
+        self._repeated = repeated
         self._noise_shape = np.concatenate(
             [(_PART_NOISE * part_values) ** 2 + _LEAST_PART**2, values**2 / precisions]
         )
@@ -119,6 +125,9 @@ class Regression:
             return -np.inf
         whitened = np.linalg.solve(root, self._residuals[rows])
         fit = -0.5 * float(whitened @ whitened) - float(np.log(np.diag(root)).sum())
+        squares, freedom = self._repeated
+        variance = scales.noise**2 + _LEAST_NOISE**2
+        fit -= 0.5 * (squares / variance + freedom * float(np.log(variance)))
         moved = [*scales.groups, scales.residual / first.residual, scales.noise / first.noise]
         return fit - _RELUCTANCE * float((np.log2(moved) ** 2).sum()) / 4
 
