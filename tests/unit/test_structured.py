@@ -664,6 +664,20 @@ def test_what_repeats_show_is_taken_for_the_noise():
     assert 0.01 < found[1] < 0.1
 
 
+def test_planners_are_expected_to_waste_what_they_are_known_to_waste():
+    made = device(Recipe("", 12, 2, noise=QUIET, has_settings=True, holes=0.0), 1)
+    sampler = StructuredSampler(problem_of(made))
+    for trial in run(made, 3):
+        sampler.tell(trial)
+    planner = next(i for i, v in enumerate(made.space.variables) if v.name == "memory_planner")
+    (row,) = sampler.evidence.structure.encode([made.space.default])
+    rows = np.repeat(row[None], 3, axis=0)
+    rows[:, planner] = range(3)
+    memory = sampler.evidence.beliefs()[1]
+    wic, first_fit, bump = memory.regression.predict(memory.terms.features(rows), rows)[0]
+    assert wic < first_fit < bump
+
+
 def test_terms_of_which_nothing_was_learned_are_not_told():
     made = device(Recipe("", 24, 3, branches=3, noise=QUIET), 1)
     trials = run(made, 16)

@@ -19,7 +19,7 @@ from pareto_profiler.samplers.structured.sampler import StructuredSampler
 from pareto_profiler.samplers.structured.structure import Digits, Structure, Vector
 from pareto_profiler.samplers.structured.terms import GROUPS
 
-_SHOWN_GROUPS: Final = ("backend", "kind", "hand-over", "setting", "overlap")
+_SHOWN_GROUPS: Final = ("backend", "kind", "hand-over", "setting", "planner", "overlap")
 _TELLING: Final = 1e-3
 # Of the deviation before measuring: above it hardly anything was learned.
 _LEARNED: Final = 0.9

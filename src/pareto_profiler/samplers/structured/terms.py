@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -22,6 +23,7 @@ GROUPS: Final = (
     "pair",
     "overlap",
     "kind",
+    "planner",
 )
 """Terms whose prior spreads are scaled together."""
 
@@ -49,7 +51,7 @@ class Sway:
         work: Of each backend's share of the work.
         pools: Of another backend in use, whose threads may get in the way.
         memory: Of the baseline's memory, whatever runs where.
-        arenas: Of activations, alike on all backends.
+        arenas: Of activations, alike on all backends; of known planners see ``_WASTE``.
         arena: Of activations, on each backend.
     """
 
@@ -65,6 +67,9 @@ _SWAYS: Final = {
     "threads": Sway(time=0.1, work=0.4, pools=0.1, memory=0.05, arenas=0.0, arena=0.1),
     "memory_planner": Sway(time=0.01, work=0.02, pools=0.0, memory=0.01, arenas=0.7, arena=0.1),
 }
+# What onert's planners take beyond the activations' fullest moment, as a share of it: mean and
+# standard deviation. WIC takes the largest first, FirstFit what comes first, Bump reuses nothing.
+_WASTE: Final = {"WIC": (0.0, 0.02), "FirstFit": (0.1, 0.1), "Bump": (1.0, 0.5)}
 _PAIR_SWAY: Final = 0.02
 _ANY_SWAY: Final = Sway(time=0.15, work=0.3, pools=0.1, memory=0.1, arenas=0.5, arena=0.5)
 
@@ -478,6 +483,8 @@ class Terms:
         pairs: dict[tuple[int, int, int, int], int] = {}
         for i in s.setting_variables:
             sway = _SWAYS.get(variables[i].name, _ANY_SWAY)
+            # How far threads are from what is expected says nothing of planners.
+            group = "planner" if variables[i].name == "memory_planner" else "setting"
             along = (sway.arenas, sway.arena) if memory else (0.0, sway.work)
             along_all, along_each = (self.bytes_once * x if memory else x for x in along)
             for choice in range(1, len(variables[i].choices)):
@@ -485,15 +492,17 @@ class Terms:
                 if choice > 1 and s.is_scale[i]:
                     name = f"{name} rather than {variables[i].choices[choice - 1]}"
                 whole = sway.memory if memory else sway.time
-                settings[i, choice] = prior.add("setting", name, 0.0, whole)
+                settings[i, choice] = prior.add(group, name, 0.0, whole)
                 for b, backend_name in enumerate((*backends, "all backends")):
-                    loose = along_each if b < len(backends) else along_all
+                    mean, loose = 0.0, along_each if b < len(backends) else along_all
+                    if memory and b == len(backends) and variables[i].name == "memory_planner":
+                        mean, loose = self._wasted(variables[i].choices, choice, loose)
                     with_backend[i, choice, b] = prior.add(
-                        "setting", f"{name} with {backend_name}", 0.0, loose
+                        group, f"{name} with {backend_name}", mean, loose
                     )
                 for b, pool in enumerate((*backends, "crossings")) if not memory else ():
                     loose = sway.pools if b else 0.0
-                    pools[i, choice, b] = prior.add("setting", f"{name} beside {pool}", 0.0, loose)
+                    pools[i, choice, b] = prior.add(group, f"{name} beside {pool}", 0.0, loose)
                 for j, other in list(settings):
                     if j < i:
                         pairs[j, other, i, choice] = prior.add(
@@ -503,6 +512,13 @@ class Terms:
                             _PAIR_SWAY,
                         )
         return settings, with_backend, pools, pairs
+
+    def _wasted(self, planners: Sequence[str], choice: int, loose: float) -> tuple[float, float]:
+        """What one planner takes more than the first, of activations: mean and deviation."""
+        if not {planners[0], planners[choice]} <= _WASTE.keys():
+            return 0.0, loose
+        (mean, spread), (first, first_spread) = _WASTE[planners[choice]], _WASTE[planners[0]]
+        return self.bytes_once * (mean - first), self.bytes_once * np.hypot(spread, first_spread)
 
     def _hand_overs(self, name: str, largest: float) -> int:
         s, prior = self.structure, self.prior
