@@ -23,8 +23,9 @@ test: test-alone test-together
 test-alone: $(STAMP)
 	$(BIN)/python -m pytest -m alone
 
+# Three on two processors: many wait for a device.
 test-together: $(STAMP)
-	$(BIN)/python -m pytest -n 2 -m "not alone"
+	$(BIN)/python -m pytest -n 3 -m "not alone"
 
 # Restarts the board: nothing else may use it meanwhile.
 test-board: board-up

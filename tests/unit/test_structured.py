@@ -587,7 +587,7 @@ def test_it_finds_the_front_of_a_small_device_in_few_trials_and_ends():
 def test_profiles_are_asked_for_where_nothing_uniform_runs():
     recipe = Recipe("", 30, 2, crashes=3, wrong=0.0, noise=QUIET, holes=0.0)
     made = device(recipe, 0)
-    trials = run(made, 40)
+    trials = run(made, 24)
     profiled = [t.assignment for t in trials if t.source == "profile"]
     measured = {t.assignment for t in trials if isinstance(t.outcome, Measurement)}
     uniform = ("npu",) * 30
