@@ -14,6 +14,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 import pytest
 from build_model import build, dense
@@ -380,14 +381,8 @@ class Counting(SshShell):
         super()._connect()
         self.connected += 1
 
-    def _attempt(
-        self,
-        command: Sequence[str],
-        environment: Mapping[str, str],
-        token: str,
-        time_limit_s: float,
-    ) -> tuple[Completed | None, bool]:
-        answer, began = super()._attempt(command, environment, token, time_limit_s)
+    def _attempt(self, *arguments: Any) -> tuple[Completed | None, bool]:
+        answer, began = super()._attempt(*arguments)
         self.answered += answer is not None
         return answer, began
 

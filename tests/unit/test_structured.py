@@ -418,15 +418,17 @@ def test_what_remains_of_an_explanation_where_settings_are_chosen():
 
 def test_a_device_that_keeps_to_the_model_is_predicted_to_the_noise():
     made = device(Recipe("", 14, 3, noise=QUIET, ruggedness=0.0, hand_over=1.0), 3)
-    for seed in range(2):
+    correlations = []
+    for seed in range(5):
         trials = run(made, 24, seed)
         found = beliefs_of(problem_of(made), trials)
         assert found is not None
-        # Most of what was measured is within some percent of each other: its order says little,
-        # that of others is looked at below.
         time, memory = found.skills
         assert time.error < 0.01
-        assert memory.error < 0.001
+        assert memory.error < 0.002
+        correlations.append(time.correlation)
+    # Of one search's fifteen to twenty, most are within some percent of each other.
+    assert np.median(correlations) > 0.9
     assert "structured" in {t.source for t in trials}
     assert found.to_json()["front"][0]["id"] == str(found.front[0].id)
     truth = [made.truth(made.space.assignment_of(point.id)) for point in found.front]

@@ -79,7 +79,7 @@ class Told:
             squares of independent deviations it stands for. Disturbed measurements do not count.
         """
         total, freedom = 0.0, 0
-        for known in self._levels.values():
+        for known in (k for k in self._levels.values() if len(k) > 1):
             mine = np.array([row[objective] for is_contended, row in known if not is_contended])
             if len(mine) > 1 and mine.mean() > 0:
                 total += float(((mine / mine.mean() - 1) ** 2).sum())

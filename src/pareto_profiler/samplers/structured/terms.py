@@ -484,7 +484,8 @@ class Terms:
         for i in s.setting_variables:
             sway = _SWAYS.get(variables[i].name, _ANY_SWAY)
             # How far threads are from what is expected says nothing of planners.
-            group = "planner" if variables[i].name == "memory_planner" else "setting"
+            is_planner = variables[i].name == "memory_planner"
+            group = "planner" if is_planner else "setting"
             along = (sway.arenas, sway.arena) if memory else (0.0, sway.work)
             along_all, along_each = (self.bytes_once * x if memory else x for x in along)
             for choice in range(1, len(variables[i].choices)):
@@ -495,7 +496,7 @@ class Terms:
                 settings[i, choice] = prior.add(group, name, 0.0, whole)
                 for b, backend_name in enumerate((*backends, "all backends")):
                     mean, loose = 0.0, along_each if b < len(backends) else along_all
-                    if memory and b == len(backends) and variables[i].name == "memory_planner":
+                    if memory and is_planner and b == len(backends):
                         mean, loose = self._wasted(variables[i].choices, choice, loose)
                     with_backend[i, choice, b] = prior.add(
                         group, f"{name} with {backend_name}", mean, loose
