@@ -30,6 +30,7 @@ from pareto_profiler.samplers.structured.culprits import Culprits, avoids
 from pareto_profiler.samplers.structured.culprits import given as remaining
 from pareto_profiler.samplers.structured.fronts import Forest, Program, costs_of, infeasible
 from pareto_profiler.samplers.structured.gain import Boxes, Prospect, choose, gains, staircase
+from pareto_profiler.samplers.structured.posterior import Posterior
 from pareto_profiler.samplers.structured.structure import Structure
 from pareto_profiler.samplers.structured.terms import Known, Terms
 from pareto_profiler.search import Budget, MemoryJournal, attempt, search
@@ -662,6 +663,19 @@ def test_what_repeats_show_is_taken_for_the_noise():
         found.append(sampler.evidence.beliefs()[1].regression.scales.noise)
     assert found[0] < 1e-3
     assert 0.01 < found[1] < 0.1
+
+
+def test_the_mean_of_all_drawn_models_is_what_is_believed():
+    made = device(Recipe("", 12, 3, skips=0.3), 2)
+    sampler = StructuredSampler(problem_of(made))
+    for trial in run(made, 14):
+        sampler.tell(trial)
+    posterior = Posterior.of(sampler.evidence, np.random.default_rng(0))
+    rows = sampler.evidence.structure.encode(made.space.draw(np.random.default_rng(1), 50))
+    values = posterior.values(rows, np.random.default_rng(2))
+    mean, deviation = posterior.expected(rows)
+    assert (values.std(axis=0) > 1e-4).all(), "they differ from each other"
+    assert (np.abs(values.mean(axis=0) - mean) < 0.05 * deviation).all()
 
 
 def test_planners_are_expected_to_waste_what_they_are_known_to_waste():

@@ -34,6 +34,22 @@ def likeness(one: Digits, other: Digits) -> Vector:
     return found
 
 
+def balanced(shape: tuple[int, int], random: np.random.Generator) -> Vector:
+    """Normal numbers whose mean over the first axis is zero.
+
+    Of models drawn with these the mean is the posterior's, whatever their number: what two
+    assignments differ by in the mean is believed, and not an accident of the draws.
+
+    Examples:
+        >>> drawn = balanced((4, 1000), np.random.default_rng(0))
+        >>> bool(np.abs(drawn.mean(axis=0)).max() < 1e-12), round(float(drawn.std()), 1)
+        (True, 1.0)
+    """
+    drawn = random.standard_normal(shape)
+    found: Vector = (drawn - drawn.mean(axis=0)) * np.sqrt(shape[0] / max(1, shape[0] - 1))
+    return found
+
+
 @dataclass(frozen=True, slots=True)
 class Scales:
     """By how much the prior's spreads are multiplied.
@@ -163,9 +179,9 @@ class Regression:
     def draw(self, count: int, random: np.random.Generator) -> Draws:
         """Models that are as plausible as each other (Matheron's rule): O(count · n · weights)."""
         shape = (count, len(self._means))
-        weights = self._means + self._spreads * random.standard_normal(shape)
+        weights = self._means + self._spreads * balanced(shape, random)
         residuals = self._root_draw(self._likeness, count, random) * self.scales.residual
-        noise = random.standard_normal((count, len(self._values)))
+        noise = balanced((count, len(self._values)), random)
         noise *= self.scales.noise * np.sqrt(self._noise_shape)
         seen = (self._features @ weights.T).T + residuals + noise
         back = (self._values - seen) @ self._inverse
@@ -174,7 +190,7 @@ class Regression:
 
     def _root_draw(self, covariance: Vector, count: int, random: np.random.Generator) -> Vector:
         root = np.linalg.cholesky(covariance + 1e-8 * np.eye(len(covariance)))
-        found: Vector = random.standard_normal((count, len(covariance))) @ root.T
+        found: Vector = balanced((count, len(covariance)), random) @ root.T
         return found
 
     def predict(self, features: Any, digits: Digits) -> tuple[Vector, Vector]:
@@ -266,7 +282,7 @@ class Draws:
             found = found + self._residual**2 * (self._back.mean(axis=0) @ like.T)
         if self._residual and random is not None:
             free = np.sqrt(np.maximum(0.0, 1 - like.max(axis=1) ** 2))
-            found = found + self._residual * free * random.standard_normal(found.shape)
+            found = found + self._residual * free * balanced(found.shape, random)
         return found
 
 
