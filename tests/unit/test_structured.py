@@ -419,23 +419,25 @@ def test_what_remains_of_an_explanation_where_settings_are_chosen():
 
 def test_a_device_that_keeps_to_the_model_is_predicted_to_the_noise():
     made = device(Recipe("", 14, 3, noise=QUIET, ruggedness=0.0, hand_over=1.0), 3)
-    correlations = []
+    errors, correlations = [], []
     for seed in range(5):
         trials = run(made, 24, seed)
         found = beliefs_of(problem_of(made), trials)
         assert found is not None
         time, memory = found.skills
-        assert time.error < 0.01
+        assert time.error < 0.02
         assert memory.error < 0.002
+        errors.append(time.error)
         correlations.append(time.correlation)
+    assert np.median(errors) < 0.01
     # Of one search's fifteen to twenty, most are within some percent of each other.
     assert np.median(correlations) > 0.9
     assert "structured" in {t.source for t in trials}
     assert found.to_json()["front"][0]["id"] == str(found.front[0].id)
     truth = [made.truth(made.space.assignment_of(point.id)) for point in found.front]
     expected = [(1e3 * t["exec_time"], t["max_rss"] / 1024) for t in truth]
-    errors = np.abs(np.array([p.values for p in found.front]) / np.array(expected) - 1)
-    assert (np.median(errors, axis=0) < (0.02, 0.002)).all()
+    distances = np.abs(np.array([p.values for p in found.front]) / np.array(expected) - 1)
+    assert (np.median(distances, axis=0) < (0.02, 0.002)).all()
 
 
 def test_assignments_that_were_never_measured_are_put_in_their_true_order():
@@ -455,37 +457,40 @@ def test_what_backends_save_side_by_side_is_learned():
     """Branches on two backends: the longer one counts, as a schedule by hand says."""
     side_by_side = Recipe("", 24, 3, branches=3, is_parallel=True, noise=QUIET, ruggedness=0.0)
     for is_parallel in (True, False):
-        made = device(replace(side_by_side, is_parallel=is_parallel), 1)
+        made = device(replace(side_by_side, is_parallel=is_parallel), 2)
         found = beliefs_of(problem_of(made), run(made, 40))
         assert found is not None
         learned = sum(t.value for t in found.terms if t.name == "side by side")
-        # Copies wait for nobody, which the schedule does not know.
-        assert 0.5 < learned < 1.2 if is_parallel else abs(learned) < 0.1
+        assert 0.9 < learned < 1.1 if is_parallel else abs(learned) < 0.1
 
 
-def test_a_schedule_waits_for_makers_and_for_the_backend():
+@pytest.mark.parametrize("is_copying", [False, True])
+def test_a_schedule_waits_for_makers_their_copies_and_the_backend(is_copying):
     made = device(Recipe("", 24, 3, branches=3, noise=QUIET), 1)
     structure = Structure(problem_of(made))
-    times = np.random.default_rng(0).random((24, 3))
+    random = np.random.default_rng(0)
+    times = random.random((24, 3))
+    copies = random.random((2, 3, 3)) * [[[0.5]], [[1e-4]]] * (1 - np.eye(3)) * is_copying
     rows = structure.encode(made.space.draw(np.random.default_rng(1), 20))
-    saved = structure.saved(rows, times)
+    saved = structure.saved(rows, times, copies)
     assert (saved > 0).any()
     for digits, less in zip(rows, saved, strict=True):
         ends: dict[int, float] = {}
         free = [0.0, 0.0, 0.0]
+        paid = {}
         for i, backend in enumerate(digits.tolist()):
-            waits = [
-                ends[h.producer]
-                for h in structure.hand_overs
-                if i in h.consumers
-                if h.producer >= 0
-            ]
+            waits = [0.0]
+            for n, h in enumerate(structure.hand_overs):
+                if i in h.consumers and h.producer >= 0:
+                    constant, per_byte = copies[:, digits[h.producer], backend]
+                    paid[n, backend] = constant + per_byte * h.size_bytes
+                    waits.append(ends[h.producer] + paid[n, backend])
             ends[i] = max([free[backend], *waits]) + times[i, backend]
             free[backend] = ends[i]
-        alone = sum(times[i, b] for i, b in enumerate(digits.tolist()))
+        alone = sum(times[i, b] for i, b in enumerate(digits.tolist())) + sum(paid.values())
         assert alone - max(ends.values()) == pytest.approx(less)
     chain = Structure(problem_of(device(Recipe("", 9, 3, skips=0.5), 0)))
-    assert not chain.saved(np.zeros((4, 9), dtype=np.intp), times).any()
+    assert not chain.saved(np.zeros((4, 9), dtype=np.intp), times, copies).any()
 
 
 def test_activations_live_until_their_last_taker_or_to_the_end_where_others_take_them():

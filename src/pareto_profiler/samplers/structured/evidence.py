@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
@@ -155,33 +155,41 @@ class Evidence:
         return self._beliefs
 
     def _fitted(self) -> Iterator[Belief]:
-        s, told = self.structure, self.told
-        digits = self.measured()
-        repeats = np.array([told.repeats(a) for a in told.values], dtype=float)
-        is_disturbed = np.array([told.is_disturbed(a) for a in told.values])
         profiled = self._profiled()
         for k, objective in enumerate(self._problem.objectives):
-            base = max(told.values[self._problem.space.default][k], 1e-12)
-            is_timed = objective.unit in {"s", "J"}
-            values = np.array([row[k] for row in told.values.values()]) / base
-            terms = Terms(s, objective, self._known(k, base, profiled))
-            parts, part_values = self._seen_copies(terms, profiled)
-            regression = Regression(
-                terms.features(digits),
-                digits,
-                values,
-                np.where(is_disturbed, _DISTURBED, repeats) if is_timed else repeats,
-                terms.means,
-                terms.spreads,
-                terms.groups,
-                parts=parts,
-                part_values=part_values,
-                group_count=len(GROUPS),
-                noise=_NOISE.get(objective.unit, 0.02),
-                residual=_RESIDUAL.get(objective.unit, 0.05),
-                repeated=told.spread(k),
-            )
-            yield Belief(terms, regression, base)
+            base = max(self.told.values[self._problem.space.default][k], 1e-12)
+            known = self._known(k, base, profiled)
+            belief = self._belief(Terms(self.structure, objective, known), k, base, profiled)
+            if belief.terms.is_shared:
+                # What copies take is what others wait for, and is known only now.
+                known = replace(known, learned=belief.regression.weights)
+                again = self._belief(Terms(self.structure, objective, known), k, base, profiled)
+                belief = max(belief, again, key=lambda b: b.regression.evidence)
+            yield belief
+
+    def _belief(self, terms: Terms, k: int, base: float, profiled: _Profiled) -> Belief:
+        told, digits = self.told, self.measured()
+        unit = self._problem.objectives[k].unit
+        precisions = np.array([told.repeats(a) for a in told.values], dtype=float)
+        if unit in {"s", "J"}:
+            precisions[[told.is_disturbed(a) for a in told.values]] = _DISTURBED
+        parts, part_values = self._seen_copies(terms, profiled)
+        regression = Regression(
+            terms.features(digits),
+            digits,
+            np.array([row[k] for row in told.values.values()]) / base,
+            precisions,
+            terms.means,
+            terms.spreads,
+            terms.groups,
+            parts=parts,
+            part_values=part_values,
+            group_count=len(GROUPS),
+            noise=_NOISE.get(unit, 0.02),
+            residual=_RESIDUAL.get(unit, 0.05),
+            repeated=told.spread(k),
+        )
+        return Belief(terms, regression, base)
 
     def predictions(self) -> Predictions:
         """What is believed of each measured assignment from all others; none without a baseline."""

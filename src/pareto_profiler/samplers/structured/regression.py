@@ -68,6 +68,8 @@ class Scales:
 class Regression:
     """The posterior of one objective; ``values`` are what it was fitted to, parts left out.
 
+    ``evidence`` is the logarithm of that for the scales that were chosen, but for a constant.
+
     Args:
         features: Of the measured assignments, sparse, shape ``(n, weights)``.
         digits: Of the same.
@@ -117,7 +119,7 @@ class Regression:
         self._likeness[self._parts :, self._parts :] = likeness(digits, digits)
         first = Scales((1.0,) * group_count, residual, noise)
         self._products = [self._product(group) for group in range(group_count)]
-        self.scales = self._best(first)
+        self.scales, self.evidence = self._best(first)
         self._spreads = spreads * np.array(self.scales.groups)[groups]
         self._inverse = _inverted(self._covariance(self.scales))
 
@@ -147,7 +149,7 @@ class Regression:
         moved = [*scales.groups, scales.residual / first.residual, scales.noise / first.noise]
         return fit - _RELUCTANCE * float((np.log2(moved) ** 2).sum()) / 4
 
-    def _best(self, first: Scales) -> Scales:
+    def _best(self, first: Scales) -> tuple[Scales, float]:
         """Scales of the largest evidence, by moving one at a time: a few dozen factorisations."""
         best, height = first, self._evidence(first, first)
         for _ in range(_SWEEPS):
@@ -157,7 +159,7 @@ class Regression:
                     found = self._evidence(tried, first)
                     if found > height:
                         best, height = tried, found
-        return best
+        return best, height
 
     @property
     def weights(self) -> Vector:

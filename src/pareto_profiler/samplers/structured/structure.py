@@ -63,8 +63,8 @@ class Structure:
         hand_overs: Tensors between variables, those inside one left out.
         pairs: Who makes and who takes them, positions of variables, each pair once: shape
             ``(pairs, 2)``.
-        makers: Of each variable whose tensors it takes; empty where all operations wait for each
-            other anyway, or where a variable decides several.
+        waits: Of each variable the positions of the hand-overs it waits for; empty where all
+            operations wait for each other anyway, or where a variable decides several.
         work: Of each variable: multiplications and values touched, a guess of how its time compares
             with the others'; shape ``(variables,)``, ones where only names are known.
         counts: Operations of each variable.
@@ -217,40 +217,50 @@ class Structure:
         self.pairs = np.array(
             sorted(pair for pair in linked if HOST not in pair), dtype=np.intp
         ).reshape(-1, 2)
-        self.makers = _makers(self.operation_variables, self.counts, self.pairs)
+        self.waits = _waits(self.operation_variables, self.counts, hand_overs)
         self.tensor_producer = np.array([h.producer for h in hand_overs], dtype=np.intp)
         self.tensor_bytes = np.array([h.size_bytes for h in hand_overs])
         edges = [(t, c) for t, h in enumerate(hand_overs) for c in h.consumers]
         self.edge_tensor = np.array([t for t, _ in edges], dtype=np.intp)
         self.edge_consumer = np.array([c for _, c in edges], dtype=np.intp)
 
-    def saved(self, digits: Digits, times: Vector) -> Vector:
+    def saved(self, digits: Digits, times: Vector, copies: Vector) -> Vector:
         """What backends save that work side by side, against one operation after another.
 
-        Each backend works off its operations in their order, and waits for what they take.
+        Each backend works off its operations in their order, and waits for what they take and for
+        its copies, which keep nobody else waiting.
 
         Args:
             digits: Shape ``(assignments, variables)``.
             times: Of each ⟨variable, choice⟩.
+            copies: Of a copy and of each of its bytes, by the backends it is between: shape
+                ``(2, backends, backends)``.
 
         Returns:
             Shape ``(assignments,)``. O(assignments · edges).
         """
         count = len(digits)
-        if not self.makers:
+        if not self.waits:
             return np.zeros(count)
         rows = np.arange(count)
         ends = np.zeros((len(self.counts), count))
         free = np.zeros((count, self.choices))
         whole = np.zeros(count)
+        copied: dict[int, Vector] = {}
         for i in self.operation_variables:
-            mine = times[i, digits[:, i]]
-            start = free[rows, digits[:, i]]
-            for maker in self.makers[i]:
-                start = np.maximum(start, ends[maker])
-            ends[i] = start + mine
-            free[rows, digits[:, i]] = ends[i]
-            whole += mine
+            here = digits[:, i]
+            start = free[rows, here]
+            for tensor in self.waits[i]:
+                made = self.hand_overs[tensor]
+                constant, per_byte = copies[:, digits[:, made.producer], here]
+                taken = copied.setdefault(tensor, np.zeros((count, self.choices), dtype=bool))
+                late = constant + per_byte * made.size_bytes
+                whole += np.where(taken[rows, here], 0.0, late)
+                taken[rows, here] = True
+                start = np.maximum(start, ends[made.producer] + late)
+            ends[i] = start + times[i, here]
+            free[rows, here] = ends[i]
+            whole += times[i, here]
         found: Vector = whole - ends.max(axis=0)
         return found
 
@@ -321,16 +331,22 @@ def _alive(spans: list[tuple[int, int]], steps: int) -> list[Digits]:
     return [np.array(sorted(here), dtype=np.intp) for here in kept if here]
 
 
-def _makers(variables: Sequence[int], counts: Vector, pairs: Digits) -> dict[int, list[int]]:
-    """Of each variable whose tensors it takes; empty where nothing can run side by side."""
+def _waits(
+    variables: Sequence[int], counts: Vector, hand_overs: Sequence[HandOver]
+) -> dict[int, list[int]]:
+    """Which hand-overs each variable waits for; empty where nothing can run side by side."""
     if len(variables) > _MOST_SIDE_BY_SIDE or (counts[list(variables)] != 1).any():
         return {}
     found: dict[int, list[int]] = {i: [] for i in variables}
-    for maker, taker in pairs.tolist():
-        if maker > taker:
-            return {}
-        found[taker].append(maker)
-    is_chain = all(i in found[j] for i, j in pairwise(variables))
+    makers: dict[int, set[int]] = {i: set() for i in variables}
+    for tensor, h in enumerate(hand_overs):
+        for taker in h.consumers if h.producer != HOST else ():
+            if h.producer > taker != HOST:
+                return {}
+            if taker != HOST:
+                found[taker].append(tensor)
+                makers[taker].add(h.producer)
+    is_chain = all(i in makers[j] for i, j in pairwise(variables))
     return {} if is_chain else found
 
 

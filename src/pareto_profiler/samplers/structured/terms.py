@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import permutations
 from typing import Any, Final
 
 import numpy as np
@@ -135,6 +136,8 @@ class Known:
             total time; NaN where it did not run there.
         copies: Time of the copies that the runtime made in each of these.
         extent: How far values are from the baseline's, roughly.
+        learned: Weights that an earlier fit found, which tell what copies take where backends work
+            side by side; None before.
     """
 
     base: float
@@ -142,6 +145,7 @@ class Known:
     profiles: dict[int, Vector]
     copies: dict[int, float]
     extent: float
+    learned: Vector | None = None
 
 
 class Terms:
@@ -175,6 +179,12 @@ class Terms:
         self.means = np.array(self.prior.means)
         self.spreads = np.array(self.prior.spreads)
         self.groups = np.array(self.prior.groups)
+        self._copies = self._learned_copies(known)
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether backends may work side by side."""
+        return bool(self.spreads[self.layout.overlap])
 
     def features(self, digits: Digits) -> Any:
         """Shape ``(assignments, weights)``, sparse: of a variable's choices one is not zero."""
@@ -200,8 +210,8 @@ class Terms:
         backends = len(s.backends)
         rows = np.zeros((len(digits), layout.unary))
         rows[:, 0] = 1.0
-        if self.spreads[layout.overlap]:
-            rows[:, layout.overlap] = -s.saved(digits, self.expected)
+        if self.is_shared:
+            rows[:, layout.overlap] = -s.saved(digits, self.expected, self._copies)
         if self._has_kinds:
             kinds = self._kind_features(digits)
             rows[:, layout.kinds : layout.kinds + kinds.shape[1]] = kinds
@@ -277,6 +287,17 @@ class Terms:
         """Which weights are of what one backend hands to another; the host's number is the last."""
         at = producer * (len(self.structure.backends) + 1) + taker
         return [self.layout.hand_counts + at, self.layout.hand_bytes + at]
+
+    def _learned_copies(self, known: Known) -> Vector:
+        """What a copy takes, and each of its bytes, shape ``(2, backends, backends)``."""
+        count = len(self.structure.backends)
+        found = np.zeros((2, count, count))
+        if known.learned is None:
+            return found
+        for p, q in permutations(range(count), 2):
+            found[:, p, q] = known.learned[self.hand_over_columns(p, q)]
+        found[1] /= self.byte_scale
+        return np.maximum(found, 0.0)
 
     def _weights(self) -> Vector:
         s = self.structure
@@ -400,7 +421,7 @@ class Terms:
         hand_counts = self._hand_overs("copies", largest)
         hand_bytes = self._hand_overs("copied bytes", largest)
         settings, with_backend, pools, pairs = self._lay_out_settings()
-        is_shared = self.is_wall_time and bool(s.makers)
+        is_shared = self.is_wall_time and bool(s.waits)
         overlap = prior.add("overlap", "side by side", 0.0, _OVERLAP if is_shared else 0.0)
         of_kinds = self._lay_out_kinds(known)
         unary = self._lay_out_choices(known)
