@@ -91,9 +91,12 @@ class StructuredSampler(ProposingSampler):
         chosen = self._chosen(pool, posterior, count, random)
         if self._is_doubtful(posterior):
             return self._mixed(chosen, count, random)
-        measured = len(self._told.values)
-        is_over = measured >= _LEAST + len(space.backends) and chosen[0][1] < _NO_GAIN
-        return [] if is_over else [a for a, gain in chosen if gain > 0] or self._random.ask(count)
+        if len(self._told.values) >= _LEAST + len(space.backends) and chosen[0][1] < _NO_GAIN:
+            # Beyond the ends of what is sure there may be more.
+            chosen = self._chosen(pool, posterior, count, random, doubt=0.0)
+            if chosen[0][1] < _NO_GAIN:
+                return []
+        return [a for a, gain in chosen if gain > 0] or self._random.ask(count)
 
     def _warm_start(self, count: int) -> list[Assignment]:
         space = self._problem.space
@@ -116,12 +119,17 @@ class StructuredSampler(ProposingSampler):
         return s.encode(fine)
 
     def _chosen(
-        self, pool: Digits, posterior: Posterior, count: int, random: np.random.Generator
+        self,
+        pool: Digits,
+        posterior: Posterior,
+        count: int,
+        random: np.random.Generator,
+        doubt: float = 1.0,
     ) -> list[tuple[Assignment, float]]:
         measured = self.evidence.measured()
         values = posterior.values(np.vstack([measured, pool]), random)
         works = posterior.works(pool)
-        prospect = _prospect(values, len(measured), posterior, works, random)
+        prospect = _prospect(values, len(measured), posterior, works, random, doubt)
         # Where most proposals failed, explanations were too hopeful: what surely works comes first.
         caution = _CAUTION * sum(self._failed_lately) / _LATELY
         picks = choose(prospect, values[:, len(measured) :], works, count, caution)
@@ -152,6 +160,7 @@ def _prospect(
     posterior: Posterior,
     works: Flags,
     random: np.random.Generator,
+    doubt: float = 1.0,
 ) -> Prospect:
     """What there is to gain over what is measured.
 
@@ -161,19 +170,20 @@ def _prospect(
         posterior: Whose they are.
         works: Whether candidates do.
         random: For more than two objectives.
+        doubt: By how many deviations what enlarges the box must be better than what is measured.
     """
     known, hoped = values[:, :measured], values[:, measured:]
     likely = hoped[:, works.mean(axis=0) > 0.5]
-    corner = _corner(known.mean(axis=0), likely.mean(axis=0), likely.std(axis=0))
+    corner = _corner(known.mean(axis=0), likely.mean(axis=0), doubt * likely.std(axis=0))
     # What noise alone promises is no gain, nor what nobody would notice.
     noise = np.array([b.regression.scales.noise for b in posterior.beliefs])
     return Prospect.of(known * (1 - np.minimum(MARGIN / 2, noise)), hoped, corner, random)
 
 
-def _corner(known: Vector, hoped: Vector, deviations: Vector) -> Vector:
+def _corner(known: Vector, hoped: Vector, doubts: Vector) -> Vector:
     """Of the box around the front that is measured or believed in, a tenth larger than that."""
     # What is only perhaps better than what is known is no reason to look at a larger box.
-    modest = (hoped + deviations)[:, None, :]
+    modest = (hoped + doubts)[:, None, :]
     is_beaten = np.any(np.all(known[None, :, :] <= modest, axis=2), axis=1)
     rows = np.vstack([known, hoped[~is_beaten]])
     front = rows[nondominated(rows)]
