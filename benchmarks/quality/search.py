@@ -28,7 +28,7 @@ SEEDS = 10
 BUDGET = 800
 SAMPLERS = ["structured:60", "random", "local", "nsga2", "spea2", "hlps:400", "tpe:150:3"]
 if find_spec("botorch"):
-    SAMPLERS.append("qnehvi:60:3")
+    SAMPLERS.append("qnehvi:120:3")
 ATTAINED = 40
 PICTURES = Path(__file__).parents[2] / "docs" / "pictures"
 
