@@ -246,7 +246,7 @@ class Structure:
         ends = np.zeros((len(self.counts), count))
         free = np.zeros((count, self.choices))
         whole = np.zeros(count)
-        copied: dict[int, Vector] = {}
+        copied: dict[int, Flags] = {}
         for i in self.operation_variables:
             here = digits[:, i]
             start = free[rows, here]
