@@ -419,17 +419,15 @@ def test_what_remains_of_an_explanation_where_settings_are_chosen():
 
 def test_a_device_that_keeps_to_the_model_is_predicted_to_the_noise():
     made = device(Recipe("", 14, 3, noise=QUIET, ruggedness=0.0, hand_over=1.0), 3)
-    errors, correlations = [], []
+    correlations = []
     for seed in range(5):
-        trials = run(made, 24, seed)
+        trials = run(made, 32, seed)
         found = beliefs_of(problem_of(made), trials)
         assert found is not None
         time, memory = found.skills
-        assert time.error < 0.02
-        assert memory.error < 0.002
-        errors.append(time.error)
+        assert time.error < 0.01
+        assert memory.error < 0.001
         correlations.append(time.correlation)
-    assert np.median(errors) < 0.01
     # Of one search's fifteen to twenty, most are within some percent of each other.
     assert np.median(correlations) > 0.9
     assert "structured" in {t.source for t in trials}
@@ -456,12 +454,14 @@ def test_assignments_that_were_never_measured_are_put_in_their_true_order():
 def test_what_backends_save_side_by_side_is_learned():
     """Branches on two backends: the longer one counts, as a schedule by hand says."""
     side_by_side = Recipe("", 24, 3, branches=3, is_parallel=True, noise=QUIET, ruggedness=0.0)
-    for is_parallel in (True, False):
-        made = device(replace(side_by_side, is_parallel=is_parallel), 2)
-        found = beliefs_of(problem_of(made), run(made, 40))
-        assert found is not None
-        learned = sum(t.value for t in found.terms if t.name == "side by side")
-        assert 0.9 < learned < 1.1 if is_parallel else abs(learned) < 0.1
+    # How closely depends on which copies the search came upon.
+    for seed, low, high in ((1, 0.5, 1.2), (2, 0.9, 1.1)):
+        for is_parallel in (True, False):
+            made = device(replace(side_by_side, is_parallel=is_parallel), seed)
+            found = beliefs_of(problem_of(made), run(made, 40))
+            assert found is not None
+            learned = sum(t.value for t in found.terms if t.name == "side by side")
+            assert low < learned < high if is_parallel else abs(learned) < 0.1
 
 
 @pytest.mark.parametrize("is_copying", [False, True])

@@ -155,29 +155,28 @@ class Evidence:
         return self._beliefs
 
     def _fitted(self) -> Iterator[Belief]:
-        profiled = self._profiled()
-        for k, objective in enumerate(self._problem.objectives):
-            base = max(self.told.values[self._problem.space.default][k], 1e-12)
-            known = self._known(k, base, profiled)
-            belief = self._belief(Terms(self.structure, objective, known), k, base, profiled)
+        digits, profiled = self.measured(), self._profiled()
+        for k in range(len(self._problem.objectives)):
+            known = self._known(k, profiled)
+            belief = self._belief(k, known, digits, profiled)
             if belief.terms.is_shared:
                 # What copies take is what others wait for, and is known only now.
                 known = replace(known, learned=belief.regression.weights)
-                again = self._belief(Terms(self.structure, objective, known), k, base, profiled)
+                again = self._belief(k, known, digits, profiled)
                 belief = max(belief, again, key=lambda b: b.regression.evidence)
             yield belief
 
-    def _belief(self, terms: Terms, k: int, base: float, profiled: _Profiled) -> Belief:
-        told, digits = self.told, self.measured()
-        unit = self._problem.objectives[k].unit
+    def _belief(self, k: int, known: Known, digits: Digits, profiled: _Profiled) -> Belief:
+        told, objective = self.told, self._problem.objectives[k]
+        terms = Terms(self.structure, objective, known)
         precisions = np.array([told.repeats(a) for a in told.values], dtype=float)
-        if unit in {"s", "J"}:
+        if objective.unit in {"s", "J"}:
             precisions[[told.is_disturbed(a) for a in told.values]] = _DISTURBED
         parts, part_values = self._seen_copies(terms, profiled)
         regression = Regression(
             terms.features(digits),
             digits,
-            np.array([row[k] for row in told.values.values()]) / base,
+            np.array([row[k] for row in told.values.values()]) / known.base,
             precisions,
             terms.means,
             terms.spreads,
@@ -185,11 +184,11 @@ class Evidence:
             parts=parts,
             part_values=part_values,
             group_count=len(GROUPS),
-            noise=_NOISE.get(unit, 0.02),
-            residual=_RESIDUAL.get(unit, 0.05),
+            noise=_NOISE.get(objective.unit, 0.02),
+            residual=_RESIDUAL.get(objective.unit, 0.05),
             repeated=told.spread(k),
         )
-        return Belief(terms, regression, base)
+        return Belief(terms, regression, known.base)
 
     def predictions(self) -> Predictions:
         """What is believed of each measured assignment from all others; none without a baseline."""
@@ -216,9 +215,10 @@ class Evidence:
             for v in self._problem.space.variables
         )
 
-    def _known(self, k: int, base: float, profiled: _Profiled) -> Known:
+    def _known(self, k: int, profiled: _Profiled) -> Known:
         uniforms = [self._uniform(name) for name in self._problem.space.backends]
         values = self.told.values
+        base = max(values[self._problem.space.default][k], 1e-12)
         totals = {b: values[a][k] / base for b, a in enumerate(uniforms) if a in values}
         copies = {b: profiled.copies[a] for b, a in enumerate(uniforms) if a in profiled.copies}
         # Not of the uniform assignments alone: where these fail, others show what backends cost.

@@ -338,15 +338,15 @@ def _waits(
     if len(variables) > _MOST_SIDE_BY_SIDE or (counts[list(variables)] != 1).any():
         return {}
     found: dict[int, list[int]] = {i: [] for i in variables}
-    makers: dict[int, set[int]] = {i: set() for i in variables}
     for tensor, h in enumerate(hand_overs):
-        for taker in h.consumers if h.producer != HOST else ():
-            if h.producer > taker != HOST:
-                return {}
-            if taker != HOST:
-                found[taker].append(tensor)
-                makers[taker].add(h.producer)
-    is_chain = all(i in makers[j] for i, j in pairwise(variables))
+        takers = [c for c in h.consumers if c != HOST] if h.producer != HOST else []
+        if any(taker < h.producer for taker in takers):
+            return {}
+        for taker in takers:
+            found[taker].append(tensor)
+    is_chain = all(
+        any(hand_overs[tensor].producer == i for tensor in found[j]) for i, j in pairwise(variables)
+    )
     return {} if is_chain else found
 
 

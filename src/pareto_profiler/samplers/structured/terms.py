@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from itertools import permutations
 from typing import Any, Final
 
 import numpy as np
@@ -290,14 +289,14 @@ class Terms:
 
     def _learned_copies(self, known: Known) -> Vector:
         """What a copy takes, and each of its bytes, shape ``(2, backends, backends)``."""
-        count = len(self.structure.backends)
-        found = np.zeros((2, count, count))
+        sides = len(self.structure.backends) + 1
         if known.learned is None:
-            return found
-        for p, q in permutations(range(count), 2):
-            found[:, p, q] = known.learned[self.hand_over_columns(p, q)]
-        found[1] /= self.byte_scale
-        return np.maximum(found, 0.0)
+            return np.zeros((2, sides - 1, sides - 1))
+        starts = (self.layout.hand_counts, self.layout.hand_bytes)
+        constant, per_byte = (
+            known.learned[at : at + sides**2].reshape(sides, sides)[:-1, :-1] for at in starts
+        )
+        return np.maximum(np.stack([constant, per_byte / self.byte_scale]), 0.0)
 
     def _weights(self) -> Vector:
         s = self.structure
