@@ -69,8 +69,10 @@ class Schedule:
         self._is_profiling = is_profiling
         self._profiled: set[Assignment] = set()
         self._refused: set[Assignment] = set()
-        uniforms = [(UNIFORM, a) for a in space.uniforms()]
-        self._warm_start: Block = [(BASELINE, self._default), *uniforms]
+        uniforms = space.uniforms()
+        likely = [(UNIFORM, a) for a in uniforms if space.is_feasible(a)]
+        self._warm_start: Block = [(BASELINE, self._default), *likely]
+        self._unlikely: Block = [(UNIFORM, a) for a in uniforms if not space.is_feasible(a)]
 
     def tell(self, trial: Trial) -> None:
         """Take in a finished trial."""
@@ -108,13 +110,14 @@ class Schedule:
         Args:
             explore: How much the sampler may be asked for before the front is to be confirmed.
         """
-        self._warm_start = [(who, a) for who, a in self._warm_start if a not in self._tries]
-        if self._warm_start:
-            is_first = self._warm_start[0][0] == BASELINE
-            return self._warm_start[:1] if is_first else self._warm_start
+        if warm_start := self._untried(self._warm_start):
+            is_first = warm_start[0][0] == BASELINE
+            return warm_start[:1] if is_first else warm_start
         if explore > 0 and (profiles := self._profiles()):
             return profiles[:explore]
         block = self._exploring(explore) if explore > 0 else []
+        # Whether the support tables hold is worth a look, and nothing that the front waits for.
+        block = block or self._untried(self._unlikely)
         if not block and self._rules.confirm_share:
             block = self._confirming()
         if not block and self._rules.confirm_share < 1:
@@ -125,6 +128,9 @@ class Schedule:
             return [(ANCHOR, self._default), *self._shuffled(block)]
         return self._shuffled(block)
 
+    def _untried(self, block: Block) -> Block:
+        return [(who, a) for who, a in block if a not in self._tries]
+
     def _profiles(self) -> Block:
         if not self._is_profiling or not isinstance(self._sampler, LearningSampler):
             return []
@@ -134,8 +140,8 @@ class Schedule:
     def _exploring(self, most: int) -> Block:
         count = min(most, self._rules.block)
         if isinstance(self._sampler, LearningSampler):
-            # Such a one learns most from the first trials: small blocks at first.
-            count = min(count, max(2, len(self._tries) // 4))
+            # Such a one learns most from the first trials: one at a time at first.
+            count = min(count, max(1, len(self._tries) // 16))
         asked: Block = [(self._source, a) for a in self._sampler.ask(count)]
         return [*self._again(), *asked]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from itertools import pairwise
 from unittest.mock import Mock
 
@@ -20,6 +21,7 @@ from pareto_profiler.core.trial import Trial
 from pareto_profiler.errors import FailureKind, RunError
 from pareto_profiler.runners.simulated import Noise, SimulatedRunner
 from pareto_profiler.samplers import ExhaustiveSampler, RandomSampler
+from pareto_profiler.samplers.structured import StructuredSampler
 from pareto_profiler.search import Budget, MemoryJournal, search
 
 SPACE = DecisionSpace.by_names(("cpu", "ruy"), ["a", "b", "c", "d", "e", "f"])
@@ -54,6 +56,51 @@ def go(rules: Rules, budget: Budget, noise: Noise = QUIET, kept=(), sampler=None
     ):
         pass
     return journal.trials
+
+
+def test_what_the_support_tables_deny_is_tried_when_nothing_else_is_left():
+    # f on ruy is what they deny: all on ruy, literally, is 63, and what ruy can run is 31.
+    denied = replace(SPACE.variables[-1], feasible=("cpu",))
+    space = replace(SPACE, variables=(*SPACE.variables[:-1], denied))
+
+    def order(rules: Rules, budget: Budget) -> list[tuple[int, str]]:
+        device = SimulatedRunner(space, truth().get, QUIET, Plan(repeats=5, warmups=0))
+        trials = search(
+            space,
+            ExhaustiveSampler(Problem(space)),
+            device,
+            MemoryJournal(),
+            budget,
+            source="exhaustive",
+            objectives=OBJECTIVES,
+            rules=rules,
+            clock=device,
+        )
+        return [(space.id_of(t.assignment), t.source) for t in trials]
+
+    whole = order(ONE_SHOT, Budget())
+    assert [i for i, _ in whole] == [0, 31, *range(1, 31), 63]
+    assert whole[1][1] == whole[-1][1] == "uniform"
+    assert 63 not in dict(order(ONE_SHOT, Budget(10)))
+    # Where a part of the budget is kept for repeats, it comes before them.
+    kept = order(replace(ONE_SHOT, confirm_share=0.5), Budget(20))
+    assert [source for _, source in kept[9:12]] == ["exhaustive", "uniform", "confirm"]
+
+
+def test_one_that_learns_is_asked_one_at_a_time_at_first():
+    class Counting(StructuredSampler):
+        def ask(self, count: int) -> list[Assignment]:
+            counts.append(count)
+            return super().ask(count)
+
+    counts: list[int] = []
+    go(Rules(anchor_every=0, confirm_share=0.0), Budget(30), sampler=Counting(Problem(SPACE)))
+    assert set(counts) == {1}
+    others: list[int] = []
+    sampler = RandomSampler(Problem(SPACE, seed=0))
+    sampler.ask = Mock(side_effect=lambda n: others.append(n) or [])
+    go(Rules(anchor_every=0, confirm_share=0.0), Budget(30), sampler=sampler)
+    assert set(others) == {8}
 
 
 def test_once_is_once_and_in_the_order_asked_for():

@@ -199,8 +199,8 @@ class DecisionSpace:
         """For each backend but the baseline's: on it everything, then everything it can run.
 
         Settings and what is fixed stay at their defaults. The first form may be infeasible; trying
-        it once shows whether the support tables hold. Duplicates and the baseline itself are left
-        out.
+        it once, when there is time, shows whether the support tables hold. Duplicates and the
+        baseline itself are left out.
         """
         found: dict[Assignment, None] = {}
         for backend in self.backends:
