@@ -133,7 +133,7 @@ def test_measurements_that_say_nothing_new_and_vast_differences_are_survived():
 
 def terms_of(made: Device, objective: int = 0) -> Terms:
     structure = Structure(problem_of(made))
-    known = Known(1e7, dict.fromkeys(range(len(structure.backends)), 1.0), {}, {}, 0.1)
+    known = Known(1e7, dict.fromkeys(range(len(structure.backends)), 1.0), {}, {}, 0.1, 1.0)
     return Terms(structure, structure.problem.objectives[objective], known)
 
 
@@ -393,6 +393,51 @@ def test_what_two_threads_gain_is_expected_of_four(told_of_settings):
     assert after[0, 0] < before[0, 0] - 0.2
 
 
+def test_what_four_threads_gain_says_what_two_gain(told_of_settings):
+    made, sampler = told_of_settings
+    two, four = (with_settings(made.space.default, threads=n) for n in ("2", "4"))
+    digits = sampler.evidence.structure.encode([two])
+    before, doubt_before = sampler.outlook()[0].expected(digits)
+    sampler.tell(attempt(made.runner(Plan(repeats=3, warmups=0)), four, 20, "structured"))
+    after, doubt_after = sampler.outlook()[0].expected(digits)
+    truth = made.truth(two)["exec_time"] / made.truth(made.space.default)["exec_time"]
+    assert abs(after[0, 0] - truth) < 0.12 < abs(before[0, 0] - truth)
+    assert doubt_after[0, 0] < 0.7 * doubt_before[0, 0]
+
+
+def test_how_much_of_its_work_threads_share_is_told():
+    made = device(Recipe("", 14, 2, noise=QUIET, holes=0.0, has_settings=True, hand_over=0.0), 2)
+    found = beliefs_of(problem_of(made), run(made, 20), has_front=False)
+    assert found is not None
+    shared = next(t for t in found.terms if t.name == "shared among threads on cpu")
+    assert shared.unit == "of its work"
+    assert 0.5 < shared.value < 0.9  # four threads make 2.4 of one, two 1.7
+
+
+def test_what_a_planner_does_to_time_is_a_share_of_the_time(told_of_settings):
+    made, sampler = told_of_settings
+    four = with_settings(made.space.default, threads="4")
+    planned = with_settings(four, memory_planner="FirstFit")
+    sampler.tell(attempt(made.runner(Plan(repeats=3, warmups=0)), four, 20, "structured"))
+    posterior, _, _ = sampler.outlook()
+    expected, doubt = posterior.expected(sampler.evidence.structure.encode([planned]))
+    truth = made.truth(planned)["exec_time"] / made.truth(made.space.default)["exec_time"]
+    assert abs(expected[0, 0] / truth - 1) < 0.02
+    assert doubt[0, 0] < 0.02 * truth
+
+
+def test_numbers_of_threads_in_any_order_and_other_names_are_settings():
+    graph = device(Recipe("", 6, 2), 0).graph
+    settings = {"threads": ("2", "1", "4"), "executor": ("Linear", "Parallel")}
+    space = DecisionSpace.of(graph, ("cpu", "npu"), Granularity.OPERATION, settings=settings)
+    structure = Structure(Problem(space, graph=graph))
+    digits = np.zeros((3, len(space.variables)), dtype=np.intp)
+    digits[:, -2] = [0, 1, 2]
+    assert structure.has_setting(digits, len(space.variables) - 2, 0).tolist() == [0.0, 1.0, -0.5]
+    assert structure.has_setting(digits, len(space.variables) - 2, 2).tolist() == [0.0, 0.0, 1.0]
+    assert len(structure.numbers[-1]) == 0
+
+
 def test_a_setting_may_be_part_of_what_fails(told_of_settings):
     made, sampler = told_of_settings
     runner = made.runner(Plan(repeats=3, warmups=0))
@@ -641,10 +686,12 @@ def test_what_a_table_lacks_says_nothing_of_what_fails():
 
 def test_what_the_space_leaves_out_is_not_told_as_a_culprit():
     made = device(Recipe("", 20, 3, noise=QUIET, holes=0.5), 0)
-    trials = run(made, 14)
-    failed = [t for t in trials if isinstance(t.outcome, Failure)]
+    left_out = [a for a in made.space.uniforms() if not made.space.is_feasible(a)]
+    runner = made.runner(Plan(repeats=5, warmups=0))
+    failed = [attempt(runner, a, n, "uniform") for n, a in enumerate(left_out, 14)]
     assert failed
-    assert not any(made.space.is_feasible(t.assignment) for t in failed)
+    assert all(isinstance(t.outcome, Failure) for t in failed)
+    trials = [*run(made, 14), *failed]
     found = beliefs_of(problem_of(made), trials)
     assert found is not None
     assert found.culprits == ()

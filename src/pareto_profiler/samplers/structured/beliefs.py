@@ -212,6 +212,7 @@ def _terms(objective: Any, belief: Belief) -> list[Term]:
         "copies": (1.0, f"{objective.shown_unit} per copy"),
         "used": (1.0, f"{objective.shown_unit} once"),
         "operations": (1.0, f"{objective.shown_unit} per operation"),
+        "shared": (1.0, "of its work"),
         "work": (1.0, "of what its profile or share says, more or less"),
         "side": (1.0, "of what backends would save that work at the same time"),
     }
@@ -226,7 +227,7 @@ def _terms(objective: Any, belief: Belief) -> list[Term]:
             continue
         kind = next((k for k in units if name.startswith(f"{k} ")), "")
         factor, unit = units.get(kind, (1.0, objective.shown_unit))
-        if kind in {"work", "side"}:
+        if kind in {"shared", "work", "side"}:
             shown, deviation = value, spread
         else:
             shown = objective.shown(value * belief.base) * factor

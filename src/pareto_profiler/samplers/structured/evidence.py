@@ -224,7 +224,8 @@ class Evidence:
         # Not of the uniform assignments alone: where these fail, others show what backends cost.
         others = [abs(row[k] / base - 1) for a, row in values.items() if a != uniforms[0]]
         extent = max(_LEAST_EXTENT, *others) if others else _UNKNOWN_EXTENT
-        return Known(base, {0: 1.0} | totals, profiled.times, copies, extent)
+        least = min(row[k] for row in values.values()) / base
+        return Known(base, {0: 1.0} | totals, profiled.times, copies, extent, least)
 
     def _profiled(self) -> _Profiled:
         """The profiles, over the time that the baseline took."""

@@ -74,28 +74,26 @@ def costs_of(terms: Terms, weights: Vector, setting: Digits) -> Costs:
     arena = per["arena"].copy() if terms.is_memory else np.zeros(backends)
     constant = float(weights[0])
     for (i, choice), at in layout.settings.items():
-        constant += float(weights[at]) * bool(s.has_setting(setting, i, choice))
+        constant += float(weights[at] * s.has_setting(setting, i, choice))
     for (i, choice, backend), at in layout.setting_time.items():
         here = slice(None) if backend == backends else backend
-        if s.has_setting(setting, i, choice) and terms.is_memory:
-            arena[here] += weights[at]
-        elif s.has_setting(setting, i, choice):
-            unary[:, here] += weights[at] * share[:, here]
+        level = weights[at] * s.has_setting(setting, i, choice)
+        if terms.is_memory:
+            arena[here] += level
+        else:
+            unary[:, here] += level * share[:, here]
     pools, apart = np.zeros(backends), 0.0
     for (i, choice, backend), at in layout.setting_pools.items():
-        if s.has_setting(setting, i, choice) and backend < backends:
-            pools[backend] += weights[at]
-        elif s.has_setting(setting, i, choice):
-            apart += float(weights[at]) / max(1, len(s.edge_tensor))
+        level = float(weights[at] * s.has_setting(setting, i, choice))
+        if backend < backends:
+            pools[backend] += level
+        else:
+            apart += level / max(1, len(s.edge_tensor))
     for (i, choice, j, other), at in layout.setting_pairs.items():
-        both = s.has_setting(setting, i, choice) & s.has_setting(setting, j, other)
-        constant += float(weights[at]) * bool(both)
+        both = s.has_setting(setting, i, choice) * s.has_setting(setting, j, other)
+        constant += float(weights[at] * both)
     unary[s.setting_variables] = 0.0
-    pairs = (backends + 1) ** 2
-    hands = [
-        np.maximum(0.0, weights[at : at + pairs]).reshape(backends + 1, backends + 1)
-        for at in (layout.hand_counts, layout.hand_bytes)
-    ]
+    hands = np.maximum(0.0, terms.copies(weights))
     if terms.is_memory:  # at most; which of it is alive at one time only the terms know
         hands[1][:backends, :backends] += np.maximum(0.0, per["kept"])[:, None]
     hands[0][:backends, :backends] += max(0.0, apart) * ~np.eye(backends, dtype=bool)

@@ -57,6 +57,7 @@ class Structure:
         names: Of each variable the name of its operations, or of the setting.
         kinds: The names of operations, each once.
         kind: Of each variable its name's position in ``kinds``; of settings the first.
+        numbers: Of each variable the values of a setting, where all of them are positive numbers.
         is_scale: Of each variable, whether it is a setting of rising numbers.
         choices: Largest number of choices of a variable.
         is_feasible: Shape ``(variables, choices)``.
@@ -90,7 +91,8 @@ class Structure:
         self.kinds = sorted({self.names[i] for i in self.operation_variables})
         numbers = {name: n for n, name in enumerate(self.kinds)}
         self.kind = np.array([numbers.get(name, 0) for name in self.names], dtype=np.intp)
-        self.is_scale = [v.is_setting and _is_rising(v.choices) for v in variables]
+        self.numbers = [_numbers(v.choices) if v.is_setting else np.zeros(0) for v in variables]
+        self.is_scale = [bool(len(n)) and bool((np.diff(n) > 0).all()) for n in self.numbers]
         self._digit = [{c: d for d, c in enumerate(v.choices)} for v in variables]
         owner = {o: i for i, v in enumerate(variables) for o in v.operations}
         if graph is not None and owner and max(owner) >= len(graph.operations):
@@ -123,10 +125,12 @@ class Structure:
             self.over_matrix = csr_array(places, shape=shape)
         self._index_edges()
 
-    def has_setting(self, digits: Digits, position: int, choice: int) -> Flags:
-        """Whether assignments have a setting's value; of rising numbers, that or more.
+    def has_setting(self, digits: Digits, position: int, choice: int) -> Vector:
+        """Whether assignments have a setting's value, 0 or 1; of rising numbers, that or more.
 
-        What two threads gain is part of what four gain.
+        What two threads gain is part of what four gain. The first choice is what others are
+        compared with; of numbers it stands for what n of them change of the work that they share
+        by Amdahl's law, first / n - 1.
 
         Args:
             digits: Shape ``(assignments, variables)``, or ``(variables,)`` of a single one.
@@ -134,8 +138,11 @@ class Structure:
             choice: Of its values.
         """
         column = digits[..., position]
-        found: Flags = column >= choice if self.is_scale[position] else column == choice
-        return found
+        if not choice:
+            numbers = self.numbers[position]
+            return np.asarray(numbers[0] / numbers[column] - 1)
+        found = column >= choice if self.is_scale[position] else column == choice
+        return np.asarray(found, dtype=float)
 
     def encode(self, assignments: list[Assignment]) -> Digits:
         """Digits, shape ``(assignments, variables)``."""
@@ -350,10 +357,10 @@ def _waits(
     return {} if is_chain else found
 
 
-def _is_rising(choices: Sequence[str]) -> bool:
-    """Whether they are numbers, each larger than the one before it."""
+def _numbers(choices: Sequence[str]) -> Vector:
+    """Choices as numbers; nothing where one is none, or not positive."""
     try:
-        numbers = [float(c) for c in choices]
+        found = np.array([float(c) for c in choices])
     except ValueError:
-        return False
-    return all(a < b for a, b in pairwise(numbers))
+        return np.zeros(0)
+    return found if (found > 0).all() else found[:0]

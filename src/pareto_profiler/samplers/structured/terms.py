@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 import numpy as np
@@ -49,6 +49,7 @@ class Sway:
     Attributes:
         time: Of the baseline's time, whatever runs where.
         work: Of each backend's share of the work.
+        shared: Of each backend's share of the work, as far as it follows Amdahl's law.
         pools: Of another backend in use, whose threads may get in the way.
         memory: Of the baseline's memory, whatever runs where.
         arenas: Of activations, alike on all backends; of known planners see ``_WASTE``.
@@ -57,6 +58,7 @@ class Sway:
 
     time: float
     work: float
+    shared: float
     pools: float
     memory: float
     arenas: float
@@ -64,14 +66,21 @@ class Sway:
 
 
 _SWAYS: Final = {
-    "threads": Sway(time=0.1, work=0.4, pools=0.1, memory=0.05, arenas=0.0, arena=0.1),
-    "memory_planner": Sway(time=0.01, work=0.02, pools=0.0, memory=0.01, arenas=0.7, arena=0.1),
+    "threads": Sway(
+        time=0.05, work=0.15, shared=0.6, pools=0.1, memory=0.05, arenas=0.0, arena=0.1
+    ),
+    # What is placed elsewhere is cached differently: up to 2 % were seen.
+    "memory_planner": Sway(
+        time=0.005, work=0.005, shared=0.0, pools=0.0, memory=0.01, arenas=0.7, arena=0.1
+    ),
 }
 # What onert's planners take beyond the activations' fullest moment, as a share of it: mean and
 # standard deviation. WIC takes the largest first, FirstFit what comes first, Bump reuses nothing.
 _WASTE: Final = {"WIC": (0.0, 0.02), "FirstFit": (0.1, 0.1), "Bump": (1.0, 0.5)}
 _PAIR_SWAY: Final = 0.02
-_ANY_SWAY: Final = Sway(time=0.15, work=0.3, pools=0.1, memory=0.1, arenas=0.5, arena=0.5)
+_ANY_SWAY: Final = Sway(
+    time=0.15, work=0.3, shared=0.0, pools=0.1, memory=0.1, arenas=0.5, arena=0.5
+)
 
 
 @dataclass(slots=True)
@@ -105,7 +114,7 @@ class Layout:
         hand_counts, hand_bytes: Position of each ordered pair of backends, the host last.
         settings: (setting variable, choice) → position.
         setting_time: (setting variable, choice, backend) → position, on the backend's share; the
-            last backend stands for all of them.
+            last backend stands for all of them, choice 0 for Amdahl's law.
         setting_pools: (setting variable, choice, backend) → position, on a backend's use; the last
             backend stands for the number of tensors that go from one backend to another.
         setting_pairs: Two (setting variable, choice) → position.
@@ -135,6 +144,7 @@ class Known:
             total time; NaN where it did not run there.
         copies: Time of the copies that the runtime made in each of these.
         extent: How far values are from the baseline's, roughly.
+        least: The least value, over the baseline's.
         learned: Weights that an earlier fit found, which tell what copies take where backends work
             side by side; None before.
     """
@@ -144,6 +154,7 @@ class Known:
     profiles: dict[int, Vector]
     copies: dict[int, float]
     extent: float
+    least: float
     learned: Vector | None = None
 
 
@@ -233,7 +244,7 @@ class Terms:
         for (i, choice, backend), at in layout.setting_pools.items():
             rows[:, at] = s.has_setting(digits, i, choice) * pools[:, backend]
         for (i, choice, j, other), at in layout.setting_pairs.items():
-            rows[:, at] = s.has_setting(digits, i, choice) & s.has_setting(digits, j, other)
+            rows[:, at] = s.has_setting(digits, i, choice) * s.has_setting(digits, j, other)
         return rows
 
     def _paired(self, digits: Digits) -> Digits:
@@ -287,16 +298,21 @@ class Terms:
         at = producer * (len(self.structure.backends) + 1) + taker
         return [self.layout.hand_counts + at, self.layout.hand_bytes + at]
 
+    def copies(self, weights: Vector) -> Vector:
+        """Of a tensor handed over and of its bytes, shape ``(2, backends + 1, backends + 1)``."""
+        layout, sides = self.layout, len(self.structure.backends) + 1
+        own = [weights[at : at + sides**2] for at in (layout.hand_counts, layout.hand_bytes)]
+        found: Vector = np.stack(own).reshape(2, sides, sides)
+        return found
+
     def _learned_copies(self, known: Known) -> Vector:
         """What a copy takes, and each of its bytes, shape ``(2, backends, backends)``."""
-        sides = len(self.structure.backends) + 1
+        backends = len(self.structure.backends)
         if known.learned is None:
-            return np.zeros((2, sides - 1, sides - 1))
-        starts = (self.layout.hand_counts, self.layout.hand_bytes)
-        constant, per_byte = (
-            known.learned[at : at + sides**2].reshape(sides, sides)[:-1, :-1] for at in starts
-        )
-        return np.maximum(np.stack([constant, per_byte / self.byte_scale]), 0.0)
+            return np.zeros((2, backends, backends))
+        constant, per_byte = self.copies(known.learned)[:, :-1, :-1]
+        found: Vector = np.maximum(np.stack([constant, per_byte / self.byte_scale]), 0.0)
+        return found
 
     def _weights(self) -> Vector:
         s = self.structure
@@ -419,7 +435,7 @@ class Terms:
                 prior.add("backend", f"{kind} of {backend}", own, _OPEN if is_open else loose)
         hand_counts = self._hand_overs("copies", largest)
         hand_bytes = self._hand_overs("copied bytes", largest)
-        settings, with_backend, pools, pairs = self._lay_out_settings()
+        settings, with_backend, pools, pairs = self._lay_out_settings(known)
         is_shared = self.is_wall_time and bool(s.waits)
         overlap = prior.add("overlap", "side by side", 0.0, _OVERLAP if is_shared else 0.0)
         of_kinds = self._lay_out_kinds(known)
@@ -488,7 +504,7 @@ class Terms:
         return first
 
     def _lay_out_settings(
-        self,
+        self, known: Known
     ) -> tuple[
         dict[tuple[int, int], int],
         dict[tuple[int, int, int], int],
@@ -501,18 +517,23 @@ class Terms:
         with_backend: dict[tuple[int, int, int], int] = {}
         pools: dict[tuple[int, int, int], int] = {}
         pairs: dict[tuple[int, int, int, int], int] = {}
+        wholes: dict[int, float] = {}
         for i in s.setting_variables:
-            sway = _SWAYS.get(variables[i].name, _ANY_SWAY)
+            sway = _sway(variables[i].name, known)
+            whole = wholes[i] = sway.memory if memory else sway.time
             # How far threads are from what is expected says nothing of planners.
             is_planner = variables[i].name == "memory_planner"
             group = "planner" if is_planner else "setting"
             along = (sway.arenas, sway.arena) if memory else (0.0, sway.work)
             along_all, along_each = (self.bytes_once * x if memory else x for x in along)
+            is_lawful = sway.shared and self.is_time and len(s.numbers[i])
+            for b, backend in enumerate(backends) if is_lawful else ():
+                name = f"shared among {variables[i].name} on {backend}"
+                with_backend[i, 0, b] = prior.add(group, name, 0.0, sway.shared)
             for choice in range(1, len(variables[i].choices)):
                 name = f"{variables[i].name}={variables[i].choices[choice]}"
                 if choice > 1 and s.is_scale[i]:
                     name = f"{name} rather than {variables[i].choices[choice - 1]}"
-                whole = sway.memory if memory else sway.time
                 settings[i, choice] = prior.add(group, name, 0.0, whole)
                 for b, backend_name in enumerate((*backends, "all backends")):
                     mean, loose = 0.0, along_each if b < len(backends) else along_all
@@ -526,11 +547,12 @@ class Terms:
                     pools[i, choice, b] = prior.add(group, f"{name} beside {pool}", 0.0, loose)
                 for j, other in list(settings):
                     if j < i:
+                        # What alone changes little changes little of what the other does.
                         pairs[j, other, i, choice] = prior.add(
                             "setting",
                             f"{variables[j].name}={variables[j].choices[other]} and {name}",
                             0.0,
-                            _PAIR_SWAY,
+                            min(_PAIR_SWAY, whole, wholes[j]),
                         )
         return settings, with_backend, pools, pairs
 
@@ -556,6 +578,17 @@ class Terms:
                     loose *= 0.02 if is_free else 1.0
                 prior.add("hand-over", f"{name} {p} → {q}", 0.0, 0.0 if p == q else loose)
         return first
+
+
+def _sway(setting: str, known: Known) -> Sway:
+    """How much a setting may change.
+
+    A planner changes times by a share of theirs, and the fastest are what a front is made of.
+    """
+    sway = _SWAYS.get(setting, _ANY_SWAY)
+    if setting != "memory_planner":
+        return sway
+    return replace(sway, time=sway.time * known.least, work=sway.work * known.least)
 
 
 def _pace(seen: Vector, share: Vector, where: Flags) -> float:
