@@ -192,3 +192,28 @@ def test_governor_turbo_and_too_many_threads_are_told():
         assert words in said
     pinned = replace(header, plan=Plan(threads=1, cpus="1"))
     assert "threads on" not in " ".join(Summary.of(Recording(pinned, trials)).warnings)
+
+
+@pytest.mark.parametrize(
+    ("milliseconds", "said"),
+    [
+        (10.45, "the one point on the front decided with 99 %; 1 more may or may not belong there"),
+        (
+            10.25,
+            "the one point on the front is not decided with 99 %; 2 may or may not belong there",
+        ),
+    ],
+)
+def test_one_point_is_not_called_all_points(milliseconds: float, said: str):
+    best, other, baseline = (SPACE.assignment_of(i) for i in (3, 5, 0))
+
+    def of(assignment: Assignment, exec_ms: float, kib: float) -> tuple[Assignment, Measurement]:
+        samples = {"exec_time": (exec_ms / 1e3,), "max_rss": (kib * 1024,)}
+        return assignment, Measurement(samples)
+
+    runs = [of(baseline, 20.0, 900.0), of(baseline, 20.4, 900.0)]
+    runs += [of(best, ms, 300.0) for ms in (9.8, 10.2, 9.9, 10.1, 10.0, 9.8, 10.2, 10.0)]
+    runs += [of(other, milliseconds, 299.0)]
+    trials = [trial(n, a, m) for n, (a, m) in enumerate(runs)]
+    checks = Summary.of(Recording(HEADER, trials)).checks
+    assert said in next(c.words for c in checks if c.about == "trust")

@@ -85,11 +85,14 @@ def _trust(header: Header, estimates: Estimates, places: Sequence[Membership]) -
         words = f"every place is decided with {confidence}: {_points(sure)} on the front"
         return Check("trust", is_good=True, words=words)
     open_ones = len(shown) - sure
-    count = str(sure) if open_ones else "all"
-    words = (
-        f"{count} of the {_points(len(shown))} on the front decided with {confidence}; "
-        f"{open_ones + near} more may or may not belong there (confirm decides)"
-    )
+    rest = "may or may not belong there (confirm decides)"
+    if len(shown) > 1:
+        count = f"{sure} of the {len(shown)} points" if open_ones else f"all {sure} points"
+        words = f"{count} on the front decided with {confidence}; {open_ones + near} more {rest}"
+    elif open_ones:
+        words = f"the one point on the front is not decided with {confidence}; {1 + near} {rest}"
+    else:
+        words = f"the one point on the front decided with {confidence}; {near} more {rest}"
     return Check("trust", is_good=sure > 0 and near + open_ones <= sure, words=words)
 
 
