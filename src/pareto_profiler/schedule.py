@@ -27,6 +27,7 @@ CONFIRM: Final = "confirm"
 
 _DRAWS: Final = 500
 _MOST_FAILURES: Final = 3
+_FINE: Final = 0.05
 
 Block = list[tuple[str, Assignment]]
 
@@ -177,7 +178,14 @@ class Schedule:
         for i, place in enumerate(places):
             if place.verdict is Verdict.INCONCLUSIVE:
                 wanted |= _worth_repeating(estimates, i, place.rival)
-        open_ones = [i for i in wanted if self._may_be_repeated(estimates.items[i].assignment)]
+        # What is known to a small part of the margin is no better decided by knowing it better.
+        fine = _FINE * self._rules.margin
+        open_ones = [
+            i
+            for i in wanted
+            if any(f.deviation > fine for f in estimates.items[i].figures)
+            and self._may_be_repeated(estimates.items[i].assignment)
+        ]
         fewest_first = sorted(open_ones, key=lambda i: (len(estimates.items[i].trials), i))
         chosen_now = fewest_first[: self._rules.block]
         return [(CONFIRM, estimates.items[i].assignment) for i in chosen_now]
