@@ -28,6 +28,7 @@ from pareto_profiler.samplers.structured.beliefs import beliefs_of
 from pareto_profiler.samplers.structured.climbing import climbed
 from pareto_profiler.samplers.structured.culprits import Culprits, avoids
 from pareto_profiler.samplers.structured.culprits import given as remaining
+from pareto_profiler.samplers.structured.ends import beyond_an_end
 from pareto_profiler.samplers.structured.fronts import Forest, Program, costs_of, infeasible
 from pareto_profiler.samplers.structured.gain import Boxes, Prospect, choose, gains, staircase
 from pareto_profiler.samplers.structured.posterior import Posterior
@@ -660,6 +661,37 @@ def test_before_it_ends_it_tries_what_may_lie_beyond_the_ends_of_the_front(seed)
         if isinstance(t.outcome, Measurement)
     ]
     assert min(times) < 0.92 * made.truth(made.space.uniforms()[-1])["exec_time"]
+
+
+def test_what_may_lie_beyond_an_end_is_one_choice_from_it_and_new():
+    made = device(Recipe("", 14, 3, noise=QUIET, ruggedness=0.3), 0)
+    sampler = StructuredSampler(problem_of(made))
+    for trial in run(made, 12):
+        sampler.tell(trial)
+    random = np.random.default_rng(0)
+    told = sampler.evidence.told
+    posterior, _, _ = sampler.outlook()
+    found = beyond_an_end(made.space, sampler.evidence, posterior, 0, random)
+    assert found is not None
+    assert found not in told
+    fastest = min(told.values, key=lambda a: told.values[a][0])
+    assert sum(a != b for a, b in zip(found, fastest, strict=True)) == 1
+    # Nothing is likely to be better than what takes a thousandth of all others.
+    samples = {"exec_time": (told.values[fastest][0] / 1000,), "max_rss": (1e7,)}
+    sampler.tell(Trial(99, found, Measurement(samples)))
+    posterior, _, _ = sampler.outlook()
+    assert beyond_an_end(made.space, sampler.evidence, posterior, 0, random) is None
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_every_fourth_proposal_looks_beyond_an_end_once_something_is_known(seed, monkeypatch):
+    made = device(Recipe("", 14, 3, noise=QUIET, ruggedness=0.3 - 0.3 * seed), seed)
+    with_looks = [t.assignment for t in run(made, 32) if t.source != "profile"]
+    monkeypatch.setattr(f"{StructuredSampler.__module__}._LOOK_FROM", 1000)
+    without = [t.assignment for t in run(made, 32) if t.source != "profile"]
+    different = [n for n, (a, b) in enumerate(zip(with_looks, without, strict=False)) if a != b]
+    # On a device that is known to the noise there is nothing to look for.
+    assert different[:1] == ([24] if seed == 0 else [])
 
 
 def test_it_stays_away_from_what_crashes():

@@ -16,6 +16,7 @@ from pareto_profiler.core.space import Assignment
 from pareto_profiler.core.trial import Failure, Profile, Trial
 from pareto_profiler.samplers.proposing import ProposingSampler
 from pareto_profiler.samplers.structured.climbing import climbed
+from pareto_profiler.samplers.structured.ends import beyond_an_end
 from pareto_profiler.samplers.structured.evidence import Evidence, is_absent
 from pareto_profiler.samplers.structured.gain import Prospect, choose
 from pareto_profiler.samplers.structured.pool import WHOLE_SPACE, Pool, neighbours_of_front
@@ -27,6 +28,8 @@ _CAUTION: Final = 3.0
 _NO_GAIN: Final = 5e-5
 _LEAST: Final = 4
 _DOUBTFUL_SKILL: Final = 0.3
+_LOOK_FROM: Final = 24
+_LOOK_EVERY: Final = 4
 
 
 class StructuredSampler(ProposingSampler):
@@ -96,7 +99,32 @@ class StructuredSampler(ProposingSampler):
             chosen = self._chosen(pool, posterior, count, random, doubt=0.0)
             if chosen[0][1] < _NO_GAIN:
                 return []
-        return [a for a, gain in chosen if gain > 0] or self._random.ask(count)
+        promising = [a for a, gain in chosen if gain > 0]
+        return self._with_ends(promising, posterior, count, random) or self._random.ask(count)
+
+    def _with_ends(
+        self,
+        promising: list[Assignment],
+        posterior: Posterior,
+        count: int,
+        random: np.random.Generator,
+    ) -> list[Assignment]:
+        """Now and then what may lie beyond an end of the front, each objective's in turn."""
+        before = len(self._told)
+        found = promising
+        for k in range(count):
+            look, rest = divmod(before + k, _LOOK_EVERY)
+            if rest or before + k < _LOOK_FROM or not self.evidence.structure.is_in_detail:
+                continue
+            objectives = len(self._problem.objectives)
+            for objective in range(look, look + objectives):
+                beyond = beyond_an_end(
+                    self._problem.space, self.evidence, posterior, objective % objectives, random
+                )
+                if beyond is not None and beyond not in found[:k]:
+                    found = [*found[:k], beyond, *(a for a in found[k:] if a != beyond)]
+                    break
+        return found[:count]
 
     def _warm_start(self, count: int) -> list[Assignment]:
         space = self._problem.space

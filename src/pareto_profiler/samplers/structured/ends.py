@@ -1,0 +1,60 @@
+"""Ends: what may lie beyond the best that was measured of one objective."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+import numpy as np
+
+from pareto_profiler.core.rules import MARGIN
+from pareto_profiler.core.space import Assignment, DecisionSpace
+from pareto_profiler.samplers.structured.evidence import Evidence
+from pareto_profiler.samplers.structured.posterior import Posterior
+
+_CHANCE: Final = 0.1
+
+
+def beyond_an_end(
+    space: DecisionSpace,
+    evidence: Evidence,
+    posterior: Posterior,
+    objective: int,
+    random: np.random.Generator,
+) -> Assignment | None:
+    """The likeliest of one choice's changes to be noticeably better than the best measured.
+
+    Where a front ends, a model only extrapolates; what it is unsure of there is little hypervolume,
+    and may be the one thing that it has wrong.
+
+    Args:
+        space: What may be chosen.
+        evidence: What was told.
+        posterior: What is believed.
+        objective: Its position.
+        random: Where chance decides.
+
+    Returns:
+        None where nothing has a chance of a tenth.
+    """
+    told = evidence.told
+    best = min(told.values, key=lambda a: told.values[a][objective])
+    open_ones = [a for a in _changed(space, best) if a not in told]
+    if not open_ones:
+        return None
+    digits = evidence.structure.encode(open_ones)
+    belief = posterior.beliefs[objective]
+    least = min(MARGIN / 2, belief.regression.scales.noise)
+    goal = told.values[best][objective] / belief.base * (1 - least)
+    hopes = posterior.values(digits, random)[:, :, objective] < goal
+    chances = (hopes & posterior.works(digits)).mean(axis=0)
+    likeliest = int(np.argmax(chances))
+    return open_ones[likeliest] if chances[likeliest] >= _CHANCE else None
+
+
+def _changed(space: DecisionSpace, assignment: Assignment) -> Iterator[Assignment]:
+    """All feasible assignments that differ in one choice."""
+    for i, variable in enumerate(space.variables):
+        for choice in variable.feasible:
+            if choice != assignment[i]:
+                yield (*assignment[:i], choice, *assignment[i + 1 :])
