@@ -35,7 +35,7 @@ def beyond_an_end(
         random: Where chance decides.
 
     Returns:
-        None where nothing has a chance of a tenth.
+        None where nothing has a chance of a tenth to be better by half of the margin.
     """
     told = evidence.told
     best = min(told.values, key=lambda a: told.values[a][objective])
@@ -43,9 +43,7 @@ def beyond_an_end(
     if not open_ones:
         return None
     digits = evidence.structure.encode(open_ones)
-    belief = posterior.beliefs[objective]
-    least = min(MARGIN / 2, belief.regression.scales.noise)
-    goal = told.values[best][objective] / belief.base * (1 - least)
+    goal = told.values[best][objective] / posterior.beliefs[objective].base * (1 - MARGIN / 2)
     hopes = posterior.values(digits, random)[:, :, objective] < goal
     chances = (hopes & posterior.works(digits)).mean(axis=0)
     likeliest = int(np.argmax(chances))
