@@ -431,9 +431,7 @@ def test_twenty_cuts_cost_nothing_but_what_was_in_flight(tmp_path: Path, sshd: S
     assert cuts == 20
     assert len(trials) == len(journal.trials) == 100
     assert len({trial.assignment for trial in trials}) == 100
-    failed = [t.outcome.message for t in trials if isinstance(t.outcome, Failure)]
-    assert len(failed) == 1
-    assert "NYI for operation 'ElementwiseActivation'" in failed[0]  # all on ruy, tried once
+    assert not [t.outcome.message for t in trials if isinstance(t.outcome, Failure)]
     # Each measurement that was not cut short is a trial: none was made twice.
     assert shell.measured == 100
 
