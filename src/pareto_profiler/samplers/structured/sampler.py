@@ -28,6 +28,7 @@ _CAUTION: Final = 3.0
 _NO_GAIN: Final = 5e-5
 _LEAST: Final = 4
 _DOUBTFUL_SKILL: Final = 0.3
+_LITTLE_GAIN: Final = 0.01
 _LOOK_FROM: Final = 24
 _LOOK_EVERY: Final = 4
 
@@ -100,7 +101,9 @@ class StructuredSampler(ProposingSampler):
             if chosen[0][1] < _NO_GAIN:
                 return []
         promising = [a for a, gain in chosen if gain > 0]
-        return self._with_ends(promising, posterior, count, random) or self._random.ask(count)
+        if chosen[0][1] < _LITTLE_GAIN:
+            promising = self._with_ends(promising, posterior, count, random)
+        return promising or self._random.ask(count)
 
     def _with_ends(
         self,
