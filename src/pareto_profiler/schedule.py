@@ -141,8 +141,8 @@ class Schedule:
     def _exploring(self, most: int) -> Block:
         count = min(most, self._rules.block)
         if isinstance(self._sampler, LearningSampler):
-            # Such a one learns most from the first trials: one at a time at first.
-            count = min(count, max(1, len(self._tries) // 16))
+            # Such a one learns most from the first trials: small blocks at first.
+            count = min(count, max(2, len(self._tries) // 4))
         asked: Block = [(self._source, a) for a in self._sampler.ask(count)]
         return [*self._again(), *asked]
 

@@ -21,7 +21,6 @@ from pareto_profiler.core.trial import Trial
 from pareto_profiler.errors import FailureKind, RunError
 from pareto_profiler.runners.simulated import Noise, SimulatedRunner
 from pareto_profiler.samplers import ExhaustiveSampler, RandomSampler
-from pareto_profiler.samplers.structured import StructuredSampler
 from pareto_profiler.search import Budget, MemoryJournal, search
 
 SPACE = DecisionSpace.by_names(("cpu", "ruy"), ["a", "b", "c", "d", "e", "f"])
@@ -85,22 +84,6 @@ def test_what_the_support_tables_deny_is_tried_when_nothing_else_is_left():
     # Where a part of the budget is kept for repeats, it comes before them.
     kept = order(replace(ONE_SHOT, confirm_share=0.5), Budget(20))
     assert [source for _, source in kept[9:12]] == ["exhaustive", "uniform", "confirm"]
-
-
-def test_one_that_learns_is_asked_one_at_a_time_at_first():
-    class Counting(StructuredSampler):
-        def ask(self, count: int) -> list[Assignment]:
-            counts.append(count)
-            return super().ask(count)
-
-    counts: list[int] = []
-    go(Rules(anchor_every=0, confirm_share=0.0), Budget(30), sampler=Counting(Problem(SPACE)))
-    assert set(counts) == {1}
-    others: list[int] = []
-    sampler = RandomSampler(Problem(SPACE, seed=0))
-    sampler.ask = Mock(side_effect=lambda n: others.append(n) or [])
-    go(Rules(anchor_every=0, confirm_share=0.0), Budget(30), sampler=sampler)
-    assert set(others) == {8}
 
 
 def test_once_is_once_and_in_the_order_asked_for():
