@@ -43,7 +43,7 @@ def test_a_front_of_a_real_model(mobilenet_file: Path, tmp_path: Path):
     points = [tuple(row["values"].values()) for row in found["front"]]
     assert points == sorted(points)
     assert all(0.1 < ms < 1000 and 5_000 < kib < 500_000 for ms, kib in points)
-    # All on ruy cannot be, which is tried last: DepthwiseConv2D is not there, in the runtime's words.
+    # All on ruy, which is tried last, cannot be: there is no DepthwiseConv2D, the runtime says.
     (rejected,) = found["failures"]["rejected"]
     assert "NYI for operation" in rejected["message"]
 
