@@ -30,7 +30,8 @@ SAMPLERS = ["structured:60", "random", "local", "nsga2", "spea2", "hlps:400", "t
 if find_spec("botorch"):
     SAMPLERS.append("qnehvi:120:3")
 ATTAINED = 40
-PICTURES = Path(__file__).parents[2] / "docs" / "pictures"
+ROOT = Path(__file__).parents[2]
+PICTURES = ROOT / "docs" / "pictures"
 
 
 def run(out: Path, tables: list[str]) -> None:
@@ -43,9 +44,10 @@ def run(out: Path, tables: list[str]) -> None:
         subject = subject_of(table)
         efforts = efforts_of(SAMPLERS, BUDGET, SEEDS)
         curves = run_all(table, subject, efforts, len(os.sched_getaffinity(0)))
-        facts = facts_of(table, subject, curves, BUDGET)
+        named = name_in_results(table)
+        facts = facts_of(named, subject, curves, BUDGET)
         facts["fronts"] = {name: fronts_at(subject, mine) for name, mine in curves.items()}
-        file.with_suffix(".parquet").write_bytes(parquet_of(records_of(table, curves)))
+        file.with_suffix(".parquet").write_bytes(parquet_of(records_of(named, curves)))
         file.write_text(json.dumps(facts, indent=1), encoding="utf-8")
         print(line(facts), flush=True)
 
@@ -57,6 +59,14 @@ def fronts_at(subject: Subject, curves: list[Curve]) -> list[list[list[float]]]:
         members = curve.run.reported[min(ATTAINED, len(curve.run.reported)) - 1]
         found.append([list(v) for v in map(subject.truth, sorted(members)) if v is not None])
     return found
+
+
+def name_in_results(table: str) -> str:
+    """As it is found from the project's folder: where that is on this machine is nobody's business."""
+    if table.startswith("simulated:"):
+        return table
+    path = Path(table).resolve()
+    return path.relative_to(ROOT).as_posix() if path.is_relative_to(ROOT) else path.name
 
 
 def slug(table: str) -> str:
