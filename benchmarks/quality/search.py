@@ -62,7 +62,7 @@ def fronts_at(subject: Subject, curves: list[Curve]) -> list[list[list[float]]]:
 
 
 def name_in_results(table: str) -> str:
-    """As it is found from the project's folder: where that is on this machine is nobody's business."""
+    """As it is found from the project's folder, wherever that is."""
     if table.startswith("simulated:"):
         return table
     path = Path(table).resolve()

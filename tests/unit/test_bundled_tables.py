@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
+import pyarrow.parquet as pq
 import pytest
 from comparison import Slowed, searched
 from conftest import MODELS, ROOT
@@ -110,3 +114,17 @@ def test_where_noise_is_small_the_search_goes_on_below_the_margin(seed: int):
     points = [v for a in found.reported[-1] if (v := table.truth(a))]
     assert len(scale.front) == 1
     assert scale.share(points) > 0.95
+
+
+@pytest.mark.parametrize("kind", ["json", "parquet"])
+def test_published_results_name_tables_as_the_project_has_them(kind: str):
+    files = sorted((ROOT / "benchmarks" / "results" / "search").glob(f"*.{kind}"))
+    assert files
+    for file in files:
+        if kind == "json":
+            named = {json.loads(file.read_text(encoding="utf-8"))["table"]}
+        else:
+            named = set(pq.read_table(file, columns=["table"])["table"].to_pylist())
+        (table,) = named
+        assert table.startswith("simulated:") or (ROOT / table).is_file()
+        assert not Path(table).is_absolute()

@@ -47,7 +47,9 @@ class Progress:
     ) -> None:
         self._baseline = space.default
         self._uniforms = space.uniforms()
-        everything = space.size + sum(not space.is_feasible(a) for a in self._uniforms)
+        likely = sum(map(space.is_feasible, self._uniforms))
+        self._warm_start = 1 + likely
+        everything = space.size + len(self._uniforms) - likely
         self._budget = budget
         # Repeats take what the space leaves of a budget; else the space is what there is to do.
         self._counts_trials = budget.trials is not None and (repeats or budget.trials < everything)
@@ -101,7 +103,7 @@ class Progress:
         )
 
     def _hypervolume(self, estimates: Estimates, front: Front) -> str:
-        if len(self._trials) <= len(self._uniforms):
+        if len(self._trials) < self._warm_start:
             return ""  # its reference point is known when the warm start is done
         values = {item.assignment: item.values for item in estimates.items}
         reference = reference_point(

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Final
 
 import numpy as np
 
 from pareto_profiler.core.rules import MARGIN
 from pareto_profiler.core.space import Assignment, DecisionSpace
+from pareto_profiler.samplers.local import neighbours
 from pareto_profiler.samplers.structured.evidence import Evidence
 from pareto_profiler.samplers.structured.posterior import Posterior
 
@@ -39,7 +39,7 @@ def beyond_an_end(
     """
     told = evidence.told
     best = min(told.values, key=lambda a: told.values[a][objective])
-    open_ones = [a for a in _changed(space, best) if a not in told]
+    open_ones = [a for a in neighbours(space, best) if a not in told]
     if not open_ones:
         return None
     digits = evidence.structure.encode(open_ones)
@@ -48,11 +48,3 @@ def beyond_an_end(
     chances = (hopes & posterior.works(digits)).mean(axis=0)
     likeliest = int(np.argmax(chances))
     return open_ones[likeliest] if chances[likeliest] >= _CHANCE else None
-
-
-def _changed(space: DecisionSpace, assignment: Assignment) -> Iterator[Assignment]:
-    """All feasible assignments that differ in one choice."""
-    for i, variable in enumerate(space.variables):
-        for choice in variable.feasible:
-            if choice != assignment[i]:
-                yield (*assignment[:i], choice, *assignment[i + 1 :])

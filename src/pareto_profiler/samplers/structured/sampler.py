@@ -101,7 +101,7 @@ class StructuredSampler(ProposingSampler):
             if chosen[0][1] < _NO_GAIN:
                 return []
         promising = [a for a, gain in chosen if gain > 0]
-        if chosen[0][1] < _LITTLE_GAIN:
+        if chosen[0][1] < _LITTLE_GAIN and self.evidence.structure.is_in_detail:
             promising = self._with_ends(promising, posterior, count, random)
         return promising or self._random.ask(count)
 
@@ -113,21 +113,24 @@ class StructuredSampler(ProposingSampler):
         random: np.random.Generator,
     ) -> list[Assignment]:
         """Now and then what may lie beyond an end of the front, each objective's in turn."""
-        before = len(self._told)
-        found = promising
-        for k in range(count):
-            look, rest = divmod(before + k, _LOOK_EVERY)
-            if rest or before + k < _LOOK_FROM or not self.evidence.structure.is_in_detail:
-                continue
-            objectives = len(self._problem.objectives)
-            for objective in range(look, look + objectives):
-                beyond = beyond_an_end(
-                    self._problem.space, self.evidence, posterior, objective % objectives, random
-                )
-                if beyond is not None and beyond not in found[:k]:
-                    found = [*found[:k], beyond, *(a for a in found[k:] if a != beyond)]
-                    break
-        return found[:count]
+        found = list(promising)
+        for k, turn in enumerate(range(len(self._told), len(self._told) + count)):
+            if turn >= _LOOK_FROM and turn % _LOOK_EVERY == 0:
+                found[k:k] = self._beyond_an_end(turn // _LOOK_EVERY, posterior, random)
+        return list(dict.fromkeys(found))[:count]
+
+    def _beyond_an_end(
+        self, look: int, posterior: Posterior, random: np.random.Generator
+    ) -> list[Assignment]:
+        """Of the objective whose turn it is, or else of the next; none where nothing is likely."""
+        objectives = len(self._problem.objectives)
+        for n in range(look, look + objectives):
+            found = beyond_an_end(
+                self._problem.space, self.evidence, posterior, n % objectives, random
+            )
+            if found is not None:
+                return [found]
+        return []
 
     def _warm_start(self, count: int) -> list[Assignment]:
         space = self._problem.space
