@@ -28,9 +28,9 @@ from pareto_profiler.samplers.structured.beliefs import beliefs_of
 from pareto_profiler.samplers.structured.climbing import climbed
 from pareto_profiler.samplers.structured.culprits import Culprits, avoids
 from pareto_profiler.samplers.structured.culprits import given as remaining
-from pareto_profiler.samplers.structured.ends import beyond_an_end
 from pareto_profiler.samplers.structured.fronts import Forest, Program, costs_of, infeasible
 from pareto_profiler.samplers.structured.gain import Boxes, Prospect, choose, gains, staircase
+from pareto_profiler.samplers.structured.looks import improvements, most_noticeable
 from pareto_profiler.samplers.structured.posterior import Posterior
 from pareto_profiler.samplers.structured.structure import Structure
 from pareto_profiler.samplers.structured.terms import Known, Terms
@@ -663,28 +663,59 @@ def test_before_it_ends_it_tries_what_may_lie_beyond_the_ends_of_the_front(seed)
     assert min(times) < 0.92 * made.truth(made.space.uniforms()[-1])["exec_time"]
 
 
-def test_what_may_lie_beyond_an_end_is_one_choice_from_it_and_new():
+@given(
+    st.lists(st.tuples(st.floats(0.1, 10), st.floats(0.1, 10)), min_size=1, max_size=12),
+    st.tuples(st.floats(0.1, 10), st.floats(0.1, 10)),
+)
+def test_improvements_are_the_least_factor_by_which_a_front_would_have_to_be_better(front, one):
+    rows = np.array(front)
+    (found,) = improvements(rows, np.array([one]))
+    closer = rows * np.exp(-found)
+    # Brought closer by that, the front is as good as the candidate; by any less it is not.
+    assert (closer <= np.array(one) * (1 + 1e-9)).all(axis=1).any()
+    assert not (rows * np.exp(-found + 1e-6) < np.array(one)).all(axis=1).any()
+
+
+def test_a_look_is_at_what_beats_the_front_noticeably_and_new():
     made = device(Recipe("", 14, 3, noise=QUIET, ruggedness=0.3), 0)
     sampler = StructuredSampler(problem_of(made))
     for trial in run(made, 12):
         sampler.tell(trial)
     random = np.random.default_rng(0)
-    told = sampler.evidence.told
-    posterior, _, _ = sampler.outlook()
-    found = beyond_an_end(made.space, sampler.evidence, posterior, 0, random)
-    assert found is not None
-    assert found not in told
-    fastest = min(told.values, key=lambda a: told.values[a][0])
-    assert sum(a != b for a, b in zip(found, fastest, strict=True)) == 1
-    # Nothing is likely to be better than what takes a thousandth of all others.
-    samples = {"exec_time": (told.values[fastest][0] / 1000,), "max_rss": (1e7,)}
-    sampler.tell(Trial(99, found, Measurement(samples)))
-    posterior, _, _ = sampler.outlook()
-    assert beyond_an_end(made.space, sampler.evidence, posterior, 0, random) is None
+    told, evidence = sampler.evidence.told, sampler.evidence
+    posterior, pool, _ = sampler.outlook()
+    looks = most_noticeable(made.space, evidence, posterior, pool, 3, random)
+    assert len(set(looks)) == 3
+    assert not any(look in told for look in looks)
+    known = np.array(list(told.values.values())) / [b.base for b in posterior.beliefs]
+
+    def hope(candidates: NDArray[np.intp]) -> NDArray[np.float64]:
+        values = posterior.values(candidates, random)
+        better = np.stack([improvements(known, v) for v in values]) - 0.005
+        return (np.maximum(better, 0) * posterior.works(candidates)).mean(axis=0)
+
+    assert hope(evidence.structure.encode(looks))[0] > np.quantile(hope(pool), 0.95)
+
+
+def test_a_look_is_at_what_is_small_in_hypervolume():
+    made = device(Recipe("", 14, 3, noise=QUIET, ruggedness=0.0, hand_over=0.3), 1)
+    sampler = StructuredSampler(problem_of(made))
+    trials = run(made, 12)
+    for trial in trials:
+        sampler.tell(trial)
+    posterior, _, random = sampler.outlook()
+    # Beside the ends, whatever the pool holds.
+    nothing = sampler.evidence.measured()[:0]
+    looks = most_noticeable(made.space, sampler.evidence, posterior, nothing, 2, random)
+    told = sampler.evidence.told.values
+    ends = [a for k in range(2) for a in sorted(told, key=lambda a: told[a][k])[:2]]
+    assert looks
+    for look in looks:
+        assert min(sum(a != b for a, b in zip(look, end, strict=True)) for end in ends) == 1
 
 
 @pytest.mark.parametrize("seed", [0, 1])
-def test_every_fourth_proposal_looks_beyond_an_end_once_something_is_known(seed, monkeypatch):
+def test_every_fourth_proposal_is_a_look_once_little_is_promised(seed, monkeypatch):
     made = device(Recipe("", 14, 3, noise=QUIET, ruggedness=0.3 - 0.3 * seed), seed)
     with_looks = [t.assignment for t in run(made, 32) if t.source != "profile"]
     monkeypatch.setattr(f"{StructuredSampler.__module__}._LOOK_FROM", 1000)

@@ -16,9 +16,9 @@ from pareto_profiler.core.space import Assignment
 from pareto_profiler.core.trial import Failure, Profile, Trial
 from pareto_profiler.samplers.proposing import ProposingSampler
 from pareto_profiler.samplers.structured.climbing import climbed
-from pareto_profiler.samplers.structured.ends import beyond_an_end
 from pareto_profiler.samplers.structured.evidence import Evidence, is_absent
 from pareto_profiler.samplers.structured.gain import Prospect, choose
+from pareto_profiler.samplers.structured.looks import most_noticeable
 from pareto_profiler.samplers.structured.pool import WHOLE_SPACE, Pool, neighbours_of_front
 from pareto_profiler.samplers.structured.posterior import Posterior
 from pareto_profiler.samplers.structured.structure import Digits, Flags, Vector
@@ -102,35 +102,30 @@ class StructuredSampler(ProposingSampler):
                 return []
         promising = [a for a, gain in chosen if gain > 0]
         if chosen[0][1] < _LITTLE_GAIN and self.evidence.structure.is_in_detail:
-            promising = self._with_ends(promising, posterior, count, random)
+            promising = self._with_looks(promising, posterior, pool, count, random)
         return promising or self._random.ask(count)
 
-    def _with_ends(
+    def _with_looks(
         self,
         promising: list[Assignment],
         posterior: Posterior,
+        pool: Digits,
         count: int,
         random: np.random.Generator,
     ) -> list[Assignment]:
-        """Now and then what may lie beyond an end of the front, each objective's in turn."""
+        """Now and then what may be noticed, however little of the box it is."""
+        first = len(self._told)
+        turns = [k for k in range(count) if first + k >= _LOOK_FROM]
+        turns = [k for k in turns if (first + k) % _LOOK_EVERY == 0]
+        if not turns:
+            return promising
+        looks = most_noticeable(
+            self._problem.space, self.evidence, posterior, pool, len(turns), random
+        )
         found = list(promising)
-        for k, turn in enumerate(range(len(self._told), len(self._told) + count)):
-            if turn >= _LOOK_FROM and turn % _LOOK_EVERY == 0:
-                found[k:k] = self._beyond_an_end(turn // _LOOK_EVERY, posterior, random)
+        for k, look in zip(turns, looks, strict=False):
+            found.insert(k, look)
         return list(dict.fromkeys(found))[:count]
-
-    def _beyond_an_end(
-        self, look: int, posterior: Posterior, random: np.random.Generator
-    ) -> list[Assignment]:
-        """Of the objective whose turn it is, or else of the next; none where nothing is likely."""
-        objectives = len(self._problem.objectives)
-        for n in range(look, look + objectives):
-            found = beyond_an_end(
-                self._problem.space, self.evidence, posterior, n % objectives, random
-            )
-            if found is not None:
-                return [found]
-        return []
 
     def _warm_start(self, count: int) -> list[Assignment]:
         space = self._problem.space
