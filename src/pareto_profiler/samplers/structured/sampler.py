@@ -29,7 +29,7 @@ _NO_GAIN: Final = 5e-5
 _LEAST: Final = 4
 _DOUBTFUL_SKILL: Final = 0.3
 _LITTLE_GAIN: Final = 0.01
-_LOOK_FROM: Final = 24
+_LOOK_FROM: Final = 32
 _LOOK_EVERY: Final = 4
 
 
