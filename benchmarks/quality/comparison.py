@@ -36,8 +36,8 @@ class Slowed(TableRunner):
     backend = ""
     slower = SLOWER
 
-    def run(self, assignment: Assignment) -> Measurement:
-        measured = super().run(assignment)
+    def run(self, assignment: Assignment, *, is_repeat: bool = False) -> Measurement:
+        measured = super().run(assignment, is_repeat=is_repeat)
         by_operation = self._space.backend_by_operation(assignment)
         on_it = sum(b == self.backend for b in by_operation.values()) / max(1, len(by_operation))
         factor = 1 + self.slower * on_it

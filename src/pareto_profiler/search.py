@@ -20,7 +20,7 @@ from pareto_profiler.core.rules import ONE_SHOT, Rules
 from pareto_profiler.core.space import Assignment, DecisionSpace
 from pareto_profiler.core.trial import Failure, Placement, Profile, Trial
 from pareto_profiler.errors import FailureKind, RunError, TargetError
-from pareto_profiler.schedule import ANCHOR, BASELINE, PROFILE, Schedule
+from pareto_profiler.schedule import AGAIN, ANCHOR, BASELINE, CONFIRM, PROFILE, Schedule
 
 _CHECK_AFTER_FAILURES: Final = 5
 
@@ -192,7 +192,10 @@ def search(
             rested_s = min(cooling.rest_before_block(clock.now()), budget.seconds_left(spent_s))
             clock.rest(rested_s)
         who, assignment = waiting.popleft()
-        trial = attempt(runner, assignment, made, who, clock=clock, rested_s=rested_s)
+        is_repeat = who in {ANCHOR, AGAIN, CONFIRM}
+        trial = attempt(
+            runner, assignment, made, who, is_repeat=is_repeat, clock=clock, rested_s=rested_s
+        )
         rested_s = 0.0
         is_target_failure = (
             isinstance(trial.outcome, Failure)
@@ -258,7 +261,10 @@ def measure_in_turns(
         members = list(left)
         for i in order.tolist():
             who = ANCHOR if members[i] == default else source
-            trial = attempt(runner, members[i], len(journal.trials), who, clock=clock)
+            # What is new is measured like what it is compared with.
+            trial = attempt(
+                runner, members[i], len(journal.trials), who, is_repeat=True, clock=clock
+            )
             if isinstance(trial.outcome, Failure):
                 if who == ANCHOR:
                     raise _baseline_fails(trial.outcome)
@@ -297,6 +303,7 @@ def attempt(
     number: int,
     source: str,
     *,
+    is_repeat: bool = False,
     clock: Clock | None = None,
     rested_s: float = 0.0,
 ) -> Trial:
@@ -311,7 +318,11 @@ def attempt(
     outcome: Measurement | Failure | Profile
     try:
         is_profile = source == PROFILE
-        outcome = runner.profile(assignment) if is_profile else runner.run(assignment)
+        outcome = (
+            runner.profile(assignment)
+            if is_profile
+            else runner.run(assignment, is_repeat=is_repeat)
+        )
     except RunError as error:
         outcome = Failure(error.kind, error.message)
     return Trial(number, assignment, outcome, source, started_at, clock.now() - start, rested_s)

@@ -1,6 +1,7 @@
 /* A libonert.so whose runs take as long as STUB_RUN_US says: microseconds, comma-separated, the last
  * one for all further runs. It waits without using a processor. STUB_COUNTER names a file whose
- * number grows by 1500 with every run, as a counter of microjoules. */
+ * number grows by 1500 with every run, as a counter of microjoules. With STUB_SAY_WHERE it says where
+ * the heap is. */
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,6 +19,7 @@ static const char *next_run;
 int nnfw_create_session(void **session) {
   *session = malloc(1);
   next_run = getenv("STUB_RUN_US");
+  if (getenv("STUB_SAY_WHERE")) fprintf(stderr, "at %p\n", *session);
   return 0;
 }
 int nnfw_close_session(void *session) { free(session); return 0; }

@@ -158,10 +158,10 @@ class Refusing:
         self.refused = refused
         self.runner = DEVICE.runner(Plan(repeats=1, warmups=0))
 
-    def run(self, assignment: Assignment) -> Measurement:
+    def run(self, assignment: Assignment, *, is_repeat: bool = False) -> Measurement:
         if assignment == self.refused:
             raise RunError(FailureKind.REJECTED, "no")
-        return self.runner.run(assignment)
+        return self.runner.run(assignment, is_repeat=is_repeat)
 
     def __getattr__(self, name: str) -> object:
         return getattr(self.runner, name)

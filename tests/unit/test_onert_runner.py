@@ -28,7 +28,7 @@ SPACE = DecisionSpace.of(
 OTHER = ("ruy", "cpu")
 THREADS = ("NUM_THREADS", "RUY_THREADS", "XNNPACK_THREADS", "OMP_NUM_THREADS")
 
-OPENED = {"event": "opened", "protocol": 3, "runtime_version": "1.30.0", "addresses": "fixed"}
+OPENED = {"event": "opened", "protocol": 4, "runtime_version": "1.30.0", "addresses": "fixed"}
 OPENED["hwm_before_load_kib"] = 5000  # type: ignore[assignment]
 LOADED = {"event": "loaded", "load_ns": 1_000_000}
 PREPARED = {"event": "prepared", "prepare_ns": 2_000_000, "hwm_after_prepare_kib": 6000}
@@ -261,6 +261,16 @@ def test_weak_checks_and_random_addresses_are_noted():
     assert "the same everywhere" in notes[0]
     assert "randomisation" in notes[1]
     assert runner(Scripted(GOOD)).run(SPACE.default).notes == ()
+    again = answer(OPENED | {"addresses": "random"}, LOADED, PREPARED, FIRST_RUN, measured())
+    assert runner(Scripted(again)).run(SPACE.default, is_repeat=True).notes == ()
+
+
+def test_repeats_lie_elsewhere_in_memory():
+    shell = Scripted(GOOD)
+    measuring = runner(shell)
+    measuring.run(SPACE.default)
+    measuring.run(SPACE.default, is_repeat=True)
+    assert ["--random-addresses" in command for command, _ in shell.asked] == [False, True]
 
 
 def test_everything_is_told_explicitly():
@@ -338,7 +348,7 @@ def test_counters_that_the_kernel_does_not_keep_are_left_out():
 
 def test_the_version_is_asked_for():
     assert target(Scripted(answer(OPENED))).version() == "1.30.0"
-    with pytest.raises(TargetError, match="speaks protocol 9, expected 3"):
+    with pytest.raises(TargetError, match="speaks protocol 9, expected 4"):
         target(Scripted(answer(OPENED | {"protocol": 9}))).version()
     with pytest.raises(TargetError, match="no usable onert: no such file"):
         target(Scripted(answer(status=1, stderr="no such file"))).version()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -143,6 +144,43 @@ def test_a_sensor_of_power_is_read_after_every_run(library: Path, tmp_path: Path
     answer = measured(library, *options, runs_us="10000")
     seconds = sum(answer["run_wall_ns"]) / 1e9 / 10
     assert answer["energy_j"] == pytest.approx(2.5 * seconds)
+
+
+def test_addresses_are_the_same_every_time_or_left_to_chance(library: Path):
+    def addresses(*options: str) -> tuple[str, int]:
+        done = subprocess.run(
+            [str(binary()), "--library", str(library), "--model", "none", *options],
+            env={**os.environ, "STUB_RUN_US": "0", "STUB_SAY_WHERE": "1"},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        where = int(re.search(r"at (0x[0-9a-f]+)", done.stderr)[1], 16)
+        return json.loads(done.stdout.splitlines()[0])["addresses"], where
+
+    assert {addresses() for _ in range(4)} == {addresses()}
+    assert addresses()[0] == "fixed"
+    by_chance = [addresses("--random-addresses") for _ in range(4)]
+    assert {word for word, _ in by_chance} == {"random"}
+    assert len({where for _, where in by_chance}) > 1
+    # Also where the process that starts it has them fixed.
+    setarch = subprocess.run(
+        [
+            "setarch",
+            "-R",
+            str(binary()),
+            "--library",
+            str(library),
+            "--model",
+            "none",
+            "--random-addresses",
+        ],
+        env={**os.environ, "STUB_RUN_US": "0"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert json.loads(setarch.stdout.splitlines()[0])["addresses"] == "random"
 
 
 def test_other_work_is_seen(library: Path):

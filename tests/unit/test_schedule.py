@@ -38,8 +38,11 @@ def truth(seed: int = 0) -> dict:
     }
 
 
-def go(rules: Rules, budget: Budget, noise: Noise = QUIET, kept=(), sampler=None) -> list[Trial]:
-    device = SimulatedRunner(SPACE, truth().get, noise, Plan(repeats=5, warmups=0), seed=len(kept))
+def go(
+    rules: Rules, budget: Budget, noise: Noise = QUIET, kept=(), sampler=None, device=None
+) -> list[Trial]:
+    plan = Plan(repeats=5, warmups=0)
+    device = device or SimulatedRunner(SPACE, truth().get, noise, plan, seed=len(kept))
     journal = MemoryJournal(kept)
     proposer = sampler or RandomSampler(Problem(SPACE, seed=0))
     for _ in search(
@@ -214,18 +217,41 @@ def test_a_quarter_of_the_budget_is_kept_for_repeats():
     assert not [t for t in go(Rules(confirm_share=0.0), Budget(40)) if t.source == "confirm"]
 
 
+class Remembering(SimulatedRunner):
+    """Writes down which measurements it was told are repeats."""
+
+    def __init__(self) -> None:
+        noise = Noise(runs=0.02, processes=0.15)
+        super().__init__(SPACE, truth().get, noise, Plan(repeats=5, warmups=0), seed=1)
+        self.told: list[tuple[Assignment, bool]] = []
+
+    def run(self, assignment: Assignment, *, is_repeat: bool = False) -> Measurement:
+        self.told.append((assignment, is_repeat))
+        return super().run(assignment, is_repeat=is_repeat)
+
+
+def test_a_runner_is_told_what_are_repeats():
+    device = Remembering()
+    go(Rules(anchor_every=8), Budget(40), device=device)
+    seen: set[Assignment] = set()
+    for assignment, is_repeat in device.told:
+        assert is_repeat == (assignment in seen)
+        seen.add(assignment)
+    assert len(device.told) > len(seen) + 5
+
+
 class Failing(SimulatedRunner):
     """One assignment can be measured twice, and never again."""
 
     victim = SPACE.assignment_of(0)
     tries = 0
 
-    def run(self, assignment: Assignment) -> Measurement:
+    def run(self, assignment: Assignment, *, is_repeat: bool = False) -> Measurement:
         if assignment == self.victim:
             self.tries += 1
             if self.tries > 2:
                 raise RunError(FailureKind.TIMED_OUT, "the time limit passed")
-        return super().run(assignment)
+        return super().run(assignment, is_repeat=is_repeat)
 
 
 def test_what_fails_when_repeated_is_left_alone():

@@ -47,9 +47,9 @@ class Recorder:
         self.verified: list[Assignment] = []
         self.misplaced: set[Assignment] = set()
 
-    def run(self, assignment: Assignment) -> Measurement:
+    def run(self, assignment: Assignment, *, is_repeat: bool = False) -> Measurement:
         self.asked.append(assignment)
-        return self.inner.run(assignment)
+        return self.inner.run(assignment, is_repeat=is_repeat)
 
     def placement(self, assignment: Assignment) -> Placement | None:
         self.verified.append(assignment)
@@ -142,11 +142,11 @@ def test_several_failures_in_a_row_have_the_baseline_looked_at():
 
 def test_a_target_that_died_ends_the_search_with_everything_kept():
     class Dying(Recorder):
-        def run(self, assignment: Assignment) -> Measurement:
+        def run(self, assignment: Assignment, *, is_repeat: bool = False) -> Measurement:
             if len(self.asked) >= 4:
                 self.asked.append(assignment)
                 raise RunError(FailureKind.CRASHED, "gone")
-            return super().run(assignment)
+            return super().run(assignment, is_repeat=is_repeat)
 
     journal = MemoryJournal()
     with pytest.raises(TargetError, match="baseline itself fails"):

@@ -66,8 +66,13 @@ class LearningSampler(Sampler, Protocol):
 class Runner(Protocol):
     """Measures assignments of one model on one target."""
 
-    def run(self, assignment: Assignment) -> Measurement:
+    def run(self, assignment: Assignment, *, is_repeat: bool = False) -> Measurement:
         """Measure one assignment.
+
+        Args:
+            assignment: Which.
+            is_repeat: Whether it was measured before: then what a first measurement keeps the same
+                for all, such as where things lie in memory, is left to chance, as it is in use.
 
         Raises:
             RunError: The assignment failed on a healthy target.

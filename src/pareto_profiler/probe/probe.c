@@ -26,7 +26,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define PROTOCOL 3
+#define PROTOCOL 4
 _Static_assert(sizeof(rlim_t) == 8, "limits beyond 4 GiB: build with -D_FILE_OFFSET_BITS=64");
 #define MAX_TENSORS 64
 #define MAX_MAPS 4096
@@ -160,6 +160,7 @@ static request parse(int argc, char **argv) {
       asked.version_only = 1;
       continue;
     }
+    if (!strcmp(option, "--random-addresses")) continue; /* seen before anything else */
     if (++i == argc) refuse_request("%s: expected a value", option);
     const char *value = argv[i];
     if (!strcmp(option, "--library")) asked.library = value;
@@ -686,12 +687,16 @@ static void fit_outputs(nnfw_session *session, buffer *outputs, int count) {
 
 /* Where the loader and the heap put things decides how many pages are touched: with the usual
  * randomisation peak memory scatters by some 100 KiB from process to process, without it by some
- * 10 KiB. Where it cannot be switched off, the measurement goes on and the answer says so. */
-static void fix_addresses(char **argv) {
+ * 10 KiB. Where it cannot be switched off or on, the measurement goes on and the answer says so. */
+static void set_addresses(char **argv) {
+  unsigned wanted = ADDR_NO_RANDOMIZE;
+  for (char **word = argv; *word; word++)
+    if (!strcmp(*word, "--random-addresses")) wanted = 0;
   int now = personality(0xffffffff);
-  if (now == -1 || (now & ADDR_NO_RANDOMIZE)) return;
-  if (personality((unsigned)now | ADDR_NO_RANDOMIZE) == -1) return;
-  if (!(personality(0xffffffff) & ADDR_NO_RANDOMIZE)) return; /* else this would go round for ever */
+  if (now == -1 || ((unsigned)now & ADDR_NO_RANDOMIZE) == wanted) return;
+  if (personality(((unsigned)now & ~(unsigned)ADDR_NO_RANDOMIZE) | wanted) == -1) return;
+  /* Else this would go round for ever. */
+  if (((unsigned)personality(0xffffffff) & ADDR_NO_RANDOMIZE) != wanted) return;
   execv("/proc/self/exe", argv);
 }
 
@@ -776,7 +781,7 @@ static nnfw_session *load(const request *asked) {
 
 int main(int argc, char **argv) {
   static buffer outputs[MAX_TENSORS];
-  fix_addresses(argv);
+  set_addresses(argv);
   request asked = parse(argc, argv);
   begin(&asked);
   nnfw_session *session = load(&asked);

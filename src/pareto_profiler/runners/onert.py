@@ -208,8 +208,8 @@ class OnertRunner:
             self.close()
             raise
 
-    def run(self, assignment: Assignment) -> Measurement:
-        return self._bench.until_reached(lambda: self._measure(assignment))
+    def run(self, assignment: Assignment, *, is_repeat: bool = False) -> Measurement:
+        return self._bench.until_reached(lambda: self._measure(assignment, is_repeat=is_repeat))
 
     def placement(self, assignment: Assignment) -> Placement | None:
         return self._bench.until_reached(lambda: self._placement(assignment))
@@ -352,7 +352,7 @@ class OnertRunner:
         log = told.stderr.decode("utf-8", "replace")
         return _measurement(events, error), read_placement(log, self._space, assignment)
 
-    def _measure(self, assignment: Assignment) -> Measurement:
+    def _measure(self, assignment: Assignment, *, is_repeat: bool) -> Measurement:
         is_baseline = assignment == self._space.default
         if not is_baseline and self._reference_of != self._bench.pushed:
             self._make_reference()
@@ -360,7 +360,8 @@ class OnertRunner:
         sensors = [word for file in self._target.energy for word in ("--energy", file)]
         if self._plan.pause_s:
             time.sleep(self._plan.pause_s)
-        done = self._realise(assignment, [*self._runs(), *sensors, *outputs])
+        where = ["--random-addresses"] if is_repeat else []
+        done = self._realise(assignment, [*self._runs(), *where, *sensors, *outputs])
         events = _checked(done, "measured")
         if is_baseline:
             self._reference_of = self._bench.pushed
@@ -370,7 +371,7 @@ class OnertRunner:
             0.0
             if is_baseline
             else largest_error(events["measured"]["outputs"], self._plan.tolerance),
-            notes=_notes(events) if is_baseline else (),
+            notes=_notes(events, is_repeat=is_repeat) if is_baseline else (),
         )
 
     def _placement(self, assignment: Assignment) -> Placement | None:
@@ -535,7 +536,7 @@ def _measurement(
     )
 
 
-def _notes(events: Mapping[str, Event]) -> tuple[str, ...]:
+def _notes(events: Mapping[str, Event], *, is_repeat: bool) -> tuple[str, ...]:
     """What makes the figures or the checks weaker than they look."""
     notes = []
     for i, output in enumerate(events["measured"]["outputs"]):
@@ -546,7 +547,7 @@ def _notes(events: Mapping[str, Event]) -> tuple[str, ...]:
                 f"output {i} of the baseline is the same everywhere: comparing outputs finds "
                 f"gross errors only; measure with a telling --input"
             )
-    if events["opened"]["addresses"] != "fixed":
+    if events["opened"]["addresses"] != "fixed" and not is_repeat:
         notes.append(
             "address randomisation cannot be switched off here: peak memory scatters by some "
             "100 KiB from process to process"

@@ -275,7 +275,8 @@ class OnertRunRunner:
             self.close()
             raise
 
-    def run(self, assignment: Assignment) -> Measurement:
+    def run(self, assignment: Assignment, *, is_repeat: bool = False) -> Measurement:
+        del is_repeat  # each is left to chance
         return self._bench.until_reached(lambda: self._measure(assignment))
 
     def placement(self, assignment: Assignment) -> Placement | None:

@@ -110,7 +110,8 @@ class SimulatedRunner:
         """Let that time pass without work."""
         self._pass(seconds, is_working=False)
 
-    def run(self, assignment: Assignment) -> Measurement:
+    def run(self, assignment: Assignment, *, is_repeat: bool = False) -> Measurement:
+        del is_repeat  # each is left to chance
         self._space.check(assignment)
         true = self._truth(assignment)
         if true is None:
