@@ -144,6 +144,21 @@ def keep_nothing(terms: Terms, weights: NDArray[np.float64]) -> None:
     weights[kept : kept + len(terms.structure.backends)] = 0.0
 
 
+def test_a_portable_backend_is_not_expected_to_take_what_a_library_of_kernels_takes():
+    space = DecisionSpace.by_names(("cpu", "xnnpack", "acl_neon"), [f"op{i}" for i in range(10)])
+    sampler = StructuredSampler(Problem(space))
+    for number, (backend, size) in enumerate({"cpu": 15e6, "acl_neon": 47e6}.items()):
+        samples = {"exec_time": (0.01,), "max_rss": (size,)}
+        sampler.tell(Trial(number, (backend,) * 10, Measurement(samples)))
+    _, memory = sampler.evidence.beliefs()
+    ones = [(backend, *["cpu"] * 9) for backend in ("xnnpack", "acl_neon")]
+    digits = sampler.evidence.structure.encode(ones)
+    _, deviations = memory.regression.predict(memory.terms.features(digits), digits)
+    doubt = deviations * memory.base
+    assert doubt[0] < 1.5e6
+    assert doubt[1] > 3e6
+
+
 @pytest.mark.parametrize("recipe", [SMALL, replace(SMALL, has_settings=True)])
 @pytest.mark.parametrize("seed", range(4))
 def test_features_times_weights_are_the_costs_that_are_solved_for(seed: int, recipe: Recipe):

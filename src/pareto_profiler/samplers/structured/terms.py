@@ -30,6 +30,8 @@ GROUPS: Final = (
 _DISTRUST: Final = 0.4
 _OPEN: Final = 0.7
 _FLOOR: Final = 0.2
+# What a portable backend takes that does nothing: it is a small library, and finds others loaded.
+_SMALL_BYTES: Final = 2**18
 _PAIR: Final = 0.02
 _MOST_PAIRS: Final = 5000
 _OVERLAP: Final = 0.2
@@ -432,7 +434,10 @@ class Terms:
                 is_open = kind == "work" and self.is_unseen(known, b) and not memory
                 # onert's own backends do keep what others take; of the rest nothing is known.
                 own = 0.0 if kind == "kept" and backend not in PORTABLE else mean
-                prior.add("backend", f"{kind} of {backend}", own, _OPEN if is_open else loose)
+                width = _OPEN if is_open else loose
+                if kind == "used" and memory and b and backend in PORTABLE:
+                    width = min(width, _SMALL_BYTES / known.base)
+                prior.add("backend", f"{kind} of {backend}", own, width)
         hand_counts = self._hand_overs("copies", largest)
         hand_bytes = self._hand_overs("copied bytes", largest)
         settings, with_backend, pools, pairs = self._lay_out_settings(known)
