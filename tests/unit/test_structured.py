@@ -30,7 +30,7 @@ from pareto_profiler.samplers.structured.culprits import Culprits, avoids
 from pareto_profiler.samplers.structured.culprits import given as remaining
 from pareto_profiler.samplers.structured.fronts import Forest, Program, costs_of, infeasible
 from pareto_profiler.samplers.structured.gain import Boxes, Prospect, choose, gains, staircase
-from pareto_profiler.samplers.structured.looks import improvements, most_noticeable
+from pareto_profiler.samplers.structured.looks import beside_the_ends, improvements, most_noticeable
 from pareto_profiler.samplers.structured.posterior import Posterior
 from pareto_profiler.samplers.structured.structure import Structure
 from pareto_profiler.samplers.structured.terms import Known, Terms
@@ -691,7 +691,7 @@ def test_improvements_are_the_least_factor_by_which_a_front_would_have_to_be_bet
     assert not (rows * np.exp(-found + 1e-6) < np.array(one)).all(axis=1).any()
 
 
-def test_a_look_is_at_what_beats_the_front_noticeably_and_new():
+def test_a_look_is_at_what_beats_the_front_by_most():
     made = device(Recipe("", 14, 3, noise=QUIET, ruggedness=0.3), 0)
     sampler = StructuredSampler(problem_of(made))
     for trial in run(made, 12):
@@ -699,9 +699,9 @@ def test_a_look_is_at_what_beats_the_front_noticeably_and_new():
     random = np.random.default_rng(0)
     told, evidence = sampler.evidence.told, sampler.evidence
     posterior, pool, _ = sampler.outlook()
-    looks = most_noticeable(made.space, evidence, posterior, pool, 3, random)
-    assert len(set(looks)) == 3
-    assert not any(look in told for look in looks)
+    looks = most_noticeable(evidence, posterior, pool, random)
+    assert len(looks) == 1
+    assert looks[0] not in told
     known = np.array(list(told.values.values())) / [b.base for b in posterior.beliefs]
 
     def hope(candidates: NDArray[np.intp]) -> NDArray[np.float64]:
@@ -710,23 +710,25 @@ def test_a_look_is_at_what_beats_the_front_noticeably_and_new():
         return (np.maximum(better, 0) * posterior.works(candidates)).mean(axis=0)
 
     assert hope(evidence.structure.encode(looks))[0] > np.quantile(hope(pool), 0.95)
+    # What is on the front already beats it by nothing.
+    assert most_noticeable(evidence, posterior, evidence.measured(), random) == []
+    assert most_noticeable(evidence, posterior, pool[:0], random) == []
 
 
-def test_a_look_is_at_what_is_small_in_hypervolume():
+def test_beside_the_ends_is_a_choice_away_from_the_two_best_of_each_objective_and_new():
     made = device(Recipe("", 14, 3, noise=QUIET, ruggedness=0.0, hand_over=0.3), 1)
     sampler = StructuredSampler(problem_of(made))
-    trials = run(made, 12)
-    for trial in trials:
+    for trial in run(made, 12):
         sampler.tell(trial)
-    posterior, _, random = sampler.outlook()
-    # Beside the ends, whatever the pool holds.
-    nothing = sampler.evidence.measured()[:0]
-    looks = most_noticeable(made.space, sampler.evidence, posterior, nothing, 2, random)
-    told = sampler.evidence.told.values
-    ends = [a for k in range(2) for a in sorted(told, key=lambda a: told[a][k])[:2]]
-    assert looks
-    for look in looks:
-        assert min(sum(a != b for a, b in zip(look, end, strict=True)) for end in ends) == 1
+    told = sampler.evidence.told
+    found = sampler.evidence.structure.decode(beside_the_ends(made.space, sampler.evidence))
+    ends = [a for k in range(2) for a in sorted(told.values, key=lambda a: told.values[a][k])[:2]]
+    apart = [
+        min(sum(a != b for a, b in zip(one, end, strict=True)) for end in ends) for one in found
+    ]
+    assert set(apart) == {1}
+    assert len(found) == len(set(found)) > 40
+    assert not any(one in told for one in found)
 
 
 @pytest.mark.parametrize("seed", [0, 1])

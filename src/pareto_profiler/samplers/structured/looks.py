@@ -45,57 +45,43 @@ def improvements(front: Vector, candidates: Vector) -> Vector:
 
 
 def most_noticeable(
-    space: DecisionSpace,
-    evidence: Evidence,
-    posterior: Posterior,
-    pool: Digits,
-    count: int,
-    random: np.random.Generator,
+    evidence: Evidence, posterior: Posterior, candidates: Digits, random: np.random.Generator
 ) -> list[Assignment]:
     """What is expected to beat the front by most, as ratios go and not as hypervolume goes.
 
     Hypervolume is where objectives are far apart; where a front is steep, or ends, what is better
     by percents may be a millionth of the box. The expected maximin improvement (Svenson and Santner
-    2016), as far as it is noticed, over a pool and what is a choice away from the ends.
+    2016), as far as it is noticed.
 
     Args:
-        space: What may be chosen.
         evidence: What was told.
         posterior: What is believed.
-        pool: Candidates.
-        count: How many, one after another.
+        candidates: To choose from.
         random: Where chance decides.
 
     Returns:
-        At most ``count``; fewer where nothing has a chance of a tenth to be noticed.
+        One; none where it is less than a chance of a tenth to be better by what is noticed.
     """
-    candidates = np.vstack([pool, _beside_the_ends(space, evidence)])
+    if not len(candidates):
+        return []
     measured = evidence.measured()
     values = posterior.values(np.vstack([measured, candidates]), random)
     values = np.maximum(values, _TINY)
     known, hoped = values[:, : len(measured)], values[:, len(measured) :]
-    works = posterior.works(candidates)
-    better = np.stack(
-        [improvements(k[nondominated(k)], h) for k, h in zip(known, hoped, strict=True)]
-    )
-    found: list[int] = []
-    while len(found) < count:
-        worth = (np.maximum(0.0, better - _NOTICEABLE) * works).mean(axis=0)
-        best = int(np.argmax(worth))
-        if worth[best] < _CHANCE * _NOTICEABLE:
-            break
-        found.append(best)
-        ratios = np.log(hoped[:, best : best + 1]) - np.log(hoped)
-        better = np.where(works[:, [best]], np.minimum(better, ratios.max(axis=2)), better)
-        better[:, best] = -np.inf
-    return evidence.structure.decode(candidates[found])
+    better = [improvements(k[nondominated(k)], h) for k, h in zip(known, hoped, strict=True)]
+    noticed = np.maximum(0.0, np.stack(better) - _NOTICEABLE)
+    worth = (noticed * posterior.works(candidates)).mean(axis=0)
+    best = int(np.argmax(worth))
+    if worth[best] < _CHANCE * _NOTICEABLE:
+        return []
+    return evidence.structure.decode(candidates[[best]])
 
 
-def _beside_the_ends(space: DecisionSpace, evidence: Evidence) -> Digits:
-    """One choice away from what is best and next best in each objective."""
+def beside_the_ends(space: DecisionSpace, evidence: Evidence) -> Digits:
+    """One choice away from what is best and next best in each objective, and new."""
     told = evidence.told.values
     ends: dict[Assignment, None] = {}
     for k in range(len(next(iter(told.values())))):
         ends.update(dict.fromkeys(sorted(told, key=lambda a: told[a][k])[:_ENDS]))
-    around = dict.fromkeys(a for end in ends for a in neighbours(space, end) if a not in told)
+    around = dict.fromkeys(a for end in ends for a in neighbours(space, end))
     return evidence.structure.encode([a for a in around if a not in evidence.told])

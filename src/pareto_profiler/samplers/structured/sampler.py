@@ -18,7 +18,7 @@ from pareto_profiler.samplers.proposing import ProposingSampler
 from pareto_profiler.samplers.structured.climbing import climbed
 from pareto_profiler.samplers.structured.evidence import Evidence, is_absent
 from pareto_profiler.samplers.structured.gain import Prospect, choose
-from pareto_profiler.samplers.structured.looks import most_noticeable
+from pareto_profiler.samplers.structured.looks import beside_the_ends, most_noticeable
 from pareto_profiler.samplers.structured.pool import WHOLE_SPACE, Pool, neighbours_of_front
 from pareto_profiler.samplers.structured.posterior import Posterior
 from pareto_profiler.samplers.structured.structure import Digits, Flags, Vector
@@ -29,7 +29,7 @@ _NO_GAIN: Final = 5e-5
 _LEAST: Final = 4
 _DOUBTFUL_SKILL: Final = 0.3
 _LITTLE_GAIN: Final = 0.01
-_LOOK_FROM: Final = 32
+_LOOK_FROM: Final = 28
 _LOOK_EVERY: Final = 4
 
 
@@ -114,17 +114,14 @@ class StructuredSampler(ProposingSampler):
         random: np.random.Generator,
     ) -> list[Assignment]:
         """Now and then what may be noticed, however little of the box it is."""
-        first = len(self._told)
-        turns = [k for k in range(count) if first + k >= _LOOK_FROM]
-        turns = [k for k in turns if (first + k) % _LOOK_EVERY == 0]
-        if not turns:
-            return promising
-        looks = most_noticeable(
-            self._problem.space, self.evidence, posterior, pool, len(turns), random
-        )
         found = list(promising)
-        for k, look in zip(turns, looks, strict=False):
-            found.insert(k, look)
+        for k, turn in enumerate(range(len(self._told), len(self._told) + count)):
+            if turn < _LOOK_FROM or turn % _LOOK_EVERY:
+                continue
+            # Every other one at an end, where a model only extrapolates, whatever it says.
+            ends = beside_the_ends(self._problem.space, self.evidence)
+            candidates = ends if turn // _LOOK_EVERY % 2 else np.vstack([pool, ends])
+            found[k:k] = most_noticeable(self.evidence, posterior, candidates, random)
         return list(dict.fromkeys(found))[:count]
 
     def _warm_start(self, count: int) -> list[Assignment]:
