@@ -79,7 +79,8 @@ def doctor(
             runner = job.runner(Path(folder))
             try:
                 for number in range(processes):
-                    trial = attempt(runner, job.header.space.default, number, "doctor")
+                    baseline, again = job.header.space.default, number > 0
+                    trial = attempt(runner, baseline, number, "doctor", is_repeat=again)
                     if isinstance(trial.outcome, Failure):
                         failure = trial.outcome
                         raise TargetError(f"the model fails: {failure.kind}: {failure.message}")
