@@ -715,19 +715,19 @@ def test_a_look_is_at_what_beats_the_front_by_most():
     assert most_noticeable(evidence, posterior, pool[:0], random) == []
 
 
-def test_beside_the_ends_is_a_choice_away_from_the_two_best_of_each_objective_and_new():
+def test_beside_the_ends_is_a_choice_away_from_the_best_of_an_objective_and_new():
     made = device(Recipe("", 14, 3, noise=QUIET, ruggedness=0.0, hand_over=0.3), 1)
     sampler = StructuredSampler(problem_of(made))
     for trial in run(made, 12):
         sampler.tell(trial)
     told = sampler.evidence.told
     found = sampler.evidence.structure.decode(beside_the_ends(made.space, sampler.evidence))
-    ends = [a for k in range(2) for a in sorted(told.values, key=lambda a: told.values[a][k])[:2]]
+    ends = [min(told.values, key=lambda a: told.values[a][k]) for k in range(2)]
     apart = [
         min(sum(a != b for a, b in zip(one, end, strict=True)) for end in ends) for one in found
     ]
     assert set(apart) == {1}
-    assert len(found) == len(set(found)) > 40
+    assert len(found) == len(set(found)) > 20
     assert not any(one in told for one in found)
 
 

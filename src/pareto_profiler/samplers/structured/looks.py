@@ -16,7 +16,6 @@ from pareto_profiler.samplers.structured.structure import Digits, Vector
 
 _NOTICEABLE: Final = MARGIN / 2
 _CHANCE: Final = 0.1
-_ENDS: Final = 2
 _TINY: Final = 1e-9
 
 
@@ -78,10 +77,9 @@ def most_noticeable(
 
 
 def beside_the_ends(space: DecisionSpace, evidence: Evidence) -> Digits:
-    """One choice away from what is best and next best in each objective, and new."""
-    told = evidence.told.values
-    ends: dict[Assignment, None] = {}
-    for k in range(len(next(iter(told.values())))):
-        ends.update(dict.fromkeys(sorted(told, key=lambda a: told[a][k])[:_ENDS]))
+    """One choice away from what is best in an objective, and new."""
+    told = list(evidence.told.values)
+    best = np.array(list(evidence.told.values.values())).argmin(axis=0)
+    ends = [told[i] for i in best.tolist()]
     around = dict.fromkeys(a for end in ends for a in neighbours(space, end))
     return evidence.structure.encode([a for a in around if a not in evidence.told])
