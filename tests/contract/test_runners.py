@@ -135,6 +135,16 @@ def test_every_metric_is_there_with_its_samples(runner: Runner, assignment: tupl
     assert all(measurement.has(o) and measurement.value(o) >= 0 for o in shown)
 
 
+def test_a_repeat_is_a_measurement_too(runner: Runner):
+    first = runner.run(CPU)
+    again = runner.run(CPU, is_repeat=True)
+    assert again.samples.keys() == first.samples.keys()
+    # The same thing: elsewhere in memory it takes a little more or less.
+    assert again.value(OBJECTIVES["max_rss"]) == pytest.approx(
+        first.value(OBJECTIVES["max_rss"]), rel=0.1
+    )
+
+
 def test_outputs_are_compared_with_the_baselines(runner: Runner):
     assert runner.run(CPU).output_error == 0.0
     error = runner.run(RUY_DENSE).output_error

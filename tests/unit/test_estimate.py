@@ -53,6 +53,29 @@ def test_failures_are_left_out_and_repeats_are_one():
     assert item.values[0] == pytest.approx(math.sqrt(0.1 * 0.2))
 
 
+def test_memory_that_was_lucky_at_fixed_addresses_is_what_it_is_at_others():
+    """As on a 32-bit board: 15 036 KiB at first, and some 15 950 whenever it was repeated."""
+    anchors = [15360.0, 15268.0, 15336.0, 15268.0, 15332.0, 15316.0]
+    trials = [trial(i, "anchor", 0.096, kib * 1024) for i, kib in enumerate(anchors)]
+    lucky = [15036.0, 15984.0, 15928.0, 15950.0]
+    again = [trial(6 + i, "lucky", 0.09, kib * 1024) for i, kib in enumerate(lucky)]
+    for repeats in (1, 2, 3):
+        found = Estimates.of([*trials, *again[: 1 + repeats]], OBJECTIVES, ("anchor",))
+        figure = found.items[1].figures[1]
+        low, high = figure.interval()
+        assert figure.value / 1024 == pytest.approx(15950, rel=0.003)
+        assert low / 1024 < 15950 < high / 1024
+    # What the first one was off by is noise: of what was measured once less is known.
+    steady = [trial(6 + i, "steady", 0.09, 15950 * 1024) for i in range(2)]
+    assert (
+        Estimates.of([*trials, *again[:2]], OBJECTIVES, ("anchor",)).noise[1]
+        > 2 * Estimates.of([*trials, *steady], OBJECTIVES, ("anchor",)).noise[1]
+    )
+    # Time is no matter of addresses: all count.
+    times = of(trial(0, "a", 0.1), trial(1, "a", 0.2))
+    assert times["a"].value == pytest.approx(math.sqrt(0.1 * 0.2))
+
+
 def test_how_processes_differ_is_borrowed_from_those_that_were_repeated():
     repeated = [trial(i, "a", 0.1 * math.exp(0.02 * (-1) ** i)) for i in range(10)]
     figures = of(*repeated, trial(10, "b", 0.3))

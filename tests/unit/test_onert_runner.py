@@ -263,6 +263,9 @@ def test_weak_checks_and_random_addresses_are_noted():
     assert runner(Scripted(GOOD)).run(SPACE.default).notes == ()
     again = answer(OPENED | {"addresses": "random"}, LOADED, PREPARED, FIRST_RUN, measured())
     assert runner(Scripted(again)).run(SPACE.default, is_repeat=True).notes == ()
+    # Where nothing is random, repeats say little.
+    (note,) = runner(Scripted(GOOD)).run(SPACE.default, is_repeat=True).notes
+    assert "repeats agree" in note
 
 
 def test_repeats_lie_elsewhere_in_memory():

@@ -21,7 +21,7 @@ from pareto_profiler.core.trial import Trial
 from pareto_profiler.errors import FailureKind, RunError
 from pareto_profiler.runners.simulated import Noise, SimulatedRunner
 from pareto_profiler.samplers import ExhaustiveSampler, RandomSampler
-from pareto_profiler.search import Budget, MemoryJournal, search
+from pareto_profiler.search import Budget, MemoryJournal, measure_in_turns, search
 
 SPACE = DecisionSpace.by_names(("cpu", "ruy"), ["a", "b", "c", "d", "e", "f"])
 OBJECTIVES = objectives_of(["exec_time", "max_rss"])
@@ -238,6 +238,17 @@ def test_a_runner_is_told_what_are_repeats():
         assert is_repeat == (assignment in seen)
         seen.add(assignment)
     assert len(device.told) > len(seen) + 5
+
+
+def test_what_is_measured_in_turns_is_measured_like_repeats():
+    device, journal = Remembering(), MemoryJournal()
+    some = [SPACE.assignment_of(i) for i in (3, 5)]
+    for _ in measure_in_turns(
+        device, journal, SPACE.default, some, 2, source="turns", clock=device
+    ):
+        pass
+    assert len(device.told) == 6
+    assert all(is_repeat for _, is_repeat in device.told)
 
 
 class Failing(SimulatedRunner):

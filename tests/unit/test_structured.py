@@ -28,6 +28,7 @@ from pareto_profiler.samplers.structured.beliefs import beliefs_of
 from pareto_profiler.samplers.structured.climbing import climbed
 from pareto_profiler.samplers.structured.culprits import Culprits, avoids
 from pareto_profiler.samplers.structured.culprits import given as remaining
+from pareto_profiler.samplers.structured.evidence import Evidence
 from pareto_profiler.samplers.structured.fronts import Forest, Program, costs_of, infeasible
 from pareto_profiler.samplers.structured.gain import Boxes, Prospect, choose, gains, staircase
 from pareto_profiler.samplers.structured.looks import beside_the_ends, improvements, most_noticeable
@@ -742,6 +743,26 @@ def test_every_fourth_proposal_is_a_look_once_little_is_promised(seed, monkeypat
     different = [n for n, (a, b) in enumerate(pairs) if a != b]
     # On a device that is known to the noise there is nothing to look for.
     assert different[:1] == ([24] if seed == 0 else [])
+
+
+def test_looks_are_at_an_end_and_at_whatever_in_turn(monkeypatch):
+    made = device(Recipe("", 14, 3, noise=QUIET, ruggedness=0.3), 0)
+    looks: list[tuple[int, int]] = []
+
+    def spy(
+        evidence: Evidence, posterior: Posterior, candidates: NDArray[np.intp], _: object
+    ) -> list[tuple[str, ...]]:
+        ends = len(beside_the_ends(made.space, evidence))
+        looks.append((len(evidence.told), len(candidates) - ends))
+        return []
+
+    monkeypatch.setattr(f"{StructuredSampler.__module__}.most_noticeable", spy)
+    monkeypatch.setattr(f"{StructuredSampler.__module__}._LITTLE_GAIN", np.inf)
+    monkeypatch.setattr(f"{StructuredSampler.__module__}._NO_GAIN", 0.0)
+    run(made, 42)
+    assert [told for told, _ in looks] == [28, 32, 36]
+    assert looks[0][1] == looks[2][1] == 0
+    assert looks[1][1] > 0
 
 
 def test_it_stays_away_from_what_crashes():

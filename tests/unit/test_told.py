@@ -32,6 +32,23 @@ def test_quiet_ones_are_averaged():
     assert told((1.0, 0.0), (4.0, 0.0)).values["a",] == (2.0, 1.0)
 
 
+def test_of_memory_the_first_has_no_part_where_there_are_repeats():
+    def sizes(*rows: tuple[float, float]) -> float:
+        found = Told(objectives_of(["exec_time", "max_rss"]))
+        for number, (size, others) in enumerate(rows):
+            samples = {"exec_time": (1.0,) * 5, "max_rss": (size,), "other_cpus": (others,) * 5}
+            found.add(Trial(number, ("a",), Measurement(samples)))
+        return found.values["a",][1]
+
+    assert sizes((1.0, 0.0)) == 1.0
+    assert sizes((1.0, 0.0), (4.0, 0.0)) == 4.0
+    assert sizes((1.0, 0.0), (4.0, 0.0), (9.0, 0.0)) == 6.0
+    # The first was disturbed, and has no part anyway.
+    assert sizes((1.0, 3.0), (4.0, 0.0), (9.0, 0.0)) == 6.0
+    # All were: the first is the first again.
+    assert sizes((1.0, 3.0), (4.0, 3.0)) == 4.0
+
+
 def test_the_spread_of_repeats_is_in_units_of_their_mean_without_what_others_disturbed():
     squares, freedom = told((0.9, 0.0), (1.1, 0.0), (5.0, 3.0)).spread(0)
     assert abs(squares - 0.02) < 1e-12

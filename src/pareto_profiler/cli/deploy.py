@@ -331,7 +331,8 @@ def _verify(
             words = f"what was written does not run: {error.kind}: {error.message}"
             raise TargetError(words) from error
         try:
-            beside.append(runner.run(row.estimate.assignment).value(time))
+            measured = runner.run(row.estimate.assignment, is_repeat=True)
+            beside.append(measured.value(time))
         except RunError as error:
             words = f"id {shipment.id} itself does not run any more: {error.kind}: {error.message}"
             raise TargetError(words) from error

@@ -79,8 +79,8 @@ def doctor(
             runner = job.runner(Path(folder))
             try:
                 for number in range(processes):
-                    baseline, again = job.header.space.default, number > 0
-                    trial = attempt(runner, baseline, number, "doctor", is_repeat=again)
+                    baseline = job.header.space.default
+                    trial = attempt(runner, baseline, number, "doctor", is_repeat=True)
                     if isinstance(trial.outcome, Failure):
                         failure = trial.outcome
                         raise TargetError(f"the model fails: {failure.kind}: {failure.message}")

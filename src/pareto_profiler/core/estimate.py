@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
@@ -138,8 +139,10 @@ class Estimates:
 
         For each objective, on logarithms: drift as the anchor shows it is taken off; of an
         assignment's trials those that other work disturbed are left out where others remain, and
-        enough of them in all to know the noise; the level is the Hodges-Lehmann estimate of the
-        rest, and its standard error comes from how much processes differ: the assignment's own
+        enough of them in all to know the noise; of memory the first is left out where repeats
+        remain, since it is at fixed addresses and what was best there may be luck, but how far it
+        is from them counts as noise; the level is the Hodges-Lehmann estimate of the rest, and its
+        standard error comes from how much processes differ: the assignment's own
         repeats, and those of all others, which count as at most sixteen (an empirical Bayes
         compromise between a variance per assignment, which two or three repeats do not show, and
         one for all). O(n) for n trials besides the drift.
@@ -156,6 +159,7 @@ class Estimates:
             groups.setdefault(trial.assignment, []).append(i)
         quiet = np.array([not o.is_contended for o in outcomes], dtype=bool)
         kept = {a: [i for i in rows if quiet[i]] or rows for a, rows in groups.items()}
+        firsts = {rows[0] for rows in groups.values()}
         repeats = sum(len(rows) - 1 for rows in kept.values())
         if repeats < LEAST_REPEATS:
             # Where nearly everything was disturbed, disturbance is the noise that there is.
@@ -176,8 +180,9 @@ class Estimates:
             anchors = [i for i in kept.get(anchor, []) if quiet[i]] if anchor else []
             if objective.unit in {"s", "J"} and anchors:
                 found = drift(times[anchors], levels[anchors], times)
+            apart = firsts if objective.unit == "B" else set()
             column, deviation = _figures(
-                outcomes, objective, levels, found, list(kept.values()), repeats
+                outcomes, objective, levels, found, list(kept.values()), repeats, apart
             )
             if objective.unit in {"s", "J"} and is_noise_known:
                 column = [
@@ -288,25 +293,30 @@ def _figures(
     found: Drift,
     kept: Sequence[list[int]],
     repeats: int,
+    apart: AbstractSet[int],
 ) -> tuple[list[Figure], float]:
-    """The figures of one objective, and its standard deviation between processes."""
+    """The figures of one objective, and its standard deviation between processes.
+
+    What is set apart is noise, and has no part in a level where other rows remain.
+    """
     steady = levels - found.offsets
+    usual = [[i for i in rows if i not in apart] or rows for rows in kept]
     centres = [
-        float(steady[rows[0]]) if len(rows) == 1 else hodges_lehmann(steady[rows]) for rows in kept
+        float(steady[rows[0]]) if len(rows) == 1 else hodges_lehmann(steady[rows]) for rows in usual
     ]
     values = [
         # Exactly what was measured, where nothing was done to it.
         outcomes[rows[0]].value(objective)
         if len(rows) == 1 and not found.offsets[rows[0]]
         else math.exp(centre)
-        for rows, centre in zip(kept, centres, strict=True)
+        for rows, centre in zip(usual, centres, strict=True)
     ]
     if repeats < LEAST_REPEATS:
         return [Figure(value) for value in values], 0.0
     squares = _squares(steady, kept, centres)
     pooled = sum(squares) / repeats
     figures = []
-    for rows, value, own in zip(kept, values, squares, strict=True):
+    for rows, value, own in zip(usual, values, squares, strict=True):
         count = len(rows)
         borrowed = min(repeats, _BORROWED_FREEDOM)
         freedom = borrowed + count - 1

@@ -71,8 +71,9 @@ class Runner(Protocol):
 
         Args:
             assignment: Which.
-            is_repeat: Whether it was measured before: then what a first measurement keeps the same
-                for all, such as where things lie in memory, is left to chance, as it is in use.
+            is_repeat: Whether it was measured before, or is compared with what was: then what a
+                first measurement keeps the same for all, such as where things lie in memory, is
+                left to chance, as it is in use.
 
         Raises:
             RunError: The assignment failed on a healthy target.

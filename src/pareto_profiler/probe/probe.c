@@ -698,11 +698,18 @@ static void set_addresses(char **argv) {
   /* Else this would go round for ever. */
   if (((unsigned)personality(0xffffffff) & ADDR_NO_RANDOMIZE) != wanted) return;
   execv("/proc/self/exe", argv);
+  personality((unsigned)now); /* what it is, since it did not start anew */
 }
 
 static const char *addresses(void) {
   int now = personality(0xffffffff);
-  return now != -1 && (now & ADDR_NO_RANDOMIZE) ? "fixed" : "random";
+  int is_off = 0;
+  FILE *file = fopen("/proc/sys/kernel/randomize_va_space", "re");
+  if (file) {
+    is_off = fgetc(file) == '0';
+    fclose(file);
+  }
+  return is_off || (now != -1 && (now & ADDR_NO_RANDOMIZE)) ? "fixed" : "random";
 }
 
 /* The processors this process and its threads may use, as in "0,4-7". */

@@ -342,7 +342,8 @@ class OnertRunner:
                     time_limit_s=self._plan.time_limit_s,
                 )
 
-            done = start([*self._runs(), "--reference", str(self._reference)], {})
+            arguments = [*self._runs(), "--random-addresses"]
+            done = start([*arguments, "--reference", str(self._reference)], {})
             events = _checked(done, "measured")
             error = largest_error(events["measured"]["outputs"], self._plan.tolerance)
             told = start(["--prepare-only"], LOG_VARIABLES)
@@ -551,6 +552,11 @@ def _notes(events: Mapping[str, Event], *, is_repeat: bool) -> tuple[str, ...]:
         notes.append(
             "address randomisation cannot be switched off here: peak memory scatters by some "
             "100 KiB from process to process"
+        )
+    if events["opened"]["addresses"] == "fixed" and is_repeat:
+        notes.append(
+            "address randomisation is off here: that repeats agree on peak memory says little of "
+            "what it is elsewhere"
         )
     return tuple(notes)
 

@@ -20,8 +20,9 @@ Vector = NDArray[np.float64]
 class Told:
     """Values of what was measured, and what failed.
 
-    Repeats of an assignment are averaged (geometric mean over the trials that other work did not
-    disturb); an assignment that was measured once counts as measured, however often it failed.
+    Repeats of an assignment are averaged: geometric mean over the trials that other work did not
+    disturb, of memory without the first one, which is at fixed addresses. An assignment that was
+    measured once counts as measured, however often it failed.
 
     Args:
         objectives: What is minimised.
@@ -45,7 +46,16 @@ class Told:
         known = self._levels.setdefault(trial.assignment, [])
         known.append((outcome.is_contended, values))
         rows = [row for is_contended, row in known if not is_contended] or [v for _, v in known]
-        self._values[trial.assignment] = rows[0] if len(rows) == 1 else _centre(rows)
+        self._values[trial.assignment] = rows[0] if len(rows) == 1 else self._centre(known)
+
+    def _centre(self, known: Sequence[tuple[bool, tuple[float, ...]]]) -> tuple[float, ...]:
+        is_disturbed = all(is_contended for is_contended, _ in known)
+        rows = [row for is_contended, row in known if is_disturbed or not is_contended]
+        later = rows[1:] if rows[0] is known[0][1] else rows
+        return tuple(
+            _mean([row[k] for row in (later if objective.unit == "B" else rows)])
+            for k, objective in enumerate(self._objectives)
+        )
 
     def __contains__(self, assignment: Assignment) -> bool:
         return assignment in self._values or assignment in self._failed
@@ -104,9 +114,5 @@ class Told:
         return tuple(max(column) for column in zip(*self._values.values(), strict=True))
 
 
-def _centre(rows: Sequence[tuple[float, ...]]) -> tuple[float, ...]:
-    columns = zip(*rows, strict=True)
-    return tuple(
-        math.exp(fmean(map(math.log, column))) if min(column) > 0 else fmean(column)
-        for column in map(tuple, columns)
-    )
+def _mean(column: Sequence[float]) -> float:
+    return math.exp(fmean(map(math.log, column))) if min(column) > 0 else fmean(column)

@@ -15,7 +15,7 @@ from pareto_profiler.samplers.structured.posterior import Posterior
 from pareto_profiler.samplers.structured.structure import Digits, Vector
 
 _NOTICEABLE: Final = MARGIN / 2
-_CHANCE: Final = 0.1
+_LEAST: Final = 0.1
 _TINY: Final = 1e-9
 
 
@@ -59,7 +59,7 @@ def most_noticeable(
         random: Where chance decides.
 
     Returns:
-        One; none where it is less than a chance of a tenth to be better by what is noticed.
+        One; none where what is expected beyond what is noticed is less than a tenth of that.
     """
     if not len(candidates):
         return []
@@ -71,7 +71,7 @@ def most_noticeable(
     noticed = np.maximum(0.0, np.stack(better) - _NOTICEABLE)
     worth = (noticed * posterior.works(candidates)).mean(axis=0)
     best = int(np.argmax(worth))
-    if worth[best] < _CHANCE * _NOTICEABLE:
+    if worth[best] < _LEAST * _NOTICEABLE:
         return []
     return evidence.structure.decode(candidates[[best]])
 

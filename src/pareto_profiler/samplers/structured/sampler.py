@@ -43,8 +43,9 @@ class StructuredSampler(ProposingSampler):
     nothing promises to add a 20 000th of the front's box. What nobody would notice, or noise alone
     promises, is no gain.
 
-    Where what it predicts does not come with what is then measured, every other proposal is a
-    neighbour of the front, as in local search.
+    Once little is promised, every fourth proposal is a look: what may beat the front by most as
+    ratios go, every other time beside an end of it. Where what it predicts does not come with what
+    is then measured, every other proposal is a neighbour of the front, as in local search.
 
     Args:
         problem: What is searched; with the model's graph it knows more.
@@ -118,7 +119,7 @@ class StructuredSampler(ProposingSampler):
         for k, turn in enumerate(range(len(self._told), len(self._told) + count)):
             if turn < _LOOK_FROM or turn % _LOOK_EVERY:
                 continue
-            # Every other one at an end, where a model only extrapolates, whatever it says.
+            # Every other one at an end, where a model only extrapolates.
             ends = beside_the_ends(self._problem.space, self.evidence)
             candidates = ends if turn // _LOOK_EVERY % 2 else np.vstack([pool, ends])
             found[k:k] = most_noticeable(self.evidence, posterior, candidates, random)
