@@ -750,7 +750,7 @@ def test_looks_are_at_an_end_and_at_whatever_in_turn(monkeypatch):
     looks: list[tuple[int, int]] = []
 
     def spy(
-        evidence: Evidence, posterior: Posterior, candidates: NDArray[np.intp], _: object
+        evidence: Evidence, _: Posterior, candidates: NDArray[np.intp], _random: object
     ) -> list[tuple[str, ...]]:
         ends = len(beside_the_ends(made.space, evidence))
         looks.append((len(evidence.told), len(candidates) - ends))
