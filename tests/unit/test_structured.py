@@ -711,6 +711,12 @@ def test_a_look_is_at_what_beats_the_front_by_most():
         return (np.maximum(better, 0) * posterior.works(candidates)).mean(axis=0)
 
     assert hope(evidence.structure.encode(looks))[0] > np.quantile(hope(pool), 0.95)
+    # What is asked for already is not asked for again: another one is by more.
+    others = most_noticeable(evidence, posterior, pool, random, asked=looks)
+    assert others
+    assert others != looks
+    alone = evidence.structure.encode(looks)
+    assert most_noticeable(evidence, posterior, alone, random, asked=looks) == []
     # What is on the front already beats it by nothing.
     assert most_noticeable(evidence, posterior, evidence.measured(), random) == []
     assert most_noticeable(evidence, posterior, pool[:0], random) == []
@@ -750,7 +756,11 @@ def test_looks_are_at_an_end_and_at_whatever_in_turn(monkeypatch):
     looks: list[tuple[int, int]] = []
 
     def spy(
-        evidence: Evidence, _: Posterior, candidates: NDArray[np.intp], _random: object
+        evidence: Evidence,
+        _: Posterior,
+        candidates: NDArray[np.intp],
+        *_rest: object,
+        **_asked: object,
     ) -> list[tuple[str, ...]]:
         ends = len(beside_the_ends(made.space, evidence))
         looks.append((len(evidence.told), len(candidates) - ends))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
@@ -44,7 +45,11 @@ def improvements(front: Vector, candidates: Vector) -> Vector:
 
 
 def most_noticeable(
-    evidence: Evidence, posterior: Posterior, candidates: Digits, random: np.random.Generator
+    evidence: Evidence,
+    posterior: Posterior,
+    candidates: Digits,
+    random: np.random.Generator,
+    asked: Sequence[Assignment] = (),
 ) -> list[Assignment]:
     """What is expected to beat the front by most, as ratios go and not as hypervolume goes.
 
@@ -57,19 +62,28 @@ def most_noticeable(
         posterior: What is believed.
         candidates: To choose from.
         random: Where chance decides.
+        asked: What is asked for already: it counts as measured, where it works.
 
     Returns:
         One; none where what is expected beyond what is noticed is less than a tenth of that.
     """
+    waiting = evidence.structure.encode(list(asked))
+    is_asked = (candidates[:, None, :] == waiting[None, :, :]).all(axis=2).any(axis=1)
+    candidates = candidates[~is_asked]
     if not len(candidates):
         return []
     measured = evidence.measured()
-    values = posterior.values(np.vstack([measured, candidates]), random)
-    values = np.maximum(values, _TINY)
-    known, hoped = values[:, : len(measured)], values[:, len(measured) :]
-    better = [improvements(k[nondominated(k)], h) for k, h in zip(known, hoped, strict=True)]
+    digits = np.vstack([measured, waiting, candidates])
+    values = np.maximum(posterior.values(digits, random), _TINY)
+    works = posterior.works(digits)
+    works[:, : len(measured)] = True
+    before = len(digits) - len(candidates)
+    better = []
+    for mine, does in zip(values, works, strict=True):
+        known = mine[:before][does[:before]]
+        better.append(improvements(known[nondominated(known)], mine[before:]))
     noticed = np.maximum(0.0, np.stack(better) - _NOTICEABLE)
-    worth = (noticed * posterior.works(candidates)).mean(axis=0)
+    worth = (noticed * works[:, before:]).mean(axis=0)
     best = int(np.argmax(worth))
     if worth[best] < _LEAST * _NOTICEABLE:
         return []

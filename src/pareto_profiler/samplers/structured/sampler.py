@@ -122,7 +122,9 @@ class StructuredSampler(ProposingSampler):
             # Every other one at an end, where a model only extrapolates.
             ends = beside_the_ends(self._problem.space, self.evidence)
             candidates = ends if turn // _LOOK_EVERY % 2 else np.vstack([pool, ends])
-            found[k:k] = most_noticeable(self.evidence, posterior, candidates, random)
+            found[k:k] = most_noticeable(
+                self.evidence, posterior, candidates, random, asked=found[:k]
+            )
         return list(dict.fromkeys(found))[:count]
 
     def _warm_start(self, count: int) -> list[Assignment]:
