@@ -46,12 +46,14 @@ class Told:
         known = self._levels.setdefault(trial.assignment, [])
         known.append((outcome.is_contended, values))
         rows = [row for is_contended, row in known if not is_contended] or [v for _, v in known]
-        self._values[trial.assignment] = rows[0] if len(rows) == 1 else self._centre(known)
+        self._values[trial.assignment] = self._centre(rows, known[0][1])
 
-    def _centre(self, known: Sequence[tuple[bool, tuple[float, ...]]]) -> tuple[float, ...]:
-        is_disturbed = all(is_contended for is_contended, _ in known)
-        rows = [row for is_contended, row in known if is_disturbed or not is_contended]
-        later = rows[1:] if rows[0] is known[0][1] else rows
+    def _centre(
+        self, rows: Sequence[tuple[float, ...]], first: tuple[float, ...]
+    ) -> tuple[float, ...]:
+        if len(rows) == 1:
+            return rows[0]
+        later = rows[1:] if rows[0] is first else rows
         return tuple(
             _mean([row[k] for row in (later if objective.unit == "B" else rows)])
             for k, objective in enumerate(self._objectives)
