@@ -174,9 +174,9 @@ def report(
     runs = [ns / 1e6 for ns in events["measured"]["run_wall_ns"]]
     mean = sum(runs) / len(runs)
     load, prepare = events["loaded"]["load_ns"] / 1e6, events["prepared"]["prepare_ns"] / 1e6
-    before = events["opened"]["hwm_before_load_kib"]
-    prepared = events["prepared"]["hwm_after_prepare_kib"]
-    after = events["measured"]["hwm_after_runs_kib"]
+    before = events["opened"]["peak_before_load_kib"]
+    prepared = events["prepared"]["peak_after_prepare_kib"]
+    after = events["measured"]["peak_after_runs_kib"]
     line = "=" * 35
     lines = [line, f"MODEL_LOAD   takes {load:.3f} ms", f"PREPARE      takes {prepare:.3f} ms"]
     lines += [f"EXECUTE      takes {mean:.3f} ms", f"- MEAN     :  {mean:.3f} ms"]

@@ -1,11 +1,12 @@
 /* A libonert.so whose runs take as long as STUB_RUN_US says: microseconds, comma-separated, the last
  * one for all further runs. It waits without using a processor. STUB_COUNTER names a file whose
  * number grows by 1500 with every run, as a counter of microjoules. With STUB_SAY_WHERE it says where
- * the heap is. */
+ * the heap is. To prepare it touches STUB_KEEP_KIB and STUB_GIVE_BACK_KIB of memory. */
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <time.h>
 
 typedef struct {
@@ -26,7 +27,21 @@ int nnfw_close_session(void *session) { free(session); return 0; }
 int nnfw_load_model_from_file(void *session, const char *path) { (void)session; (void)path; return 0; }
 int nnfw_set_available_backends(void *session, const char *names) { (void)session; (void)names; return 0; }
 int nnfw_set_backends_per_operation(void *session, const char *map) { (void)session; (void)map; return 0; }
-int nnfw_prepare(void *session) { (void)session; return 0; }
+static size_t touch(const char *how_much, char **where) {
+  size_t bytes = getenv(how_much) ? strtoul(getenv(how_much), NULL, 10) * 1024 : 0;
+  if (!bytes) return 0;
+  *where = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  memset(*where, 1, bytes);
+  return bytes;
+}
+int nnfw_prepare(void *session) {
+  (void)session;
+  char *kept, *given_back;
+  touch("STUB_KEEP_KIB", &kept);
+  size_t bytes = touch("STUB_GIVE_BACK_KIB", &given_back);
+  if (bytes) munmap(given_back, bytes);
+  return 0;
+}
 int nnfw_input_size(void *session, uint32_t *count) { (void)session; *count = 0; return 0; }
 int nnfw_output_size(void *session, uint32_t *count) { (void)session; *count = 0; return 0; }
 int nnfw_input_tensorinfo(void *s, uint32_t i, tensorinfo *t) { (void)s; (void)i; (void)t; return 1; }

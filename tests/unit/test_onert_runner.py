@@ -28,10 +28,10 @@ SPACE = DecisionSpace.of(
 OTHER = ("ruy", "cpu")
 THREADS = ("NUM_THREADS", "RUY_THREADS", "XNNPACK_THREADS", "OMP_NUM_THREADS")
 
-OPENED = {"event": "opened", "protocol": 4, "runtime_version": "1.30.0", "addresses": "fixed"}
-OPENED["hwm_before_load_kib"] = 5000  # type: ignore[assignment]
+OPENED = {"event": "opened", "protocol": 5, "runtime_version": "1.30.0", "addresses": "fixed"}
+OPENED["peak_before_load_kib"] = 5000  # type: ignore[assignment]
 LOADED = {"event": "loaded", "load_ns": 1_000_000}
-PREPARED = {"event": "prepared", "prepare_ns": 2_000_000, "hwm_after_prepare_kib": 6000}
+PREPARED = {"event": "prepared", "prepare_ns": 2_000_000, "peak_after_prepare_kib": 6000}
 PREPARED["loaded_backends"] = ["cpu", "ruy"]  # type: ignore[assignment]
 FIRST_RUN = {"event": "first_run", "first_run_ns": 3_000_000}
 OUTPUT = {
@@ -52,7 +52,7 @@ OUTPUT = {
 def measured(**changes: object) -> dict:
     return {
         "event": "measured",
-        "hwm_after_runs_kib": 7000,
+        "peak_after_runs_kib": 7000,
         "warmup_wall_ns": [4000],
         "warmup_cpu_ns": [5000],
         "run_wall_ns": [6000, 8000],
@@ -268,6 +268,13 @@ def test_weak_checks_and_random_addresses_are_noted():
     assert "repeats agree" in note
 
 
+def test_a_peak_that_is_only_the_kernels_is_noted():
+    hidden = measured() | {"pss_kib": -1, "rss_anon_kib": -1}
+    found = runner(Scripted(answer(OPENED, LOADED, PREPARED, FIRST_RUN, hidden))).run(SPACE.default)
+    assert "page tables" in found.notes[0]
+    assert not {"pss", "rss_anon"} & set(found.samples)
+
+
 def test_repeats_lie_elsewhere_in_memory():
     shell = Scripted(GOOD)
     measuring = runner(shell)
@@ -351,7 +358,7 @@ def test_counters_that_the_kernel_does_not_keep_are_left_out():
 
 def test_the_version_is_asked_for():
     assert target(Scripted(answer(OPENED))).version() == "1.30.0"
-    with pytest.raises(TargetError, match="speaks protocol 9, expected 4"):
+    with pytest.raises(TargetError, match="speaks protocol 9, expected 5"):
         target(Scripted(answer(OPENED | {"protocol": 9}))).version()
     with pytest.raises(TargetError, match="no usable onert: no such file"):
         target(Scripted(answer(status=1, stderr="no such file"))).version()

@@ -39,7 +39,7 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def measured(library: Path, *options: object, runs_us: str, **environment: str) -> dict[str, Any]:
+def stages(library: Path, *options: object, runs_us: str, **environment: str) -> dict[str, Any]:
     done = subprocess.run(
         [str(binary()), "--library", str(library), "--model", "none", *map(str, options)],
         env={**os.environ, "STUB_RUN_US": runs_us, **environment},
@@ -47,7 +47,11 @@ def measured(library: Path, *options: object, runs_us: str, **environment: str) 
         text=True,
         check=True,
     )
-    return json.loads(done.stdout.splitlines()[-1])
+    return {answer["event"]: answer for answer in map(json.loads, done.stdout.splitlines())}
+
+
+def measured(library: Path, *options: object, runs_us: str, **environment: str) -> dict[str, Any]:
+    return stages(library, *options, runs_us=runs_us, **environment)["measured"]
 
 
 LONG = ("--run-time-ms", 60_000)
@@ -145,6 +149,22 @@ def test_a_sensor_of_power_is_read_after_every_run(library: Path, tmp_path: Path
     answer = measured(library, *options, runs_us="10000")
     seconds = sum(answer["run_wall_ns"]) / 1e9 / 10
     assert answer["energy_j"] == pytest.approx(2.5 * seconds)
+
+
+@pytest.mark.parametrize(("kept_kib", "given_back_kib"), [(8000, 0), (8000, 6000), (0, 6000)])
+def test_peak_memory_is_at_least_what_is_there(library: Path, kept_kib: int, given_back_kib: int):
+    told = {"STUB_KEEP_KIB": str(kept_kib), "STUB_GIVE_BACK_KIB": str(given_back_kib)}
+    found = stages(library, "--warmups", 0, "--runs", 2, runs_us="0", **told)
+    before = found["opened"]["peak_before_load_kib"]
+    prepared = found["prepared"]["peak_after_prepare_kib"]
+    now = found["measured"]
+    # How much has been reported of what was given back is the kernel's affair.
+    assert kept_kib + 0.8 * given_back_kib <= prepared - before < kept_kib + given_back_kib + 1000
+    assert now["peak_after_runs_kib"] >= prepared
+    assert now["peak_after_runs_kib"] >= now["rss_anon_kib"] + now["rss_file_kib"]
+    assert kept_kib <= now["rss_anon_kib"] < kept_kib + 2000
+    assert 0 < now["rss_file_kib"] < before
+    assert now["pss_kib"] <= now["rss_anon_kib"] + now["rss_file_kib"]
 
 
 def can_choose_addresses() -> bool:

@@ -37,7 +37,7 @@ METRIC_UNITS: Final[Mapping[str, str]] = MappingProxyType(
 
 ``exec_time``, ``cpu_time``, ``run_delay``, ``involuntary_switches`` and ``other_cpus`` have one
 sample per timed run, the others one per process.
-``max_rss`` is the peak resident set of the measuring process (VmHWM) after the runs; the two
+``max_rss`` is the peak resident set of the measuring process until after the runs; the two
 ``rss_`` metrics below it are the same peak before the model was loaded and after it was prepared.
 ``pss``, ``rss_anon`` and ``rss_file`` are what is resident after the runs: with shared pages
 divided among those that share them, without a file behind, with one. ``energy`` is a run's mean.
@@ -82,7 +82,7 @@ OBJECTIVES: Final[Mapping[str, Objective]] = MappingProxyType(
         o.name: o
         for o in (
             _time("exec_time", "wall time of one inference, median over the undisturbed runs"),
-            _memory("max_rss", "peak resident set of the measuring process (VmHWM)"),
+            _memory("max_rss", "peak resident set of the measuring process"),
             _memory("model_rss", "max_rss less the same peak before the model was loaded"),
             _time("prepare_time", "time the runtime takes to compile the model"),
             _time("first_run_time", "wall time of the first inference"),

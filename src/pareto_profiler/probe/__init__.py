@@ -8,7 +8,7 @@ from typing import Final
 
 from pareto_profiler.errors import TargetError
 
-PROTOCOL: Final = 4
+PROTOCOL: Final = 5
 """Version of the probe's answers that this package reads."""
 
 

@@ -524,9 +524,9 @@ def _measurement(
             "load_time": _seconds([events["loaded"]["load_ns"]]),
             "prepare_time": _seconds([events["prepared"]["prepare_ns"]]),
             "first_run_time": _seconds([events["first_run"]["first_run_ns"]]),
-            "max_rss": _bytes(measured["hwm_after_runs_kib"]),
-            "rss_before_load": _bytes(events["opened"]["hwm_before_load_kib"]),
-            "rss_after_prepare": _bytes(events["prepared"]["hwm_after_prepare_kib"]),
+            "max_rss": _bytes(measured["peak_after_runs_kib"]),
+            "rss_before_load": _bytes(events["opened"]["peak_before_load_kib"]),
+            "rss_after_prepare": _bytes(events["prepared"]["peak_after_prepare_kib"]),
         },
         warmups={
             "exec_time": _seconds(measured["warmup_wall_ns"]),
@@ -557,6 +557,11 @@ def _notes(events: Mapping[str, Event], *, is_repeat: bool) -> tuple[str, ...]:
         notes.append(
             "address randomisation is off here: that repeats agree on peak memory says little of "
             "what it is elsewhere"
+        )
+    if events["measured"]["pss_kib"] < 0:
+        notes.append(
+            "the kernel does not show page tables here (/proc/self/smaps): its own count of peak "
+            "memory may lack what threads have not reported yet, up to 1 MB"
         )
     return tuple(notes)
 
