@@ -180,7 +180,7 @@ class Estimates:
             anchors = [i for i in kept.get(anchor, []) if quiet[i]] if anchor else []
             if objective.unit in {"s", "J"} and anchors:
                 found = drift(times[anchors], levels[anchors], times)
-            apart = firsts if objective.unit == "B" else set()
+            apart = firsts if objective.is_memory else set()
             column, deviation = _figures(
                 outcomes, objective, levels, found, list(kept.values()), repeats, apart
             )

@@ -64,6 +64,11 @@ class Objective:
     shown_per_unit: float
     meaning: str
 
+    @property
+    def is_memory(self) -> bool:
+        """Whether it is a size, which depends on where things lie in memory, and on no clock."""
+        return self.unit == "B"
+
     def shown(self, value: float) -> float:
         """A value in the unit users read."""
         return value * self.shown_per_unit

@@ -228,7 +228,7 @@ class Selection:
 
 def shown(objective: Objective, value: float) -> str:
     """A value with its unit, as people read it: memory in MiB."""
-    if objective.unit == "B" and abs(value) >= 2**20:
+    if objective.is_memory and abs(value) >= 2**20:
         return f"{value / 2**20:.1f} MiB"
     return f"{objective.shown(value):.4g} {objective.shown_unit}"
 

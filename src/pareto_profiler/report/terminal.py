@@ -102,7 +102,7 @@ def scatter(summary: Summary) -> str:
 
 def _axis(objective: Objective) -> tuple[float, str]:
     """What figures are divided by on an axis, and their unit there: memory in short numbers."""
-    return (1024, "MiB") if objective.unit == "B" else (1, objective.shown_unit)
+    return (1024, "MiB") if objective.is_memory else (1, objective.shown_unit)
 
 
 def _title(summary: Summary) -> str:

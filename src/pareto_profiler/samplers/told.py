@@ -55,7 +55,7 @@ class Told:
             return rows[0]
         later = rows[1:] if rows[0] is first else rows
         return tuple(
-            _mean([row[k] for row in (later if objective.unit == "B" else rows)])
+            _mean([row[k] for row in (later if objective.is_memory else rows)])
             for k, objective in enumerate(self._objectives)
         )
 

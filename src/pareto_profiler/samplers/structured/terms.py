@@ -179,7 +179,7 @@ class Terms:
 
     def __init__(self, structure: Structure, objective: Objective, known: Known) -> None:
         self.structure = structure
-        self.is_memory = objective.unit == "B"
+        self.is_memory = objective.is_memory
         self.is_wall_time = objective.name in {"exec_time", "first_run_time"}
         self.is_time = self.is_wall_time or objective.name in {"cpu_time", "energy"}
         # The whole model's bytes once, in units of the baseline's memory.
