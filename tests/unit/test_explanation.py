@@ -49,6 +49,16 @@ def explained(trials: list[Trial], assignment: Assignment, tolerance: float = 0.
     return found
 
 
+def loaded(trial: Trial, peak: float) -> Trial:
+    """The same on a device where loading the model takes some memory, whatever follows."""
+    if not isinstance(trial.outcome, Measurement):
+        return trial
+    (stayed,) = trial.outcome.samples["max_rss"]
+    samples = {"max_rss": (max(peak, stayed),), "rss_anon": (stayed,), "rss_file": (0.0,)}
+    samples = {**trial.outcome.samples, **samples}
+    return replace(trial, outcome=replace(trial.outcome, samples=samples))
+
+
 def change(one: Assignment, other: Assignment) -> list[float]:
     """True difference, in shown units."""
     a, b = DEVICE.truth(one), DEVICE.truth(other)
@@ -108,6 +118,22 @@ def test_simplifications_are_simpler_and_hardly_worse(trials: list[Trial], toler
     assert counts == sorted(counts, reverse=True)
     if tolerance == 0.3:
         assert found
+
+
+def test_what_the_peak_of_loading_hides_is_told_apart(trials: list[Trial]):
+    best = fastest(trials)
+    before, after = (DEVICE.truth(a)["max_rss"] for a in (DEVICE.space.default, best))
+    for peak in ((before + after) / 2, 1.1 * max(before, after)):
+        hidden = [loaded(t, peak) for t in trials]
+        found = explained(hidden, best)
+        true = (max(peak, after) - max(peak, before)) / 1024
+        assert found.whole.values[1] == pytest.approx(true, abs=0.01 * before / 1024)
+        assert "below the peak of loading" in [p.name for p in found.parts]
+        parts = np.sum([p.effect.values for p in found.parts], axis=0)
+        assert parts == pytest.approx(found.whole.values)
+    assert found.whole.values[1] == found.whole.deviations[1] == 0
+    assert {c.effect.values[1] for c in found.choices} == {0.0}
+    assert "below the peak of loading" not in [p.name for p in explained(trials, best).parts]
 
 
 def test_everything_tolerable_is_the_baseline(trials: list[Trial]):

@@ -842,6 +842,56 @@ def test_what_repeats_show_is_taken_for_the_noise():
     assert 0.01 < found[1] < 0.1
 
 
+def loaded(trial: Trial, peak: float, *, is_told_what_stayed: bool = True) -> Trial:
+    """The same on a device where loading the model takes some memory, whatever follows."""
+    if not isinstance(trial.outcome, Measurement):
+        return trial
+    (stayed,) = trial.outcome.samples["max_rss"]
+    samples = {**trial.outcome.samples, "max_rss": (max(peak, stayed),)}
+    if is_told_what_stayed:
+        samples |= {"rss_anon": (0.6 * stayed,), "rss_file": (0.4 * stayed,)}
+    return replace(trial, outcome=replace(trial.outcome, samples=samples))
+
+
+@pytest.mark.parametrize("odd", ["", "a peak of its own", "a lower peak"])
+def test_what_the_peak_of_loading_hides_is_learned_from_what_stayed(odd: str):
+    made = device()
+    trials = [t for t in run(made, 28) if isinstance(t.outcome, Measurement)]
+    stayed = sorted(t.outcome.samples["max_rss"][0] for t in trials)
+    peak = stayed[round(0.7 * len(stayed))]
+    largest = max(trials, key=lambda t: t.outcome.samples["max_rss"])
+    everything = [a for a in made.space if made.space.is_feasible(a)]
+    truth = np.array([max(peak, made.truth(a)["max_rss"]) for a in everything])
+
+    def errors(*, is_told_what_stayed: bool) -> float:
+        sampler = StructuredSampler(problem_of(made))
+        for trial in trials:
+            found = loaded(trial, peak, is_told_what_stayed=is_told_what_stayed)
+            if odd == "a lower peak" and trial is trials[-1]:
+                # Not all can have that peak: nothing is hidden by it.
+                found = replace(found, outcome=measured(found, 0.9 * peak))
+            if odd == "a peak of its own" and trial is largest:
+                found = replace(found, outcome=measured(found, 1.3 * stayed[-1]))
+            sampler.tell(found)
+        posterior = Posterior.of(sampler.evidence, np.random.default_rng(0))
+        digits = sampler.evidence.structure.encode(everything)
+        belief = posterior.beliefs[1]
+        means = posterior.expected(digits)[0][:, 1] * belief.base
+        drawn = posterior.means(digits)[:, :, 1] * belief.base
+        assert np.isfinite(belief.bottom) == (is_told_what_stayed and odd != "a lower peak")
+        if np.isfinite(belief.bottom):
+            assert min(means.min(), drawn.min()) >= peak * (1 - 1e-9)
+            predicted = sampler.predictions().figures
+            assert all(row[1].value >= peak * (1 - 1e-9) for row in predicted.values())
+        return float(np.abs(means / truth - 1).mean())
+
+    if odd == "a lower peak":
+        both = [errors(is_told_what_stayed=told) for told in (True, False)]
+        assert both[0] == pytest.approx(both[1])
+    else:
+        assert errors(is_told_what_stayed=True) < 0.5 * errors(is_told_what_stayed=False)
+
+
 def test_the_mean_of_all_drawn_models_is_what_is_believed():
     made = device(Recipe("", 12, 3, skips=0.3), 2)
     sampler = StructuredSampler(problem_of(made))

@@ -50,6 +50,7 @@ the target right after the runs.
 QUIET_CPUS: Final = 0.2
 """Others may use that much of a processor before runs count as disturbed."""
 
+_BEFORE: Final = "rss_before_load"
 _LONG_WAIT: Final = 0.05
 _FEW_RUNS: Final = 5
 
@@ -173,20 +174,34 @@ class Measurement:
             KeyError: The metric was not measured.
         """
         if objective.name == "model_rss":
-            return max(0.0, self._median("max_rss") - self._median("rss_before_load"))
+            return max(0.0, self._median("max_rss") - self._median(_BEFORE))
         if objective.name == "output_error":
             if self.output_error is None:
                 raise KeyError("output_error")
             return self.output_error
         return self._median(objective.name)
 
+    def resident(self, objective: Objective) -> float | None:
+        """What a memory objective would be had nothing been given back before the runs were over.
+
+        A peak may be that of loading the model, whatever is chosen; this is what stayed.
+
+        Examples:
+            >>> m = Measurement({"max_rss": (9e6,), "rss_anon": (4e6,), "rss_file": (3e6,)})
+            >>> m.resident(OBJECTIVES["max_rss"])
+            7000000.0
+        """
+        names = ["rss_anon", "rss_file"] + [_BEFORE] * (objective.name == "model_rss")
+        if not objective.is_memory or not all(name in self.samples for name in names):
+            return None
+        anonymous, of_files, *before = map(self._median, names)
+        return anonymous + of_files - sum(before)
+
     def has(self, objective: Objective) -> bool:
         """Whether the metrics behind an objective were measured."""
         if objective.name == "output_error":
             return self.output_error is not None
-        needed = (
-            ("max_rss", "rss_before_load") if objective.name == "model_rss" else (objective.name,)
-        )
+        needed = ("max_rss", _BEFORE) if objective.name == "model_rss" else (objective.name,)
         return all(name in self.samples for name in needed)
 
     @property

@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from statistics import fmean
 from typing import Any, Final
 
 import numpy as np
 
 from pareto_profiler.core.estimate import Figure, Predictions
+from pareto_profiler.core.measurement import Measurement
 from pareto_profiler.core.ports import Problem
 from pareto_profiler.core.space import Assignment
 from pareto_profiler.core.trial import Failure, Profile, Trial
@@ -25,6 +27,9 @@ _RESIDUAL: Final = {"s": 0.005, "B": 0.003}
 _WORTH_PROFILING: Final = 0.2
 # What was only measured while others worked counts as so many measurements.
 _DISTURBED: Final = 1e-3
+# How much less must have stayed than the peak was, and how far apart peaks of one height are.
+_HIDDEN: Final = 0.002
+_LEVEL: Final = 0.005
 _FLAT: Final = 1e-3
 _LEAST_EXTENT: Final = 0.02
 _UNKNOWN_EXTENT: Final = 0.5
@@ -38,18 +43,25 @@ class Belief:
         terms: Its features.
         regression: Their weights.
         base: The baseline's value, which everything is over.
+        bottom: What nothing comes below, over that: of memory, the peak of loading the model.
     """
 
     terms: Terms
     regression: Regression
     base: float
+    bottom: float = -np.inf
 
     def drawn(
         self, draws: Draws, digits: Digits, random: np.random.Generator | None = None
     ) -> Vector:
         """Values under each drawn model, shape ``(draws, assignments)``; see ``Draws.values``."""
         found = draws.values(self.terms.features(digits), digits, random)
-        return np.maximum(found, self.terms.floor(digits))
+        return self.peak(np.maximum(found, self.terms.floor(digits)))
+
+    def peak(self, values: Vector) -> Vector:
+        """What is measured where the regression foretells these values."""
+        found: Vector = np.maximum(values, self.bottom)
+        return found
 
     def skill(self) -> float:
         """Rank correlation of left-out predictions with measurements; 1 where all are equal."""
@@ -73,6 +85,7 @@ class Evidence:
         self.told = told
         self._problem = problem
         self._profiles: dict[Assignment, Profile] = {}
+        self._resident: dict[Assignment, list[tuple[float | None, ...]]] = {}
         self._absent: set[Assignment] = set()
         self._messages: dict[Assignment, str] = {}
         self._beliefs: tuple[Belief, ...] = ()
@@ -82,6 +95,9 @@ class Evidence:
         self._beliefs = ()
         if isinstance(trial.outcome, Profile):
             self._profiles[trial.assignment] = trial.outcome
+        elif isinstance(trial.outcome, Measurement):
+            stayed = tuple(map(trial.outcome.resident, self._problem.objectives))
+            self._resident.setdefault(trial.assignment, []).append(stayed)
         elif is_absent(trial):
             self._absent.add(trial.assignment)
         elif isinstance(trial.outcome, Failure):
@@ -157,16 +173,43 @@ class Evidence:
     def _fitted(self) -> Iterator[Belief]:
         digits, profiled = self.measured(), self._profiled()
         for k in range(len(self._problem.objectives)):
-            known = self._known(k, profiled)
-            belief = self._belief(k, known, digits, profiled)
+            levels, least = self._levels(k)
+            known = self._known(levels, profiled)
+            belief = self._belief(k, levels, known, digits, profiled)
             if belief.terms.is_shared:
                 # What copies take is what others wait for, and is known only now.
                 known = replace(known, learned=belief.regression.weights)
-                again = self._belief(k, known, digits, profiled)
+                again = self._belief(k, levels, known, digits, profiled)
                 belief = max(belief, again, key=lambda b: b.regression.evidence)
-            yield belief
+            yield replace(belief, bottom=least / known.base)
 
-    def _belief(self, k: int, known: Known, digits: Digits, profiled: _Profiled) -> Belief:
+    def _levels(self, k: int) -> tuple[dict[Assignment, float], float]:
+        """What an objective's terms add up to, and what nothing measured is below.
+
+        Loading the model may take more than what follows, and hide how much that is: where many
+        have the same peak, but less stayed, terms are fitted to what stayed.
+        """
+        peaks = {a: row[k] for a, row in self.told.values.items()}
+        stayed = {
+            a: fmean(known)
+            for a in peaks
+            if (known := [v for row in self._resident.get(a, ()) if (v := row[k]) is not None])
+        }
+        hidden = {a: peaks[a] for a, v in stayed.items() if v < (1 - _HIDDEN) * peaks[a]}
+        bottom = min(hidden.values(), default=np.inf)
+        if min(peaks.values()) < (1 - _LEVEL) * bottom:
+            return peaks, -np.inf
+        level = {a: stayed[a] for a, peak in hidden.items() if peak < (1 + _LEVEL) * bottom}
+        return peaks | level, bottom
+
+    def _belief(
+        self,
+        k: int,
+        levels: dict[Assignment, float],
+        known: Known,
+        digits: Digits,
+        profiled: _Profiled,
+    ) -> Belief:
         told, objective = self.told, self._problem.objectives[k]
         terms = Terms(self.structure, objective, known)
         precisions = np.array([told.repeats(a) for a in told.values], dtype=float)
@@ -176,7 +219,7 @@ class Evidence:
         regression = Regression(
             terms.features(digits),
             digits,
-            np.array([row[k] for row in told.values.values()]) / known.base,
+            np.array(list(levels.values())) / known.base,
             precisions,
             terms.means,
             terms.spreads,
@@ -203,7 +246,8 @@ class Evidence:
             values, deviations = belief.regression.left_out_truth()
             relative = deviations / np.maximum(values, 1e-300)
             relative[is_shaping | (values <= 0)] = np.inf
-            pairs = zip((values * belief.base).tolist(), relative.tolist(), strict=True)
+            shown = belief.peak(values) * belief.base
+            pairs = zip(shown.tolist(), relative.tolist(), strict=True)
             columns.append([Figure(value, deviation) for value, deviation in pairs])
             noise.append(belief.regression.scales.noise)
         rows = zip(*columns, strict=True)
@@ -215,16 +259,15 @@ class Evidence:
             for v in self._problem.space.variables
         )
 
-    def _known(self, k: int, profiled: _Profiled) -> Known:
+    def _known(self, levels: dict[Assignment, float], profiled: _Profiled) -> Known:
         uniforms = [self._uniform(name) for name in self._problem.space.backends]
-        values = self.told.values
-        base = max(values[self._problem.space.default][k], 1e-12)
-        totals = {b: values[a][k] / base for b, a in enumerate(uniforms) if a in values}
+        base = max(levels[self._problem.space.default], 1e-12)
+        totals = {b: levels[a] / base for b, a in enumerate(uniforms) if a in levels}
         copies = {b: profiled.copies[a] for b, a in enumerate(uniforms) if a in profiled.copies}
         # Not of the uniform assignments alone: where these fail, others show what backends cost.
-        others = [abs(row[k] / base - 1) for a, row in values.items() if a != uniforms[0]]
+        others = [abs(value / base - 1) for a, value in levels.items() if a != uniforms[0]]
         extent = max(_LEAST_EXTENT, *others) if others else _UNKNOWN_EXTENT
-        least = min(row[k] for row in values.values()) / base
+        least = min(levels.values()) / base
         return Known(base, {0: 1.0} | totals, profiled.times, copies, extent, least)
 
     def _profiled(self) -> _Profiled:

@@ -19,13 +19,14 @@ from pareto_profiler.samplers.structured.sampler import StructuredSampler
 from pareto_profiler.samplers.structured.structure import Digits, Flags, Structure, Vector
 from pareto_profiler.samplers.structured.terms import Terms
 
-ITSELF, NEIGHBOURS, HAND_OVERS, OVERLAP, IN_USE, ACTIVATIONS, REST = (
+ITSELF, NEIGHBOURS, HAND_OVERS, OVERLAP, IN_USE, ACTIVATIONS, HIDDEN, REST = (
     "itself",
     "neighbours",
     "hand-overs",
     "side by side",
     "backend in use",
     "activations",
+    "below the peak of loading",
     "unexplained",
 )
 """Through what a choice changes an objective."""
@@ -34,6 +35,7 @@ _KNOWN: Final = (ITSELF, NEIGHBOURS, HAND_OVERS, OVERLAP, IN_USE, ACTIVATIONS)
 
 _TELLING: Final = 1e-3
 _WORKS: Final = 0.5
+_SURELY: Final = 2.0
 # One-sided 95 and 80 % of a normal distribution; then what is as likely to be too much as not.
 _CAUTIONS: Final = (1.645, 0.84, 0.0)
 
@@ -186,9 +188,19 @@ class _Model:
 
     def _changes(self, one: Digits, others: Digits) -> Iterator[tuple[Vector, Vector]]:
         """For each objective by how much others differ from one, over the baseline's value."""
-        for b in self._posterior.beliefs:
-            yield b.regression.change(
-                b.terms.features(one[None]), one[None], b.terms.features(others), others
+        rows = np.vstack([one[None], others])
+        for belief in self._posterior.beliefs:
+            features = belief.terms.features(rows)
+            change = belief.regression.change(features[:1], one[None], features[1:], others)
+            values, deviations = belief.regression.predict(features, rows)
+            seen = belief.peak(values)
+            # What surely stays below the bottom is not seen at all.
+            is_below = values + _SURELY * deviations < belief.bottom
+            is_unseen = is_below[1:] & is_below[0]
+            is_clamped = (seen > values)[1:] | (seen > values)[0]
+            yield (
+                np.where(is_clamped, seen[1:] - seen[0], change[0]),
+                np.where(is_unseen, 0.0, change[1]),
             )
 
     def _change(self, one: Digits, others: Digits) -> list[Effect]:
@@ -208,6 +220,7 @@ class _Model:
         here = mine.copy()
         here[s.setting_variables] = self._default[s.setting_variables]
         told = list(self._parts_of_operations(self._default, here))
+        told += [Part(HIDDEN, self._shown(self._hidden(self._default, here))[0])]
         for i in s.setting_variables:
             if mine[i] != here[i]:
                 there = here.copy()
@@ -235,6 +248,16 @@ class _Model:
                 names.setdefault(name, []).append(pair)
         for name, pairs in names.items():
             yield Part(name, self._shown(pairs)[0])
+
+    def _hidden(self, here: Digits, mine: Digits) -> list[tuple[Vector, Vector]]:
+        """What of the terms' sum is not seen, since it is below the peak of loading the model."""
+        rows = np.stack([here, mine])
+        found = []
+        for belief in self._posterior.beliefs:
+            values, _ = belief.regression.predict(belief.terms.features(rows), rows)
+            lift = belief.peak(values) - values
+            found.append((lift[1:] - lift[:1], np.zeros(1)))
+        return found
 
     def _rows(self, terms: Terms, here: Digits, mine: Digits) -> Iterator[tuple[str, Vector]]:
         """What differs in features, by where it comes from; the same names for each objective."""

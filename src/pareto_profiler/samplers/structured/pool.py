@@ -167,7 +167,7 @@ class Pool:
         """Values of each objective under given weights, residuals left out."""
         beliefs = self._posterior.beliefs
         pairs = zip(beliefs, weights, strict=True)
-        return np.stack([b.terms.features(digits) @ w for b, w in pairs], axis=1)
+        return np.stack([b.peak(b.terms.features(digits) @ w) for b, w in pairs], axis=1)
 
     def _setting_rows(self) -> Digits:
         """Digits of settings worth a look: the front's, the default's, and random ones."""

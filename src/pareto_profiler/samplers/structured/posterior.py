@@ -56,6 +56,6 @@ class Posterior:
         """Mean and standard deviation over all models, shape ``(assignments, objectives)`` each."""
         both = [b.regression.predict(b.terms.features(digits), digits) for b in self.beliefs]
         return (
-            np.stack([mean for mean, _ in both], axis=1),
+            np.stack([b.peak(m) for b, (m, _) in zip(self.beliefs, both, strict=True)], axis=1),
             np.stack([deviation for _, deviation in both], axis=1),
         )
