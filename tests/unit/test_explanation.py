@@ -54,7 +54,8 @@ def loaded(trial: Trial, peak: float) -> Trial:
     if not isinstance(trial.outcome, Measurement):
         return trial
     (stayed,) = trial.outcome.samples["max_rss"]
-    samples = {"max_rss": (max(peak, stayed),), "rss_anon": (stayed,), "rss_file": (0.0,)}
+    samples = {"max_rss": (max(peak, stayed),), "rss_after_load": (peak,)}
+    samples |= {"rss_anon": (stayed,), "rss_file": (0.0,)}
     samples = {**trial.outcome.samples, **samples}
     return replace(trial, outcome=replace(trial.outcome, samples=samples))
 
@@ -133,6 +134,7 @@ def test_what_the_peak_of_loading_hides_is_told_apart(trials: list[Trial]):
         assert parts == pytest.approx(found.whole.values)
     assert found.whole.values[1] == found.whole.deviations[1] == 0
     assert {c.effect.values[1] for c in found.choices} == {0.0}
+    assert {share[1] for c in found.choices for share in c.through.values()} == {0.0}
     assert "below the peak of loading" not in [p.name for p in explained(trials, best).parts]
 
 

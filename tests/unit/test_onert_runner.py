@@ -30,7 +30,7 @@ THREADS = ("NUM_THREADS", "RUY_THREADS", "XNNPACK_THREADS", "OMP_NUM_THREADS")
 
 OPENED = {"event": "opened", "protocol": 5, "runtime_version": "1.30.0", "addresses": "fixed"}
 OPENED["peak_before_load_kib"] = 5000  # type: ignore[assignment]
-LOADED = {"event": "loaded", "load_ns": 1_000_000}
+LOADED = {"event": "loaded", "load_ns": 1_000_000, "peak_after_load_kib": 5500}
 PREPARED = {"event": "prepared", "prepare_ns": 2_000_000, "peak_after_prepare_kib": 6000}
 PREPARED["loaded_backends"] = ["cpu", "ruy"]  # type: ignore[assignment]
 FIRST_RUN = {"event": "first_run", "first_run_ns": 3_000_000}

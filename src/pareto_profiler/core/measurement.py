@@ -20,6 +20,7 @@ METRIC_UNITS: Final[Mapping[str, str]] = MappingProxyType(
         "first_run_time": "s",
         "max_rss": "B",
         "rss_before_load": "B",
+        "rss_after_load": "B",
         "rss_after_prepare": "B",
         "pss": "B",
         "rss_anon": "B",
@@ -37,8 +38,9 @@ METRIC_UNITS: Final[Mapping[str, str]] = MappingProxyType(
 
 ``exec_time``, ``cpu_time``, ``run_delay``, ``involuntary_switches`` and ``other_cpus`` have one
 sample per timed run, the others one per process.
-``max_rss`` is the peak resident set of the measuring process until after the runs; the two
-``rss_`` metrics below it are the same peak before the model was loaded and after it was prepared.
+``max_rss`` is the peak resident set of the measuring process until after the runs; the three
+``rss_`` metrics below it are the same peak before the model was loaded, after it was loaded, and
+after it was prepared.
 ``pss``, ``rss_anon`` and ``rss_file`` are what is resident after the runs: with shared pages
 divided among those that share them, without a file behind, with one. ``energy`` is a run's mean.
 ``run_delay`` is time that the process's threads waited for a processor, ``involuntary_switches``
@@ -50,7 +52,7 @@ the target right after the runs.
 QUIET_CPUS: Final = 0.2
 """Others may use that much of a processor before runs count as disturbed."""
 
-_BEFORE: Final = "rss_before_load"
+_BEFORE, _LOADED = "rss_before_load", "rss_after_load"
 _LONG_WAIT: Final = 0.05
 _FEW_RUNS: Final = 5
 
@@ -181,21 +183,26 @@ class Measurement:
             return self.output_error
         return self._median(objective.name)
 
-    def resident(self, objective: Objective) -> float | None:
-        """What a memory objective would be had nothing been given back before the runs were over.
+    def beneath(self, objective: Objective) -> float:
+        """The value, but for the peak of loading the model, which hides a memory that is less.
 
-        A peak may be that of loading the model, whatever is chosen; this is what stayed.
+        Where that peak was not passed, what was resident after the runs; else the value.
+
+        Raises:
+            KeyError: The metric was not measured.
 
         Examples:
-            >>> m = Measurement({"max_rss": (9e6,), "rss_anon": (4e6,), "rss_file": (3e6,)})
-            >>> m.resident(OBJECTIVES["max_rss"])
+            >>> samples = {"max_rss": (9e6,), "rss_anon": (4e6,), "rss_file": (3e6,)}
+            >>> m = Measurement({**samples, "rss_after_load": (9e6,)})
+            >>> m.beneath(OBJECTIVES["max_rss"])
             7000000.0
         """
-        names = ["rss_anon", "rss_file"] + [_BEFORE] * (objective.name == "model_rss")
-        if not objective.is_memory or not all(name in self.samples for name in names):
-            return None
-        anonymous, of_files, *before = map(self._median, names)
-        return anonymous + of_files - sum(before)
+        value = self.value(objective)
+        needed = ("max_rss", _LOADED, "rss_anon", "rss_file")
+        if not objective.is_memory or not all(name in self.samples for name in needed):
+            return value
+        peak, loaded, anonymous, of_files = map(self._median, needed)
+        return value if peak > loaded else max(0.0, value - peak + anonymous + of_files)
 
     def has(self, objective: Objective) -> bool:
         """Whether the metrics behind an objective were measured."""

@@ -124,32 +124,43 @@ static int64_t clock_ns(clockid_t clock) {
   return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
 }
 
-/* The sum of all lines "Key:   123 kB" of a file of /proc; -1 where there is none. */
-static long kib_of(const char *path, const char *key) {
-  char line[256];
-  long sum = -1, kib;
+/* Adds the kB of a line "Key:   123 kB" to a sum, which is -1 before the first one. */
+static void add_kib(const char *line, const char *key, long *sum) {
+  long kib;
   size_t length = strlen(key);
-  FILE *file = fopen(path, "re");
-  if (!file) return sum;
-  while (fgets(line, sizeof line, file))
-    if (!strncmp(line, key, length) && line[length] == ':' && sscanf(line + length + 1, "%ld kB", &kib) == 1)
-      sum = (sum < 0 ? 0 : sum) + kib;
-  fclose(file);
-  return sum;
+  if (!strncmp(line, key, length) && line[length] == ':' && sscanf(line + length + 1, "%ld kB", &kib) == 1)
+    *sum = (*sum < 0 ? 0 : *sum) + kib;
 }
 
+typedef struct {
+  long all, anonymous, proportional;
+} resident_kib;
+
 /* What is resident, from the page tables; -1 where the kernel does not show them. */
-static long resident_kib(const char *key) {
-  long kib = kib_of("/proc/self/smaps_rollup", key);
-  return kib < 0 ? kib_of("/proc/self/smaps", key) : kib; /* before Linux 4.14 */
+static resident_kib resident_now(void) {
+  resident_kib found = {-1, -1, -1};
+  char line[256];
+  FILE *file = fopen("/proc/self/smaps_rollup", "re");
+  if (!file) file = fopen("/proc/self/smaps", "re"); /* before Linux 4.14 */
+  while (file && fgets(line, sizeof line, file)) {
+    add_kib(line, "Rss", &found.all);
+    add_kib(line, "Anonymous", &found.anonymous);
+    add_kib(line, "Pss", &found.proportional);
+  }
+  if (file) fclose(file);
+  return found;
 }
 
 /* The kernel's own peak lacks what threads have not reported yet: each its last 64 page faults, on older kernels. */
-static long peak_rss_kib(void) {
+static long peak_kib(resident_kib now) {
   static long peak = -1;
-  long marked = kib_of("/proc/self/status", "VmHWM"), now = resident_kib("Rss");
+  long marked = -1;
+  char line[256];
+  FILE *file = fopen("/proc/self/status", "re");
+  while (file && fgets(line, sizeof line, file)) add_kib(line, "VmHWM", &marked);
+  if (file) fclose(file);
   if (marked > peak) peak = marked;
-  if (now > peak) peak = now;
+  if (now.all > peak) peak = now.all;
   return peak;
 }
 
@@ -782,7 +793,7 @@ static nnfw_session *load(const request *asked) {
   uint32_t version = 0;
   open_runtime(asked->library);
   nnfw.query_info_u32(NULL, 0, &version);
-  long before_load_kib = peak_rss_kib();
+  long before_load_kib = peak_kib(resident_now());
   fprintf(answer, "{\"event\": \"opened\", \"protocol\": %d, \"runtime_version\": \"%u.%u.%u\", "
           "\"addresses\": \"%s\", \"peak_before_load_kib\": %ld}\n",
           PROTOCOL, version >> 24, version >> 8 & 0xffff, version & 0xff, addresses(), before_load_kib);
@@ -795,7 +806,8 @@ static nnfw_session *load(const request *asked) {
   if (asked->backends) check("set_backends", nnfw.set_available_backends(session, asked->backends));
   for (int i = 0; i < asked->map_count; i++)
     check("set_backends_per_operation", nnfw.set_backends_per_operation(session, asked->maps[i]));
-  fprintf(answer, "{\"event\": \"loaded\", \"load_ns\": %lld}\n", (long long)(end - start));
+  fprintf(answer, "{\"event\": \"loaded\", \"load_ns\": %lld, \"peak_after_load_kib\": %ld}\n",
+          (long long)(end - start), peak_kib(resident_now()));
   fflush(answer);
   return session;
 }
@@ -812,7 +824,7 @@ int main(int argc, char **argv) {
   check("prepare", nnfw.prepare(session));
   int64_t end = clock_ns(CLOCK_MONOTONIC);
   fprintf(answer, "{\"event\": \"prepared\", \"prepare_ns\": %lld, \"peak_after_prepare_kib\": %ld",
-          (long long)(end - start), peak_rss_kib());
+          (long long)(end - start), peak_kib(resident_now()));
   print_loaded_backends();
   fputs("}\n", answer);
   fflush(answer);
@@ -847,12 +859,13 @@ int main(int argc, char **argv) {
   long long clock_khz = largest_of("/sys/devices/system/cpu", "cpu", "cpufreq/scaling_cur_freq");
   long long milli_degrees = largest_of("/sys/class/thermal", "thermal_zone", "temp");
   machine_time last_machine = machine_now();
-  long resident = resident_kib("Rss"), anonymous = resident_kib("Anonymous"), pss = resident_kib("Pss");
-  long after_runs_kib = peak_rss_kib();
+  resident_kib resident = resident_now();
+  long after_runs_kib = peak_kib(resident);
   long runs = times.count - from;
   fprintf(answer, "{\"event\": \"measured\", \"peak_after_runs_kib\": %ld", after_runs_kib);
-  fprintf(answer, ", \"rss_anon_kib\": %ld, \"rss_file_kib\": %ld, \"pss_kib\": %ld", anonymous,
-          resident < 0 || anonymous < 0 ? -1 : resident - anonymous, pss);
+  fprintf(answer, ", \"rss_anon_kib\": %ld, \"rss_file_kib\": %ld, \"pss_kib\": %ld", resident.anonymous,
+          resident.all < 0 || resident.anonymous < 0 ? -1 : resident.all - resident.anonymous,
+          resident.proportional);
   fprintf(answer, ", \"steal_ns\": %lld, \"clock_khz\": %lld, \"milli_degrees\": %lld",
           (long long)(last_machine.steal_ns - times.first_machine.steal_ns), clock_khz, milli_degrees);
   print_list("warmup_wall_ns", times.wall, from);

@@ -526,6 +526,7 @@ def _measurement(
             "first_run_time": _seconds([events["first_run"]["first_run_ns"]]),
             "max_rss": _bytes(measured["peak_after_runs_kib"]),
             "rss_before_load": _bytes(events["opened"]["peak_before_load_kib"]),
+            "rss_after_load": _bytes(events["loaded"]["peak_after_load_kib"]),
             "rss_after_prepare": _bytes(events["prepared"]["peak_after_prepare_kib"]),
         },
         warmups={

@@ -32,6 +32,7 @@ class Told:
         self._objectives = tuple(objectives)
         self._levels: dict[Assignment, list[tuple[bool, tuple[float, ...]]]] = {}
         self._values: dict[Assignment, tuple[float, ...]] = {}
+        self._beneath: dict[Assignment, tuple[float, ...]] = {}
         self._failed: set[Assignment] = set()
 
     def add(self, trial: Trial) -> None:
@@ -44,9 +45,11 @@ class Told:
             return
         values = tuple(outcome.value(o) for o in self._objectives)
         known = self._levels.setdefault(trial.assignment, [])
-        known.append((outcome.is_contended, values))
+        known.append((outcome.is_contended, (*values, *map(outcome.beneath, self._objectives))))
         rows = [row for is_contended, row in known if not is_contended] or [v for _, v in known]
-        self._values[trial.assignment] = self._centre(rows, known[0][1])
+        centre = self._centre(rows, known[0][1])
+        self._values[trial.assignment] = centre[: len(values)]
+        self._beneath[trial.assignment] = centre[len(values) :]
 
     def _centre(
         self, rows: Sequence[tuple[float, ...]], first: tuple[float, ...]
@@ -56,7 +59,7 @@ class Told:
         later = rows[1:] if rows[0] is first else rows
         return tuple(
             _mean([row[k] for row in (later if objective.is_memory else rows)])
-            for k, objective in enumerate(self._objectives)
+            for k, objective in enumerate((*self._objectives, *self._objectives))
         )
 
     def __contains__(self, assignment: Assignment) -> bool:
@@ -69,6 +72,11 @@ class Told:
     def values(self) -> dict[Assignment, tuple[float, ...]]:
         """Assignment → its objectives, in the order of first measurement."""
         return self._values
+
+    @property
+    def beneath(self) -> dict[Assignment, tuple[float, ...]]:
+        """The same, but for the peak of loading the model: see :meth:`Measurement.beneath`."""
+        return self._beneath
 
     @property
     def failed(self) -> set[Assignment]:

@@ -5,13 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from statistics import fmean
 from typing import Any, Final
 
 import numpy as np
 
 from pareto_profiler.core.estimate import Figure, Predictions
-from pareto_profiler.core.measurement import Measurement
 from pareto_profiler.core.ports import Problem
 from pareto_profiler.core.space import Assignment
 from pareto_profiler.core.trial import Failure, Profile, Trial
@@ -27,9 +25,6 @@ _RESIDUAL: Final = {"s": 0.005, "B": 0.003}
 _WORTH_PROFILING: Final = 0.2
 # What was only measured while others worked counts as so many measurements.
 _DISTURBED: Final = 1e-3
-# How much less must have stayed than the peak was, and how far apart peaks of one height are.
-_HIDDEN: Final = 0.002
-_LEVEL: Final = 0.005
 _FLAT: Final = 1e-3
 _LEAST_EXTENT: Final = 0.02
 _UNKNOWN_EXTENT: Final = 0.5
@@ -42,8 +37,8 @@ class Belief:
     Attributes:
         terms: Its features.
         regression: Their weights.
-        base: The baseline's value, which everything is over.
-        bottom: What nothing comes below, over that: of memory, the peak of loading the model.
+        base: The baseline's value, which everything is over; of memory beneath the peak of loading.
+        bottom: That peak over it, below which nothing is measured; -inf where it hides nothing.
     """
 
     terms: Terms
@@ -85,7 +80,6 @@ class Evidence:
         self.told = told
         self._problem = problem
         self._profiles: dict[Assignment, Profile] = {}
-        self._resident: dict[Assignment, list[tuple[float | None, ...]]] = {}
         self._absent: set[Assignment] = set()
         self._messages: dict[Assignment, str] = {}
         self._beliefs: tuple[Belief, ...] = ()
@@ -95,9 +89,6 @@ class Evidence:
         self._beliefs = ()
         if isinstance(trial.outcome, Profile):
             self._profiles[trial.assignment] = trial.outcome
-        elif isinstance(trial.outcome, Measurement):
-            stayed = tuple(map(trial.outcome.resident, self._problem.objectives))
-            self._resident.setdefault(trial.assignment, []).append(stayed)
         elif is_absent(trial):
             self._absent.add(trial.assignment)
         elif isinstance(trial.outcome, Failure):
@@ -173,7 +164,7 @@ class Evidence:
     def _fitted(self) -> Iterator[Belief]:
         digits, profiled = self.measured(), self._profiled()
         for k in range(len(self._problem.objectives)):
-            levels, least = self._levels(k)
+            levels, hiding = self._levels(k)
             known = self._known(levels, profiled)
             belief = self._belief(k, levels, known, digits, profiled)
             if belief.terms.is_shared:
@@ -181,26 +172,17 @@ class Evidence:
                 known = replace(known, learned=belief.regression.weights)
                 again = self._belief(k, levels, known, digits, profiled)
                 belief = max(belief, again, key=lambda b: b.regression.evidence)
-            yield replace(belief, bottom=least / known.base)
+            yield replace(belief, bottom=hiding / known.base)
 
     def _levels(self, k: int) -> tuple[dict[Assignment, float], float]:
-        """What an objective's terms add up to, and what nothing measured is below.
-
-        Loading the model may take more than what follows, and hide how much that is: where many
-        have the same peak, but less stayed, terms are fitted to what stayed.
-        """
-        peaks = {a: row[k] for a, row in self.told.values.items()}
-        stayed = {
-            a: fmean(known)
-            for a in peaks
-            if (known := [v for row in self._resident.get(a, ()) if (v := row[k]) is not None])
-        }
-        hidden = {a: peaks[a] for a, v in stayed.items() if v < (1 - _HIDDEN) * peaks[a]}
-        bottom = min(hidden.values(), default=np.inf)
-        if min(peaks.values()) < (1 - _LEVEL) * bottom:
-            return peaks, -np.inf
-        level = {a: stayed[a] for a, peak in hidden.items() if peak < (1 + _LEVEL) * bottom}
-        return peaks | level, bottom
+        """What an objective's terms add up to, and the peak that hides what is less; or -inf."""
+        values = {a: row[k] for a, row in self.told.values.items()}
+        levels = {a: row[k] for a, row in self.told.beneath.items()}
+        hiding = [value for a, value in values.items() if levels[a] < value]
+        # What loading takes does not depend on where operations run, but may on settings.
+        if not hiding or self.structure.setting_variables:
+            return values, -np.inf
+        return levels, min(hiding)
 
     def _belief(
         self,

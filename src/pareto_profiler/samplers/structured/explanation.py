@@ -191,17 +191,23 @@ class _Model:
         rows = np.vstack([one[None], others])
         for belief in self._posterior.beliefs:
             features = belief.terms.features(rows)
-            change = belief.regression.change(features[:1], one[None], features[1:], others)
-            values, deviations = belief.regression.predict(features, rows)
-            seen = belief.peak(values)
-            # What surely stays below the bottom is not seen at all.
-            is_below = values + _SURELY * deviations < belief.bottom
-            is_unseen = is_below[1:] & is_below[0]
-            is_clamped = (seen > values)[1:] | (seen > values)[0]
+            mean, spread = belief.regression.change(features[:1], one[None], features[1:], others)
+            lift, is_unseen = self._lift(belief, rows)
             yield (
-                np.where(is_clamped, seen[1:] - seen[0], change[0]),
-                np.where(is_unseen, 0.0, change[1]),
+                np.where(is_unseen, 0.0, mean + lift[1:] - lift[0]),
+                np.where(is_unseen, 0.0, spread),
             )
+
+    def _lift(self, belief: Belief, rows: Digits) -> tuple[Vector, Flags]:
+        """By how much the peak of loading is above what terms add up to.
+
+        And for all rows but the first whether that surely hides all that it differs by.
+        """
+        if not np.isfinite(belief.bottom):
+            return np.zeros(len(rows)), np.zeros(len(rows) - 1, dtype=bool)
+        values, deviations = belief.regression.predict(belief.terms.features(rows), rows)
+        is_below = values + _SURELY * deviations < belief.bottom
+        return belief.peak(values) - values, is_below[1:] & is_below[0]
 
     def _change(self, one: Digits, others: Digits) -> list[Effect]:
         return self._shown(list(self._changes(one, others)))
@@ -251,11 +257,9 @@ class _Model:
 
     def _hidden(self, here: Digits, mine: Digits) -> list[tuple[Vector, Vector]]:
         """What of the terms' sum is not seen, since it is below the peak of loading the model."""
-        rows = np.stack([here, mine])
         found = []
         for belief in self._posterior.beliefs:
-            values, _ = belief.regression.predict(belief.terms.features(rows), rows)
-            lift = belief.peak(values) - values
+            lift, _ = self._lift(belief, np.stack([here, mine]))
             found.append((lift[1:] - lift[:1], np.zeros(1)))
         return found
 
@@ -325,7 +329,7 @@ class _Model:
                 kind: tuple(
                     float(t[kind][k]) * s for t, s in zip(through, self._scales, strict=True)
                 )
-                for kind in _KNOWN
+                for kind in (*_KNOWN, HIDDEN)
             }
             known = np.sum(list(shares.values()), axis=0)
             rest = tuple((np.array(effects[k].values) - known).tolist())
@@ -345,7 +349,10 @@ class _Model:
         difference = own[np.zeros(len(rows), dtype=int)] - terms.features(rows)
         kinds = _kinds(terms)
         weights = belief.regression.weights
-        return {kind: np.asarray(difference @ (weights * (kinds == kind))) for kind in _KNOWN}
+        lift, is_unseen = self._lift(belief, np.vstack([mine[None], rows]))
+        found = {kind: np.asarray(difference @ (weights * (kinds == kind))) for kind in _KNOWN}
+        found[HIDDEN] = lift[0] - lift[1:]
+        return {kind: np.where(is_unseen, 0.0, shares) for kind, shares in found.items()}
 
     # What it could do without.
 
