@@ -90,8 +90,9 @@ def _draw(axes: Axes, summary: Summary, limits: Sequence[Limit]) -> None:
         at = (_shown(x, one), _shown(y, one))
         axes.scatter(*at, s=110, facecolors="none", edgecolors="black", lw=1, zorder=4)
         is_right = at[0] > sum(axes.get_xlim()) / 2
-        shift, align = (-9, "right") if is_right else (9, "left")
-        axes.annotate(name, at, (shift, 0), textcoords="offset points", ha=align, va="center")
+        # To the left of what is far right the front comes in.
+        shift, align = ((5, 8), ("right", "bottom")) if is_right else ((9, 0), ("left", "center"))
+        axes.annotate(name, at, shift, textcoords="offset points", ha=align[0], va=align[1])
     for limit in limits:
         words = f"≤ {shown(limit.objective, limit.most)}"
         at_limit = _scaled(limit.objective, limit.most)

@@ -99,7 +99,7 @@
       } else if (limit.objective === state.y) {
         const at = y(scaled(oy, limit.most));
         line.attr("x1", m.left).attr("x2", width - m.right).attr("y1", at).attr("y2", at);
-        svg.append("text").attr("class", "limit-text").attr("x", width - m.right).attr("y", at - 4).attr("text-anchor", "end").text(limit.words);
+        svg.append("text").attr("class", "limit-text").attr("x", (width + m.left - m.right) / 2).attr("y", at - 4).attr("text-anchor", "middle").text(limit.words);
       } else line.remove();
     }
     const stair = points.filter((p) => p.front).sort((a, b) => px(a) - px(b));
@@ -123,10 +123,11 @@
     dots.append("circle").attr("class", "hit").attr("r", 12);
     dots.append("circle").attr("class", "dot").attr("r", (p) => (p.front ? 6 : p.perhaps ? 4.5 : 3.5));
     dots.filter((p) => p.role).append("circle").attr("class", "ring").attr("r", 9);
-    const tagged = drawn.filter((p) => p.role);
+    const tagged = drawn.filter((p) => p.role), isFarRight = (p) => x(px(p)) > width * 0.7;
     svg.append("g").selectAll("text").data(tagged).join("text").attr("class", "tag")
-      .attr("x", (p) => x(px(p)) + (x(px(p)) > width * 0.7 ? -13 : 13)).attr("y", (p) => y(py(p)) + 4)
-      .attr("text-anchor", (p) => (x(px(p)) > width * 0.7 ? "end" : "start")).attr("pointer-events", "none").text((p) => p.role);
+      // To the left of what is far right the front comes in: above it.
+      .attr("x", (p) => x(px(p)) + (isFarRight(p) ? 9 : 13)).attr("y", (p) => y(py(p)) + (isFarRight(p) ? -13 : 4))
+      .attr("text-anchor", (p) => (isFarRight(p) ? "end" : "start")).attr("pointer-events", "none").text((p) => p.role);
     dots.on("pointerenter pointermove", (event, p) => showTip(wordsOf(p), event)).on("focus", (event, p) => showTip(wordsOf(p), event))
       .on("pointerleave blur", hideTip).on("click", (_, p) => select(p))
       .on("keydown", (event, p) => { if (event.key === "Enter" || event.key === " ") { event.preventDefault(); select(p); } });
