@@ -44,8 +44,12 @@ class Told:
             self._failed.add(trial.assignment)
             return
         values = tuple(outcome.value(o) for o in self._objectives)
+        beneath = [
+            outcome.beneath(o) if o.is_memory else value
+            for o, value in zip(self._objectives, values, strict=True)
+        ]
         known = self._levels.setdefault(trial.assignment, [])
-        known.append((outcome.is_contended, (*values, *map(outcome.beneath, self._objectives))))
+        known.append((outcome.is_contended, (*values, *beneath)))
         rows = [row for is_contended, row in known if not is_contended] or [v for _, v in known]
         centre = self._centre(rows, known[0][1])
         self._values[trial.assignment] = centre[: len(values)]

@@ -192,20 +192,20 @@ class _Model:
         for belief in self._posterior.beliefs:
             features = belief.terms.features(rows)
             mean, spread = belief.regression.change(features[:1], one[None], features[1:], others)
-            lift, is_unseen = self._lift(belief, rows)
+            lift, is_unseen = self._lift(belief, features, rows)
             yield (
                 np.where(is_unseen, 0.0, mean + lift[1:] - lift[0]),
                 np.where(is_unseen, 0.0, spread),
             )
 
-    def _lift(self, belief: Belief, rows: Digits) -> tuple[Vector, Flags]:
+    def _lift(self, belief: Belief, features: Any, rows: Digits) -> tuple[Vector, Flags]:
         """By how much the peak of loading is above what terms add up to.
 
         And for all rows but the first whether that surely hides all that it differs by.
         """
         if not np.isfinite(belief.bottom):
             return np.zeros(len(rows)), np.zeros(len(rows) - 1, dtype=bool)
-        values, deviations = belief.regression.predict(belief.terms.features(rows), rows)
+        values, deviations = belief.regression.predict(features, rows)
         is_below = values + _SURELY * deviations < belief.bottom
         return belief.peak(values) - values, is_below[1:] & is_below[0]
 
@@ -257,9 +257,9 @@ class _Model:
 
     def _hidden(self, here: Digits, mine: Digits) -> list[tuple[Vector, Vector]]:
         """What of the terms' sum is not seen, since it is below the peak of loading the model."""
-        found = []
+        found, rows = [], np.stack([here, mine])
         for belief in self._posterior.beliefs:
-            lift, _ = self._lift(belief, np.stack([here, mine]))
+            lift, _ = self._lift(belief, belief.terms.features(rows), rows)
             found.append((lift[1:] - lift[:1], np.zeros(1)))
         return found
 
@@ -345,11 +345,12 @@ class _Model:
     def _through(self, belief: Belief, mine: Digits, rows: Digits) -> dict[str, Vector]:
         """Kind → by how much mine differs from each row through terms of that kind."""
         terms = belief.terms
-        own = terms.features(mine[None])
-        difference = own[np.zeros(len(rows), dtype=int)] - terms.features(rows)
+        both = np.vstack([mine[None], rows])
+        features = terms.features(both)
+        difference = features[np.zeros(len(rows), dtype=int)] - features[1:]
         kinds = _kinds(terms)
         weights = belief.regression.weights
-        lift, is_unseen = self._lift(belief, np.vstack([mine[None], rows]))
+        lift, is_unseen = self._lift(belief, features, both)
         found = {kind: np.asarray(difference @ (weights * (kinds == kind))) for kind in _KNOWN}
         found[HIDDEN] = lift[0] - lift[1:]
         return {kind: np.where(is_unseen, 0.0, shares) for kind, shares in found.items()}
