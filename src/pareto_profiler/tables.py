@@ -62,11 +62,13 @@ def pack(recording: Recording) -> bytes:
         "header": header_record(recording.header),
         "placements": [placement_record(p, space) for p in recording.placements],
     }
-    table = table.replace_schema_metadata({_METADATA: json.dumps(about).encode()})
     sink = io.BytesIO()
-    parquet.write_table(
-        table, sink, compression="zstd", compression_level=15, write_statistics=False
-    )
+    # As metadata of the schema it would be stored twice.
+    with parquet.ParquetWriter(
+        sink, table.schema, compression="zstd", compression_level=15, write_statistics=False
+    ) as writer:
+        writer.write_table(table)
+        writer.add_key_value_metadata({_METADATA.decode(): json.dumps(about)})
     return sink.getvalue()
 
 
@@ -84,8 +86,9 @@ def unpack(path: Path) -> Recording:
     pa, parquet = _arrow()
     data = read_regular(path, InputError, limit_bytes=_LARGEST_BYTES)
     try:
-        table = parquet.read_table(pa.BufferReader(data), use_threads=False, pre_buffer=False)
-        about = json.loads((table.schema.metadata or {})[_METADATA])
+        file = parquet.ParquetFile(pa.BufferReader(data), pre_buffer=False)
+        table = file.read(use_threads=False)
+        about = json.loads((file.metadata.metadata or {})[_METADATA])
         header = header_of(about["header"], path)
         trials = [trial_of(_record(row), header.space) for row in table.to_pylist()]
         placements = [placement_of(p, header.space) for p in about["placements"]]
