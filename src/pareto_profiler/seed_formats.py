@@ -22,6 +22,10 @@ from pareto_profiler.files import LARGEST_TEXT_BYTES, first_bytes, read_regular
 
 MODES: Final = (Granularity.NAME, Granularity.INDEX)
 DUMP_OBJECTIVES: Final = ("exec_time", "max_rss")
+# The original's name of an operation → the one that onert has had since 1.12.
+_RENAMED: Final = {"ArgMax": "ArgMinMax"}
+# JsonCpp, with which ONE's scheduler reads a dump, has no whole numbers beyond 64 bits.
+_LARGEST_NUMBER: Final = 2**64 - 1
 # The digits' meaning is fixed in the original: 0 cpu, 1 acl_cl, 2 acl_neon.
 _BACKENDS: Final = ("cpu", "acl_cl", "acl_neon")
 
@@ -77,13 +81,16 @@ class Oplist:
         Raises:
             InputError: It cannot be read or is no operation list.
         """
-        data = _load(path)
+        return cls._of(path, _load(path))
+
+    @classmethod
+    def _of(cls, path: Path, data: Mapping[str, Any]) -> Oplist:
         try:
-            names = tuple(_texts(data["oplist"]))
-            if "opmap" not in data:
+            names = tuple(_names(data["oplist"]))
+            if data.get("opmap") is None:
                 return cls(names)
             classes = tuple(_whole(c) for c in data["opmap"])
-            operation_names = tuple(_texts(data["opname_by_indx"]))
+            operation_names = tuple(_names(data["opname_by_indx"]))
         except (KeyError, TypeError, ValueError) as error:
             raise InputError(f"{path}: no operation list: {_fault(error)}") from error
         if not _are_classes(classes):
@@ -116,6 +123,16 @@ class Oplist:
             SpaceError: As :meth:`DecisionSpace.of`.
         """
         check_tellable(graph, self.mode)
+        return DecisionSpace.by_groups(
+            backends, self.mode, self.groups(graph), support=support, settings=settings
+        )
+
+    def groups(self, graph: Graph) -> dict[str, list[Operation]]:
+        """What each digit decides in a model: variable → its operations.
+
+        Raises:
+            InputError: The list is of another model.
+        """
         groups: dict[str, list[Operation]] = {}
         if self.mode is Granularity.NAME:
             groups = {name: [] for name in self.names}
@@ -146,9 +163,7 @@ class Oplist:
             }
             if sorted(by_class) != list(range(len(by_class))):
                 raise InputError("the operation list has a class that decides nothing")
-        return DecisionSpace.by_groups(
-            backends, self.mode, groups, support=support, settings=settings
-        )
+        return groups
 
 
 def _is_decided(operation: Operation) -> bool:
@@ -160,12 +175,26 @@ def oplist_of(space: DecisionSpace) -> list[str]:
     return [v.name for v in space.variables if not v.is_setting]
 
 
-def brute_force_dump(space: DecisionSpace, trials: Iterable[Trial]) -> str:
-    """All measured assignments, as ``brute_force_profiler`` dumps them: ms and KiB, by id."""
+def brute_force_dump(
+    space: DecisionSpace, trials: Iterable[Trial], graph: Graph | None = None
+) -> str:
+    """All measured assignments, as ``brute_force_profiler`` dumps them: ms and KiB, by id.
+
+    In index mode with the class and the name of each operation. Those that the runtime places
+    itself have the class -1 and, without the graph, no name.
+    """
     measured = Estimates.of(trials, objectives_of(DUMP_OBJECTIVES), space.default)
     rows = sorted(_points(space, measured.items))
-    solutions = [{"memory": kib, "id": number, "time": ms} for number, ms, kib in rows]
-    return f'{{"oplist": {json.dumps(oplist_of(space))},\n"solutions": [\n{_lines(solutions)}]}}\n'
+    solutions = [{"memory": kib, "id": _id(number), "time": ms} for number, ms, kib in rows]
+    lists: dict[str, Sequence[object]] = {"oplist": oplist_of(space)}
+    if space.granularity is Granularity.INDEX:
+        names = _operation_names(space, graph)
+        classes = _classes_of(space)
+        classes += [-1] * (len(names) - len(classes))
+        decided = [n for n, c in zip(names, classes, strict=True) if c >= 0]
+        lists = {"oplist": list(dict.fromkeys(decided)), "opmap": classes, "opname_by_indx": names}
+    head = ",\n".join(f'"{name}": {json.dumps(values)}' for name, values in lists.items())
+    return f'{{{head},\n"solutions": [\n{_lines(solutions)}]}}\n'
 
 
 def check_dumpable(space: DecisionSpace) -> None:
@@ -205,7 +234,7 @@ def sampler_dump(
         )
         for assignment in sorted({e.assignment for e in front}, key=space.id_of)
     ]
-    solutions = [{"exec_time": ms, "max_rss": kib, "id": number} for number, ms, kib in points]
+    solutions = [{"exec_time": ms, "max_rss": kib, "id": _id(number)} for number, ms, kib in points]
     is_index = space.granularity is Granularity.INDEX
     oplist: Sequence[object] = _classes_of(space) if is_index else oplist_of(space)
     return (
@@ -217,6 +246,17 @@ def sampler_dump(
 def _classes_of(space: DecisionSpace) -> list[int]:
     classes = {o: c for c, v in enumerate(space.variables) for o in v.operations}
     return [classes.get(i, -1) for i in range(max(classes, default=-1) + 1)]
+
+
+def _operation_names(space: DecisionSpace, graph: Graph | None) -> list[str]:
+    if graph is not None:
+        return [o.name for o in graph.operations]
+    names = {o: re.split("[/#]", v.name)[0] for v in space.variables for o in v.operations}
+    return [names.get(i, "") for i in range(max(names, default=-1) + 1)]
+
+
+def _id(number: int) -> int | str:
+    return number if number <= _LARGEST_NUMBER else str(number)
 
 
 def _points(space: DecisionSpace, items: Iterable[Estimate]) -> list[tuple[int, float, int]]:
@@ -251,8 +291,8 @@ def is_of(path: Path, space: DecisionSpace) -> bool:
     Raises:
         InputError: It cannot be read.
     """
-    oplist = _load(path).get("oplist")
-    return oplist in (oplist_of(space), _classes_of(space))
+    data = _load(path)
+    return data.get("opmap", data.get("oplist")) in (oplist_of(space), _classes_of(space))
 
 
 def named_backends(path: Path) -> tuple[str, ...]:
@@ -286,17 +326,26 @@ def read_dump(path: Path, backends: Sequence[str] = ()) -> Recording:
         raise InputError(f"{path}: no result dump: {_fault(error)}") from error
     if not isinstance(oplist, list) or not oplist:
         raise InputError(f'{path}: expected a list under "oplist"')
-    is_index = all(type(entry) is int for entry in oplist)
-    if is_index and not _are_classes(oplist):
+    names: Sequence[str] = ()
+    if data.get("opmap") is not None:
+        listed = Oplist._of(path, data)  # noqa: SLF001 - its own kind of content
+        classes: Sequence[Any] = listed.classes
+        names = listed.operation_names
+    else:
+        classes = oplist if all(type(entry) is int for entry in oplist) else ()
+    if classes and not _are_classes(classes):
         raise InputError(f"{path}: oplist does not number its classes 0, 1, 2, …")
-    variables = max(oplist) + 1 if is_index else len(oplist)
+    variables = max(classes) + 1 if classes else len(oplist)
     if not backends:
         backends = _backends_of(configs.values())
     if not backends:
         largest = max((number for number, _, _ in solutions), default=0)
         backends = _BACKENDS[: 2 if largest < 2**variables else 3]
     try:
-        space = _dumped_space(oplist, tuple(backends), is_index=is_index)
+        if classes:
+            space = _space_of_classes(classes, names, tuple(backends))
+        else:
+            space = DecisionSpace.by_names(tuple(backends), _names(oplist))
         trials = tuple(
             Trial(
                 number=i,
@@ -313,27 +362,31 @@ def read_dump(path: Path, backends: Sequence[str] = ()) -> Recording:
     )
 
 
-def _dumped_space(
-    oplist: Sequence[Any], backends: tuple[str, ...], *, is_index: bool
+def _space_of_classes(
+    classes: Sequence[int], names: Sequence[str], backends: tuple[str, ...]
 ) -> DecisionSpace:
-    if not is_index:
-        return DecisionSpace.by_names(backends, _texts(oplist))
     members: dict[int, list[int]] = {}
-    for operation, number in enumerate(oplist):
+    for operation, number in enumerate(classes):
         if number >= 0:
             members.setdefault(number, []).append(operation)
     return DecisionSpace(
         backends,
         tuple(
-            Variable(f"#{c}", backends, backends, tuple(members.get(c, ())))
-            for c in range(max(oplist) + 1)
+            Variable(
+                f"{names[members[c][0]] if names else ''}#{c}",
+                backends,
+                backends,
+                tuple(members[c]),
+            )
+            for c in range(max(classes) + 1)
         ),
         Granularity.INDEX,
     )
 
 
 def _solution(solution: Mapping[str, Any]) -> tuple[int, float, float]:
-    number = _whole(solution["id"])
+    given = solution["id"]
+    number = int(given) if isinstance(given, str) and given.isdecimal() else _whole(given)
     if "time" in solution:
         return number, float(solution["time"]), float(solution["memory"])
     return number, float(solution["exec_time"]), float(solution["max_rss"])
@@ -371,6 +424,11 @@ def _load(path: Path) -> dict[str, Any]:
     if not isinstance(data, dict):
         raise InputError(f"{path}: expected a JSON object")
     return data
+
+
+def _names(values: Any) -> list[str]:
+    """Names of operations, as onert has them today."""
+    return [_RENAMED.get(name, name) for name in _texts(values)]
 
 
 def _texts(values: Any) -> list[str]:

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
 import json
 import math
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 from pareto_profiler.core.configuration import SETTING_VALUES
-from pareto_profiler.core.measurement import METRIC_UNITS, OBJECTIVES, Measurement
+from pareto_profiler.core.measurement import METRIC_UNITS, OBJECTIVES, Measurement, Objective
 from pareto_profiler.core.recording import Header, Recording
-from pareto_profiler.core.space import DecisionSpace, Granularity, Variable
+from pareto_profiler.core.space import Assignment, DecisionSpace, Granularity, Variable
 from pareto_profiler.core.trial import Failure, Trial
 from pareto_profiler.errors import FailureKind, InputError, SpaceError
 from pareto_profiler.files import first_bytes, read_regular
@@ -131,102 +135,225 @@ def is_csv(path: Path) -> bool:
     return path.suffix.lower() == ".csv" and path.is_file()
 
 
-def read_csv(path: Path) -> Recording:
-    """A table of any origin: a row for each measurement, a column for each variable.
+@dataclass(frozen=True, slots=True)
+class CsvTable:
+    """A table that was read from CSV.
+
+    Attributes:
+        recording: Its rows as trials.
+        left_out: Columns that are no choices, such as a temperature.
+    """
+
+    recording: Recording
+    left_out: tuple[str, ...]
+
+
+def read_csv(path: Path, backends: Sequence[str] = (), baseline: str = "") -> CsvTable:
+    """Read a table of any origin: a row for each measurement, a column for each variable.
 
     Figures are in columns named as ``export --format csv`` names them: ``exec_time_ms``,
     ``max_rss_kib`` and so on, two at the least; a ``failure`` column may name what failed instead,
     ``duration_s`` how long it took. Minimised are exec_time and max_rss, or else the first two.
-    Every other column is a variable: a setting where it is named like one, else operations of that
-    name. Choices are numbered as they come.
+    A column of text is a variable: a setting where it is named like one, else operations of that
+    name. A column of numbers is no choice between backends and is left out.
+
+    The order of rows changes nothing: ``cpu`` is the first backend where it is one, the others
+    follow by name, settings by value. The baseline is everything on the first backend, or on the
+    next one if the table has no figures of that.
+
+    Args:
+        path: The file, in UTF-8.
+        backends: Backends in another order, all that occur among them.
+        baseline: The backend that the baseline is on, which becomes the first.
 
     Raises:
-        InputError: It is no such table.
+        InputError: It is no such table, or lacks the backends or the baseline that were named.
     """
-    text = read_regular(path, InputError, limit_bytes=_LARGEST_BYTES).decode("utf-8", "replace")
-    reader = csv.DictReader(io.StringIO(text, newline=""))
-    try:
-        rows = list(reader)
-    except csv.Error as error:
-        raise InputError(f"{path}: {error}") from error
-    columns = [c for c in reader.fieldnames or () if c]
+    columns, rows = _rows_of(path)
     figures = {
         f"{name}_{o.shown_unit.lower()}": o
         for name, o in OBJECTIVES.items()
         if name in METRIC_UNITS
     }
-    measured = [c for c in columns if c in figures and any(row.get(c) for row in rows)]
-    variables = [c for c in columns if c not in figures and c not in _OTHER_COLUMNS]
+    rows = [row for row in rows if row.get("source") != "profile"]
+    measured = [c for c in columns if c in figures and any(row[c] for row in rows)]
+    others = [c for c in columns if c not in figures and c not in _OTHER_COLUMNS]
+    left_out = [c for c in others if c not in SETTING_VALUES and _is_of_numbers(c, rows)]
+    variables = [c for c in others if c not in left_out]
     if len(measured) < 2 or not variables:
         raise InputError(
             f"{path}: expected columns of variables, and two or more of {', '.join(figures)}"
+            + (f"; numbers are no backends: {', '.join(map(repr, left_out))}" if left_out else "")
         )
-    space = _space_of(path, variables, rows)
-    trials: list[Trial] = []
+    trials = []
     for number, row in enumerate(rows):
-        outcome: Measurement | Failure
         try:
-            if row.get("source") == "profile":
-                continue
-            if kind := row.get("failure"):
-                outcome = Failure(FailureKind(kind), row.get("message") or "")
-            else:
-                outcome = Measurement(
-                    {
-                        figures[c].name: (float(row[c]) / figures[c].shown_per_unit,)
-                        for c in measured
-                    }
-                )
-            duration_s = float(row.get("duration_s") or 0.0)
-            if not 0 <= duration_s < math.inf:
-                raise ValueError(f"duration_s {duration_s}")
+            trials.append(_trial_of(number, row, variables, {c: figures[c] for c in measured}))
         except ValueError as error:
             raise InputError(f"{path}: row {number + 1}: {_line(error)}") from error
-        trials.append(
-            Trial(
-                len(trials),
-                tuple(row[v] for v in variables),
-                outcome,
-                row.get("source") or "",
-                row.get("started_at") or "",
-                duration_s,
-            )
-        )
+    space = _space_of(path, variables, trials, backends, baseline)
     names = tuple(figures[c].name for c in measured)
     usual = ("exec_time", "max_rss")
     objectives = usual if set(usual) <= set(names) else names[:2]
-    return Recording(Header(path.stem, "", space, objectives), tuple(trials))
+    return CsvTable(
+        Recording(Header(path.stem, "", space, objectives), tuple(trials)),
+        tuple(c or "without a name" for c in left_out),
+    )
+
+
+def _rows_of(path: Path) -> tuple[list[str], list[dict[str, str]]]:
+    data = read_regular(path, InputError, limit_bytes=_LARGEST_BYTES)
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        raise InputError(f"{path}: is text in UTF-16: expected UTF-8; save it as CSV UTF-8")
+    reader = csv.reader(io.StringIO(data.decode("utf-8-sig", "replace"), newline=""))
+    try:
+        lines = [line for line in reader if line]
+    except csv.Error as error:
+        raise InputError(f"{path}: {error}") from error
+    columns = [name.strip() for name in lines[0]] if lines else []
+    if len(columns) == 1 and columns[0].count(";") > 1:
+        raise InputError(f"{path}: has semicolons between columns: expected commas")
+    twice = [name for name, count in Counter(columns).items() if count > 1]
+    if twice:
+        raise InputError(f"{path}: column {twice[0]!r} comes twice: expected each once")
+    for number, line in enumerate(lines[1:]):
+        if len(line) != len(columns):
+            raise InputError(
+                f"{path}: row {number + 1}: {len(line)} values, the first line names "
+                f"{len(columns)} columns"
+            )
+    return columns, [dict(zip(columns, map(str.strip, line), strict=True)) for line in lines[1:]]
+
+
+def _is_of_numbers(column: str, rows: Sequence[Mapping[str, str]]) -> bool:
+    """Whether a column says nothing but numbers, or nothing at all."""
+    return all(not row[column] or _number(row[column]) is not None for row in rows)
+
+
+def _number(text: str) -> float | None:
+    try:
+        return float(text)
+    except ValueError:
+        return None
+
+
+def _trial_of(
+    number: int,
+    row: Mapping[str, str],
+    variables: Sequence[str],
+    measured: Mapping[str, Objective],
+) -> Trial:
+    """A row as a trial.
+
+    Raises:
+        ValueError: Something in it is not what its column holds.
+    """
+    for name in variables:
+        if not row[name]:
+            raise ValueError(f"column {name}: expected a choice in every row")
+        if name not in SETTING_VALUES and _number(row[name]) is not None:
+            raise ValueError(f"column {name}: {row[name]!r} is a number: expected a backend")
+    outcome: Measurement | Failure
+    if kind := row.get("failure"):
+        outcome = Failure(FailureKind(kind), row.get("message", ""))
+    else:
+        samples = {}
+        for column, objective in measured.items():
+            value = _number(row[column])
+            if value is None:
+                raise ValueError(
+                    f"column {column}: {row[column]!r} is no number: expected one, or what failed "
+                    f"in a column failure"
+                )
+            if objective.name == "exec_time" and value == 0:
+                raise ValueError(f"column {column}: 0 is no time: the clock that told it is coarse")
+            samples[objective.name] = (value / objective.shown_per_unit,)
+        outcome = Measurement(samples)
+    duration_s = float(row.get("duration_s") or 0.0)
+    if not 0 <= duration_s < math.inf:
+        raise ValueError(f"duration_s {duration_s}")
+    return Trial(
+        number,
+        tuple(row[name] for name in variables),
+        outcome,
+        row.get("source", ""),
+        row.get("started_at", ""),
+        duration_s,
+    )
 
 
 def _space_of(
-    path: Path, variables: Iterable[str], rows: Iterable[Mapping[str, str]]
+    path: Path,
+    variables: Sequence[str],
+    trials: Sequence[Trial],
+    backends: Sequence[str],
+    baseline: str,
 ) -> DecisionSpace:
-    rows = list(rows)
-    found = []
-    backends: dict[str, None] = {}
-    for name in variables:
-        values = tuple(dict.fromkeys(row.get(name) or "" for row in rows))
-        if "" in values or not values:
-            raise InputError(f"{path}: column {name}: expected a choice in every row")
-        is_setting = name in SETTING_VALUES
-        found.append((name, values, is_setting))
-        if not is_setting:
-            backends.update(dict.fromkeys(values))
-    every = tuple(backends)
-    if not every:
+    """The space of all choices that occur, in an order that does not depend on that of rows."""
+    columns = list(zip(*(t.assignment for t in trials), strict=True))
+    of_settings = [name in SETTING_VALUES for name in variables]
+    occurring = {
+        b
+        for column, is_setting in zip(columns, of_settings, strict=False)
+        if not is_setting
+        for b in column
+    }
+    if not occurring:
         raise InputError(f"{path}: expected a column of an operation's backends")
-    kinds = {"@": Granularity.OPERATION, "/": Granularity.INDEX}
-    granularity = next((g for mark, g in kinds.items() if mark in found[0][0]), Granularity.NAME)
+    if missing := sorted(occurring - set(backends)) if backends else []:
+        raise InputError(
+            f"{path}: backends {', '.join(backends)}: the table has {', '.join(missing)}, too"
+        )
+    first = [baseline] if baseline else []
+    known = [*first, *(b for b in backends or sorted(occurring, key=_cpu_first) if b != baseline)]
+    if baseline and baseline not in (backends or occurring):
+        raise InputError(
+            f"{path}: baseline {baseline!r}: expected one of {', '.join(sorted(occurring))}"
+        )
+    measured = {t.assignment for t in trials if isinstance(t.outcome, Measurement)}
+
+    def space(order: Sequence[str]) -> DecisionSpace:
+        found = []
+        for name, column, is_setting in zip(variables, columns, of_settings, strict=True):
+            values = sorted(set(column), key=partial(_by_value, name))
+            choices = tuple(values if is_setting else order)
+            feasible = tuple(c for c in choices if c in column)
+            found.append(Variable(name, choices, feasible, is_setting=is_setting))
+        kinds = {"@": Granularity.OPERATION, "/": Granularity.INDEX}
+        granularity = next((g for m, g in kinds.items() if m in variables[0]), Granularity.NAME)
+        return DecisionSpace(tuple(order), tuple(found), granularity)
+
     try:
-        return DecisionSpace(
-            every,
-            tuple(
-                Variable(name, values, values, is_setting=True)
-                if is_setting
-                else Variable(name, every, tuple(b for b in every if b in values))
-                for name, values, is_setting in found
-            ),
-            granularity,
+        asked = space(known)
+        if baseline or backends or asked.default in measured:
+            return asked
+        others = (space([b, *(o for o in known if o != b)]) for b in known)
+        return next((s for s in others if s.default in measured), None) or _beginning_at(
+            asked, measured
         )
     except SpaceError as error:
         raise InputError(f"{path}: {error}") from error
+
+
+def _beginning_at(space: DecisionSpace, measured: Collection[Assignment]) -> DecisionSpace:
+    """The space with its first measured assignment, by id, as its baseline."""
+    if not measured:
+        return space
+    baseline = min(measured, key=space.id_of)
+    variables = tuple(
+        replace(v, feasible=(c, *(f for f in v.feasible if f != c)))
+        for v, c in zip(space.variables, baseline, strict=True)
+    )
+    return replace(space, variables=variables)
+
+
+def _cpu_first(backend: str) -> tuple[bool, str]:
+    return backend != "cpu", backend
+
+
+def _by_value(setting: str, value: str) -> tuple[int, float, str]:
+    """The runtime's default first, then by size, then by name."""
+    order = SETTING_VALUES.get(setting, ())
+    number = _number(value)
+    position = order.index(value) if value in order else len(order)
+    return position, math.inf if number is None else number, value

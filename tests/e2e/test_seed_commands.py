@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -13,6 +16,14 @@ from e2e.command import run
 CONFIGURATION = re.compile(
     r'BACKENDS="ruy;cpu" OP_BACKEND_FullyConnected=(cpu|ruy) OP_BACKEND_ElementwiseActivation=cpu '
 )
+
+# The place that all programs of a machine share is another one here.
+IN_TMP = """
+import sys
+from pareto_profiler.cli import seed_commands
+seed_commands._DEVICE_OPLIST = sys.argv.pop(1)
+seed_commands.random_sampler_app(standalone_mode=False)
+"""
 
 
 def test_gen_oplist_in_name_mode(mobilenet_file: Path, tmp_path: Path):
@@ -113,6 +124,52 @@ def test_an_oplist_of_another_model_is_refused(dense_file: Path, tmp_path: Path)
     (tmp_path / "oplist.json").write_text('{"oplist": ["Conv2D"]}')
     done = run("random_sampler", dense_file, "local", cwd=tmp_path, status=2)
     assert "the operation list has no FullyConnected" in done.stderr
+
+
+def test_a_list_of_another_model_in_tmp_is_left_alone(dense_file: Path, tmp_path: Path):
+    shared = tmp_path / "tmp.json"
+    for content, said in (
+        ({"oplist": ["ElementwiseActivation", "FullyConnected"]}, "digits in the order of"),
+        ({"oplist": ["Conv2D"]}, "is left alone: the operation list has no FullyConnected"),
+        ({"oplist": 3}, "is left alone: "),
+    ):
+        shared.write_text(json.dumps(content))
+        done = subprocess.run(
+            [
+                *(sys.executable, "-c", IN_TMP, str(shared), str(dense_file), "local"),
+                *("--dumpfile", "d.json", "--iterations", "1"),
+            ],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert f"{shared} {said}" in done.stderr or f"{said} {shared}" in done.stderr
+        is_taken = said.startswith("digits")
+        names = ["ElementwiseActivation", "FullyConnected"]
+        found = json.loads((tmp_path / "d.json").read_text())["oplist"]
+        assert found == (names if is_taken else names[::-1])
+        shutil.rmtree(tmp_path / "d.json.run")
+
+
+def test_command_lines_as_the_originals_parser_takes_them(dense_file: Path, tmp_path: Path):
+    words = ("--dump=D.json", "--mode", "INDEX")
+    run("brute_force_profiler", dense_file, "local", *words, cwd=tmp_path)
+    run("brute_force_profiler", dense_file, "LOCAL", "local", *words, cwd=tmp_path)
+    dump = json.loads((tmp_path / "D.json").read_text())
+    assert list(dump) == ["oplist", "opmap", "opname_by_indx", "solutions"]
+    assert dump["opmap"] == [0, 1, 0, 1, 0, 1]
+    run("random_sampler", dense_file, "local", "local", "--iter=1", "--du", "r.json", cwd=tmp_path)
+    run("random_sampler", dense_file, "--iter", 1, "--target=Local", "local", cwd=tmp_path)
+    run("gen_oplist", dense_file, "Local", "--mo", "Name", cwd=tmp_path)
+    for words, said in (
+        (("toaster", "local"), "target 'toaster': expected one of tizen, odroid, local"),
+        (("local", "local", "local"), "expected [TARGET] RUN_FOLDER"),
+        (("local", "local", "--target", "tizen"), "and one target"),
+        (("local", "--nothing"), "No such option: --nothing"),
+    ):
+        done = run("random_sampler", dense_file, *words, cwd=tmp_path, status=2)
+        assert said in done.stderr
 
 
 def test_another_run_folder_is_a_clear_error(dense_file: Path, tmp_path: Path):

@@ -361,17 +361,49 @@ def test_an_nnpackage_is_read_with_its_inputs(tmp_path: Path):
     ("manifest", "found"),
     [
         ("{", "not JSON"),
-        ([], "expected a list of file names"),
+        ([], "expected a JSON object"),
         ({"models": []}, "expected a list of file names"),
         ({"models": ["a.tflite", "b.tflite"]}, "2 models"),
         ({"models": ["../../outside.tflite"]}, "outside the package"),
-        ({"models": ["model.tvn"]}, "neither"),
+        ({"models": ["model.tflite"], "model-types": ["tvn"]}, "expected a list of one of tflite"),
+        ({"models": ["model.tflite"], "model-types": "tflite"}, "expected a list of one of tflite"),
+        ({"models": ["model.tflite"], "model-types": ["circle"]}, "model.tflite is a tflite file"),
+        ('{"models": [,]}', "not JSON"),
+        ('{"models": [], // "}\n "a": "unended', "not JSON"),
         ({"models": ["absent.tflite"]}, "cannot be read"),
     ],
 )
 def test_broken_packages_are_named(tmp_path: Path, manifest: object, found: str):
     with pytest.raises(ModelError, match=found):
         load(_package(tmp_path / "pkg", manifest))
+
+
+@pytest.mark.parametrize(
+    "manifest",
+    [
+        '{"models": ["model.tflite",],}',
+        '\ufeff{"models": ["model.tflite" /* the only one */ , ], // done\n}',
+        '{"models": ["model.tflite"], "note": "// no, comment /* here ,]}"}',
+        '{"a": "\\",]", "models": [\n"model.tflite"\n,\n]} and text behind it',
+        '{"models": ["old.tflite"], "models": ["model.tflite"]}',
+    ],
+)
+def test_a_manifest_is_read_as_jsoncpp_reads_it(tmp_path: Path, manifest: str):
+    assert load(_package(tmp_path / "pkg", manifest)).file.name == "model.tflite"
+
+
+@pytest.mark.parametrize("text", ["/*", '"', '"\\"', ",", "[", "/* */", '"",'])
+def test_a_manifest_is_read_in_linear_time(tmp_path: Path, text: str):
+    with pytest.raises(ModelError, match="not JSON"):
+        load(_package(tmp_path / "pkg", "{" + text * 500_000))
+
+
+@pytest.mark.parametrize("name", ["model.bin", "MODEL.TFLITE", "model", "net.circle"])
+@pytest.mark.parametrize("types", [{}, {"model-types": ["tflite"]}])
+def test_the_type_of_a_model_is_what_it_holds(tmp_path: Path, name: str, types: object):
+    package = _package(tmp_path / "pkg", {"models": [name], **types})
+    (package / "model.tflite").rename(package / name)
+    assert load(package).graph.format == "tflite"
 
 
 def test_a_folder_without_manifest_is_no_package(tmp_path: Path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 
 import pytest
@@ -12,16 +13,19 @@ from conftest import DATA, MOBILENET_NAMES
 from pareto_profiler.core.configuration import Configuration
 from pareto_profiler.core.estimate import Estimate, Estimates
 from pareto_profiler.core.front import Front
-from pareto_profiler.core.measurement import objectives_of
+from pareto_profiler.core.measurement import Measurement, objectives_of
 from pareto_profiler.core.space import DecisionSpace, Granularity
+from pareto_profiler.core.trial import Trial
 from pareto_profiler.errors import InputError, SpaceError
 from pareto_profiler.models import Model
+from pareto_profiler.models.onert_loader import BUILTINS
 from pareto_profiler.models.reader import read_graph
 from pareto_profiler.report.summary import Summary
 from pareto_profiler.seed_formats import (
     Oplist,
     brute_force_dump,
     is_dump,
+    is_of,
     read_dump,
     sampler_dump,
 )
@@ -100,6 +104,126 @@ def test_index_mode_dump_round_trip(mobilenet: Model, tmp_path: Path):
     again = read_dump(path)
     assert again.header.space.backends == ("cpu", "ruy")
     assert [again.header.space.id_of(t.assignment) for t in again.trials] == list(range(18))
+
+
+def test_a_brute_force_dump_by_index_is_laid_out_as_the_originals(mobilenet: Model, tmp_path: Path):
+    space = DecisionSpace.of(mobilenet.graph, ("cpu", "acl_cl"), Granularity.INDEX)
+    listed = Oplist.of(mobilenet.graph, Granularity.INDEX)
+    trials = [
+        Trial(i, space.assignment_of(n), Measurement({"exec_time": (0.001,), "max_rss": (2048.0,)}))
+        for i, n in enumerate((0, 1, 2**36))
+    ]
+    path = tmp_path / "all.json"
+    for graph in (mobilenet.graph, None):
+        path.write_text(brute_force_dump(space, trials, graph))
+        content = json.loads(path.read_text())
+        assert list(content) == ["oplist", "opmap", "opname_by_indx", "solutions"]
+        assert content["oplist"] == list(listed.names)
+        assert content["opmap"] == list(listed.classes)
+        assert content["opname_by_indx"] == list(listed.operation_names)
+        assert is_of(path, space)
+    again = read_dump(path).header.space
+    assert again.granularity is Granularity.INDEX
+    assert again.backends == ("cpu", "acl_cl")
+    assert [v.operations for v in again.variables] == [v.operations for v in space.variables]
+    assert [v.name.split("#")[0] for v in again.variables] == [
+        v.name.split("/")[0] for v in space.variables
+    ]
+    assert [read_dump(path).header.space.id_of(t.assignment) for t in read_dump(path).trials] == [
+        *(0, 1, 2**36)
+    ]
+    # A dump written from what was read says the same.
+    assert brute_force_dump(again, trials) == path.read_text()
+
+
+@pytest.mark.parametrize(
+    ("content", "found"),
+    [
+        ({"opmap": [0, 2], "opname_by_indx": ["A", "A"]}, "number its classes"),
+        ({"opmap": [0, 1], "opname_by_indx": ["A"]}, "opmap has 2 entries, opname_by_indx 1"),
+        ({"opmap": [0, 1]}, "no 'opname_by_indx'"),
+        ({"opmap": "01", "opname_by_indx": ["A"]}, "whole number"),
+        ({"opmap": [10**15], "opname_by_indx": ["A"]}, "number its classes"),
+    ],
+)
+def test_a_broken_class_map_of_a_dump_is_named(tmp_path: Path, content: object, found: str):
+    path = tmp_path / "broken.json"
+    path.write_text(json.dumps({"oplist": ["A"], "solutions": [], **content}))
+    with pytest.raises(InputError, match=found):
+        read_dump(path)
+
+
+def test_a_name_mode_dump_with_an_empty_class_map_is_one_by_name(tmp_path: Path):
+    path = tmp_path / "d.json"
+    path.write_text('{"opmap": null, "oplist": ["A"], "solutions": []}')
+    assert read_dump(path).header.space.granularity is Granularity.NAME
+
+
+def scheduler_map(configuration: str) -> str:
+    """What ONE's pareto_scheduler hands to onert: up to the last character but one."""
+    pattern = 'OP_BACKEND_MAP="'
+    return configuration[configuration.index(pattern) + len(pattern) : len(configuration) - 1]
+
+
+@pytest.mark.parametrize("threads", [None, 2])
+@pytest.mark.parametrize("settings", [{}, {"executor": ("Linear", "Parallel")}])
+def test_what_ones_scheduler_takes_of_a_configuration_is_the_map(mobilenet, threads, settings):
+    space = DecisionSpace.of(
+        mobilenet.graph, ("cpu", "acl_cl"), Granularity.INDEX, settings=settings
+    )
+    configuration = Configuration.of(space, space.assignment_of(5), threads=threads)
+    taken = dict(entry.split("=") for entry in scheduler_map(configuration.text).split(";"))
+    assert taken == {str(i): b for i, b in configuration.backend_by_operation.items()}
+    # For a shell all of it is in that line, too.
+    words = dict(word.split("=", 1) for word in shlex.split(configuration.text))
+    assert words["OP_BACKEND_MAP"] == configuration.operation_map
+    assert ("NUM_THREADS" in words) == (threads is not None)
+    assert ("EXECUTOR" in words) == bool(settings)
+
+
+def test_ids_beyond_64_bits_are_text_since_jsoncpp_has_no_such_numbers(tmp_path: Path):
+    space = DecisionSpace.by_names(("cpu", "acl_cl"), [f"N{i}" for i in range(70)])
+    numbers = [3, 2**64 - 1, 2**64, 2**69]
+    trials = [
+        Trial(i, space.assignment_of(n), Measurement({"exec_time": (n,), "max_rss": (9e9 / n,)}))
+        for i, n in enumerate(numbers)
+    ]
+    path = tmp_path / "big.json"
+    path.write_text(sampler_dump(space, items(trials)))
+    content = json.loads(path.read_text())
+    ids = [solution["id"] for solution in content["solutions"]]
+    assert ids == [3, 2**64 - 1, str(2**64), str(2**69)]
+    assert {str(i) for i in ids} == set(content["configs"])
+    again = read_dump(path)
+    assert [again.header.space.id_of(t.assignment) for t in again.trials] == numbers
+
+
+ORIGINALS_NAMES = """
+    SUM Reduce|ADD BinaryArithmetic|SUB BinaryArithmetic|DIV BinaryArithmetic|MUL BinaryArithmetic|
+    REDUCE_MAX Reduce|CONV_2D Conv2D|PACK Pack|SOFTMAX Softmax|CONCATENATION Concat|
+    EXP ElementwiseUnary|RESHAPE Reshape|SPLIT_V SplitV|ARG_MAX ArgMax|
+    BATCH_TO_SPACE_ND BatchToSpaceND|DEPTHWISE_CONV_2D DepthwiseConv2D|
+    LOGISTIC ElementwiseActivation|MEAN Reduce|RELU6 ElementwiseActivation|
+    RELU ElementwiseActivation|RESIZE_BILINEAR ResizeBilinear|REVERSE_V2 Reverse|
+    SPACE_TO_BATCH_ND SpaceToBatchND|AVERAGE_POOL_2D Pool2D|MAX_POOL_2D Pool2D|GATHER Gather|
+    CAST ElementwiseUnary|FULLY_CONNECTED FullyConnected|PAD Pad|SLICE Slice|
+    STRIDED_SLICE StridedSlice|TRANSPOSE Transpose|UNPACK Unpack
+"""
+
+
+def test_every_name_that_the_original_gives_an_operation_is_ours(tmp_path: Path):
+    path = tmp_path / "oplist.json"
+    for pair in ORIGINALS_NAMES.split("|"):
+        builtin, name = pair.split()
+        path.write_text(json.dumps({"oplist": [name]}))
+        ours = BUILTINS[builtin].name
+        assert Oplist.read(path).names == (ours,), builtin
+        path.write_text(
+            json.dumps({"oplist": [name], "opmap": [0], "opname_by_indx": [name], "solutions": []})
+        )
+        assert read_dump(path).header.space.variables[0].name == f"{ours}#0"
+        path.write_text(json.dumps({"oplist": [name], "solutions": []}))
+        assert read_dump(path).header.space.variables[0].name == ours
 
 
 def test_three_backends_are_recognised_by_an_id_that_needs_them(tmp_path: Path):

@@ -153,7 +153,7 @@ def test_a_package_that_was_one_keeps_all_but_its_configuration(
     (before / "net.tflite").write_bytes(mobilenet_file.read_bytes())
     manifest = {"major-version": "1", "minor-version": "3", "patch-version": "1", "own": [1]}
     manifest |= {"models": ["net.tflite"], "configs": ["mine.cfg"]}
-    (before / "metadata" / "MANIFEST").write_text(json.dumps(manifest))
+    (before / "metadata" / "MANIFEST").write_text(json.dumps(manifest)[:-1] + ",}")
     (before / "metadata" / "mine.cfg").write_text(
         "FP16_ENABLE=1 # not measured\nBACKENDS=acl_cl\nOP_BACKEND_ALLOPS=acl_cl\nNUM_THREADS=9\n"
     )
@@ -162,7 +162,8 @@ def test_a_package_that_was_one_keeps_all_but_its_configuration(
     left_out = write_package(shipment, before, mobilenet.graph, tmp_path / "after")
     assert left_out == ["FP16_ENABLE"]
     after = json.loads((tmp_path / "after" / "metadata" / "MANIFEST").read_text())
-    assert after == {**manifest, "configs": [CFG]}
+    # The type that older versions ask for is added; a trailing comma is read as onert reads it.
+    assert after == {**manifest, "model-types": ["tflite"], "configs": [CFG]}
     assert (tmp_path / "after" / "metadata" / "tc" / "input.h5").read_bytes() == b"h5"
     assert read_configuration(tmp_path / "after") == configured(shipment)
     assert write_package(shipment, before, mobilenet.graph, tmp_path / "after") == left_out

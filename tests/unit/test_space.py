@@ -271,7 +271,7 @@ def test_configuration_by_index_names_every_operation():
     space = DecisionSpace.of(_graph(), ("cpu", "acl_cl"), Granularity.OPERATION)
     configuration = Configuration.of(space, space.assignment_of(0b1010), threads=2)
     assert configuration.text == (
-        'BACKENDS="acl_cl;cpu" OP_BACKEND_MAP="0=cpu;1=acl_cl;2=cpu;3=acl_cl" NUM_THREADS=2 '
+        'BACKENDS="acl_cl;cpu" NUM_THREADS=2 OP_BACKEND_MAP="0=cpu;1=acl_cl;2=cpu;3=acl_cl"'
     )
     assert configuration.environment == {
         "NUM_THREADS": "2",

@@ -6,12 +6,15 @@ from pathlib import Path
 
 import pytest
 from conftest import ROOT
+from hypothesis import given
+from hypothesis import strategies as st
 
 from pareto_profiler.core.measurement import OBJECTIVES, Measurement
 from pareto_profiler.core.recording import Header, Recording
 from pareto_profiler.core.trial import Failure, OperationTime, Placement, Profile, Trial
 from pareto_profiler.errors import FailureKind, InputError
 from pareto_profiler.models import load
+from pareto_profiler.report.summary import Summary
 from pareto_profiler.runners.devices import Device
 from pareto_profiler.store import Store, read
 from pareto_profiler.tables import is_packed, pack, read_csv, unpack
@@ -98,7 +101,9 @@ npu,npu,1,,,crashed,0.1
 def test_csv_of_any_origin_is_a_table(tmp_path: Path):
     file = tmp_path / "mine.csv"
     file.write_text(CSV)
-    found = read_csv(file)
+    table = read_csv(file)
+    assert table.left_out == ()
+    found = table.recording
     space = found.header.space
     assert space.backends == ("cpu", "npu")
     assert [v.is_setting for v in space.variables] == [False, False, True]
@@ -117,7 +122,17 @@ def test_csv_of_any_origin_is_a_table(tmp_path: Path):
         ("Conv2D,exec_time_ms\ncpu,1\n", "two or more of exec_time_ms"),
         ("exec_time_ms,max_rss_kib\n1,2\n", "expected columns of variables"),
         ("Conv2D,exec_time_ms,max_rss_kib\ncpu,fast,2\n", "row 1"),
-        ("Conv2D,exec_time_ms,max_rss_kib\n,1,2\n", "column Conv2D"),
+        ("Conv2D,exec_time_ms,max_rss_kib\ncpu,1,2\n,1,2\n", "row 2: column Conv2D"),
+        ("Conv2D,exec_time_ms,max_rss_kib\ncpu,1,2\n3,1,2\n", "'3' is a number: expected a back"),
+        ("Conv2D,exec_time_ms,max_rss_kib\n0,1,2\n1,1,2\n", "no backends: 'Conv2D'"),
+        ("Conv2D,Conv2D,exec_time_ms,max_rss_kib\ncpu,cpu,1,2\n", "'Conv2D' comes twice"),
+        ("A,exec_time_ms,exec_time_ms,max_rss_kib\ncpu,1,1,2\n", "'exec_time_ms' comes twice"),
+        ("Conv2D,exec_time_ms,max_rss_kib\ncpu,1\n", "row 1: 2 values, .* 3 columns"),
+        ("Conv2D,exec_time_ms,max_rss_kib\ncpu,1,2,3\n", "row 1: 4 values, .* 3 columns"),
+        ("Conv2D,exec_time_ms,max_rss_kib\ncpu,1,2\ncpu,,2\n", "row 2: .* '' is no number"),
+        ("Conv2D,exec_time_ms,max_rss_kib\ncpu,inf,2\n", "row 1"),
+        ("Conv2D,exec_time_ms,max_rss_kib\ncpu,0.000,2\n", "row 1: .* 0 is no time"),
+        ("Conv2D;exec_time_ms;max_rss_kib\ncpu;1;2\n", "expected commas"),
         ("Conv2D,exec_time_ms,max_rss_kib\ncpu,-1,2\n", "row 1"),
         ("Conv2D,exec_time_ms,max_rss_kib,failure\ncpu,1,2,sad\n", "row 1"),
         ("threads,exec_time_ms,max_rss_kib\n1,1,2\n", "an operation's backends"),
@@ -129,3 +144,76 @@ def test_what_is_no_table_is_said_in_one_line(tmp_path: Path, text: str, words: 
     with pytest.raises(InputError, match=words) as raised:
         read_csv(file)
     assert "\n" not in str(raised.value)
+
+
+TABLE = """\
+Conv2D,Add,threads,temperature_c,exec_time_ms,max_rss_kib,failure
+gpu,gpu,1,41.5,,,crashed
+gpu,cpu,2,45,20,300,
+cpu,cpu,2,47,10,100,
+cpu,npu,1,nan,12,120,
+cpu,cpu,1,,11,90,
+"""
+
+
+def read_text(tmp_path: Path, text: str | bytes, *options: object):
+    file = tmp_path / "t.csv"
+    file.write_bytes(text if isinstance(text, bytes) else text.encode())
+    return read_csv(file, *options)
+
+
+def test_columns_of_numbers_are_left_out_by_name(tmp_path: Path):
+    table = read_text(tmp_path, TABLE)
+    assert table.left_out == ("temperature_c",)
+    assert [v.name for v in table.recording.header.space.variables] == ["Conv2D", "Add", "threads"]
+    lines = TABLE.splitlines()
+    numbered = [f",{lines[0]}", *(f"{i},{line}" for i, line in enumerate(lines[1:]))]
+    table = read_text(tmp_path, "\n".join(numbered))
+    assert table.left_out == ("without a name", "temperature_c")
+
+
+@pytest.mark.parametrize("mark", ["", "\ufeff"])
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\n\n"])
+@pytest.mark.parametrize("blank", ["", " "])
+def test_how_a_spreadsheet_saves_changes_nothing(tmp_path: Path, mark: str, end: str, blank: str):
+    text = mark + TABLE.replace("\n", end).replace(",", f"{blank},{blank}")
+    assert everything(read_text(tmp_path, text).recording) == everything(
+        read_text(tmp_path, TABLE).recording
+    )
+    with pytest.raises(InputError, match="UTF-16"):
+        read_text(tmp_path, TABLE.encode("utf-16"))
+
+
+@given(st.permutations(TABLE.splitlines()[1:]))
+def test_the_order_of_rows_means_nothing(tmp_path_factory: pytest.TempPathFactory, rows: list[str]):
+    folder = tmp_path_factory.mktemp("order")
+    text = "\n".join([TABLE.splitlines()[0], *rows])
+    found, wanted = (read_text(folder, t).recording for t in (text, TABLE))
+    space = found.header.space
+    assert space == wanted.header.space
+    assert space.backends == ("cpu", "gpu", "npu")
+    assert space.default == ("cpu", "cpu", "1")
+    summaries = [Summary.of(r) for r in (found, wanted)]
+    assert [[row.id for row in s.front] for s in summaries] == [[9, 0]] * 2
+    assert summaries[0].hypervolume == summaries[1].hypervolume
+
+
+def test_the_baseline_is_measured_or_as_it_was_asked_for(tmp_path: Path):
+    def of(text: str, *options: object) -> tuple[object, object]:
+        space = read_text(tmp_path, text, *options).recording.header.space
+        return space.backends, space.default
+
+    header = "Conv2D,Add,exec_time_ms,max_rss_kib,failure\n"
+    failing = f"{header}cpu,cpu,,,crashed\ngpu,gpu,2,3,\ncpu,gpu,1,9,\n"
+    assert of(failing) == (("gpu", "cpu"), ("gpu", "gpu"))
+    assert of(failing, ("cpu", "gpu", "npu")) == (("cpu", "gpu", "npu"), ("cpu", "cpu"))
+    assert of(failing, (), "cpu") == (("cpu", "gpu"), ("cpu", "cpu"))
+    mixed = f"{header}cpu,cpu,,,crashed\ngpu,cpu,2,3,\ncpu,gpu,1,9,\n"
+    assert of(mixed) == (("cpu", "gpu"), ("gpu", "cpu"))
+    for options, words in (
+        ((("cpu",), ""), "the table has gpu, too"),
+        (((), "npu"), "baseline 'npu': expected one of cpu, gpu"),
+        ((("cpu", "gpu", "gpu"), ""), "each once"),
+    ):
+        with pytest.raises(InputError, match=words):
+            read_text(tmp_path, failing, *options)

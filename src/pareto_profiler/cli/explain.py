@@ -18,7 +18,7 @@ from pareto_profiler.cli.measure import (
     choices_again,
     reopened,
 )
-from pareto_profiler.cli.show import BackendsOfDumpOption, IdArgument, RunArgument
+from pareto_profiler.cli.show import BackendsOfDumpOption, BaselineOption, IdArgument, RunArgument
 from pareto_profiler.errors import InputError
 
 if TYPE_CHECKING:
@@ -74,6 +74,7 @@ def explain(
         bool, typer.Option("--all", help=f"Show all choices, not the {_SHOWN} that change most.")
     ] = False,
     backends: BackendsOfDumpOption = "",
+    baseline: BaselineOption = "",
     model: Annotated[
         Path | None,
         typer.Option(help="With --simplify: the model, where it is no longer where it was."),
@@ -96,7 +97,7 @@ def explain(
     from pareto_profiler.report.summary import Summary
     from pareto_profiler.samplers.structured.explanation import explanation_of
 
-    recording = reopened(run) if simplify else open_recording(run, backends)
+    recording = reopened(run) if simplify else open_recording(run, backends, baseline)
     summary = Summary.of(recording)
     header = recording.header
     assignment = _assignment_of(summary, name)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from pareto_profiler.cli.exits import reporting_errors
-from pareto_profiler.cli.show import BackendsOfDumpOption, RunArgument
+from pareto_profiler.cli.show import BackendsOfDumpOption, BaselineOption, RunArgument
 from pareto_profiler.errors import InputError
 
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 def learned(
     run: RunArgument,
     backends: BackendsOfDumpOption = "",
+    baseline: BaselineOption = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Show the model that `structured` fits to a run, whichever sampler made it.
@@ -32,7 +33,7 @@ def learned(
     from pareto_profiler.core.ports import Problem
     from pareto_profiler.samplers.structured.beliefs import beliefs_of
 
-    recording = open_recording(run, backends)
+    recording = open_recording(run, backends, baseline)
     header = recording.header
     problem = Problem(header.space, objectives_of(header.objectives), header.graph, header.seed)
     found = beliefs_of(problem, recording.trials)

@@ -13,6 +13,7 @@ import typer
 from pareto_profiler.cli.exits import command_line, reporting_errors
 from pareto_profiler.cli.show import (
     BackendsOfDumpOption,
+    BaselineOption,
     ConfidenceShownOption,
     MarginShownOption,
 )
@@ -631,6 +632,7 @@ def replay(
     ] = "",
     seed: Annotated[int, typer.Option(min=0, help="Of the sampler, and of noise.")] = 0,
     backends: BackendsOfDumpOption = "",
+    baseline: BaselineOption = "",
     output: Annotated[
         Path | None, typer.Option(help="Keep the replayed run in this new folder.")
     ] = None,
@@ -654,7 +656,7 @@ def replay(
     from pareto_profiler.search import search as run_search
     from pareto_profiler.store import JOURNAL, Store
 
-    offline = _offline(table, backends, objectives, seed=seed, has_noise=noise)
+    offline = _offline(table, backends, baseline, objectives, seed=seed, has_noise=noise)
     origin = {"command": command_line()}
     header = replace(offline.header, sampler=sampler, seed=seed, origin=origin)
     seconds = seconds_of(time) if time else None
@@ -716,7 +718,9 @@ class _Offline:
     trials: int
 
 
-def _offline(table: str, backends: str, objectives: str, *, seed: int, has_noise: bool) -> _Offline:
+def _offline(
+    table: str, backends: str, baseline: str, objectives: str, *, seed: int, has_noise: bool
+) -> _Offline:
     from pareto_profiler.cli.assembly import split
     from pareto_profiler.cli.show import open_recording
     from pareto_profiler.core.measurement import objectives_of
@@ -727,13 +731,15 @@ def _offline(table: str, backends: str, objectives: str, *, seed: int, has_noise
 
     wanted = objectives_of(split(objectives)) if objectives else ()
     if table.startswith(PREFIX):
+        if backends or baseline:
+            raise InputError(f"{table}: a simulated device has backends and a baseline of its own")
         device = Device.of(table)
         names = tuple(o.name for o in wanted) or ("exec_time", "max_rss")
         if set(names) != {"exec_time", "max_rss"}:
             raise InputError(f"{table}: has exec_time and max_rss only")
         header = Header(device.name, "", device.space, names, target="table", graph=device.graph)
         return _Offline(header, device.runner(Plan(repeats=5, warmups=0), seed), None, 0)
-    recording = open_recording(Path(table), backends)
+    recording = open_recording(Path(table), backends, baseline)
     whole = Summary.of(recording, wanted)
     # Another target: a replayed run must never be continued on a real one.
     header = replace(

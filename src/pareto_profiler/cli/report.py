@@ -11,6 +11,7 @@ from pareto_profiler.cli.exits import reporting_errors
 from pareto_profiler.cli.select import MaxOption, MaxRssOption, MaxTimeOption, asked_limits
 from pareto_profiler.cli.show import (
     BackendsOfDumpOption,
+    BaselineOption,
     ConfidenceShownOption,
     MarginShownOption,
     RunArgument,
@@ -46,6 +47,7 @@ def report(
     margin: MarginShownOption = "",
     confidence: ConfidenceShownOption = "",
     backends: BackendsOfDumpOption = "",
+    baseline: BaselineOption = "",
 ) -> None:
     """Write a run as one HTML page that opens anywhere, without a network.
 
@@ -63,7 +65,7 @@ def report(
     from pareto_profiler.report.picture import picture_of
     from pareto_profiler.report.summary import Summary
 
-    recording = open_recording(run, backends)
+    recording = open_recording(run, backends, baseline)
     summary = Summary.of(
         recording,
         objectives_of(split(objectives)) if objectives else (),

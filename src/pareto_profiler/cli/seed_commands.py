@@ -9,6 +9,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
+from typer.core import TyperCommand
 
 from pareto_profiler.cli.exits import reporting_errors
 from pareto_profiler.core.space import Granularity
@@ -40,17 +41,31 @@ class SeedTarget(StrEnum):
     LOCAL = "local"
 
 
-ModeOption = Annotated[Mode, typer.Option(help="Group by operation name, or by name and size.")]
+ModeOption = Annotated[
+    Mode,
+    typer.Option(case_sensitive=False, help="Group by operation name, or by name and size."),
+]
 DumpOption = Annotated[Path, typer.Option(help="Where the result goes.")]
 BackendsOption = Annotated[
     str,
     typer.Option(help="Backends, comma-separated, or how many of those the runtime has."),
 ]
-RunFolderArgument = Annotated[
-    str,
+PlaceArgument = Annotated[
+    list[str],
     typer.Argument(
-        help="Folder on the target with onert_run or nnpackage_run, or with onert's library; "
-        "`local` is the embedded onert."
+        metavar="[TARGET] RUN_FOLDER",
+        help="TARGET is tizen, odroid or local, which it is where none is named. RUN_FOLDER: "
+        "folder on the target with onert_run or nnpackage_run, or with onert's library; `local` "
+        "is the embedded onert.",
+    ),
+]
+ModelArgument = Annotated[Path, typer.Argument(help="A model file or an nnpackage directory.")]
+TargetOption = Annotated[
+    SeedTarget | None,
+    typer.Option(
+        case_sensitive=False,
+        help="The same as TARGET.",
+        show_default="local",
     ),
 ]
 AuthOption = Annotated[
@@ -65,7 +80,9 @@ AuthOption = Annotated[
 @reporting_errors
 def gen_oplist(
     model: Annotated[Path, typer.Argument(metavar="TFLITE_MODEL", help="The model.")],
-    target: Annotated[SeedTarget, typer.Argument(help="Where the search will run.")],
+    target: Annotated[
+        SeedTarget, typer.Argument(case_sensitive=False, help="Where the search will run.")
+    ],
     mode: ModeOption = Mode.NAME,
     auth: AuthOption = "",
 ) -> None:
@@ -99,39 +116,40 @@ def gen_oplist(
 
 @reporting_errors
 def brute_force_profiler(
-    model: Annotated[Path, typer.Argument(help="A model file or an nnpackage directory.")],
-    target: Annotated[SeedTarget, typer.Argument(help="What the target is.")],
-    run_folder: RunFolderArgument,
+    model: ModelArgument,
+    place: PlaceArgument,
     dumpfile: DumpOption = Path("brute_force_profile.json"),
     mode: ModeOption = Mode.NAME,
     backends: BackendsOption = "",
+    target: TargetOption = None,
     auth: AuthOption = "",
 ) -> None:
     """Measure all assignments and dump {"oplist", "solutions": [{"memory", "id", "time"}]}.
 
-    This machine drives; the target needs its runtime only. On the device itself, TARGET is `local`.
+    This machine drives; the target needs its runtime only. On the device itself, TARGET is `local`
+    or left out.
     """
     from pareto_profiler.cli.output import write_file
     from pareto_profiler.search import Budget
     from pareto_profiler.seed_formats import brute_force_dump
 
-    place = _Place(target, run_folder, auth)
-    recording = _profile(model, place, mode, backends, dumpfile, "exhaustive", Budget())
-    write_file(dumpfile, brute_force_dump(recording.header.space, recording.trials))
+    recording = _profile(
+        model, _Place.of(place, target, auth), mode, backends, dumpfile, "exhaustive", Budget()
+    )
+    header = recording.header
+    write_file(dumpfile, brute_force_dump(header.space, recording.trials, header.graph))
     print(f"{dumpfile}: {_counts(recording)}")
 
 
 @reporting_errors
 def random_sampler(
-    model: Annotated[Path, typer.Argument(help="A model file or an nnpackage directory.")],
-    run_folder: RunFolderArgument,
+    model: ModelArgument,
+    place: PlaceArgument,
     mode: ModeOption = Mode.NAME,
     backends: BackendsOption = "",
     dumpfile: DumpOption = Path("random_sampler_profile.json"),
     iterations: Annotated[int, typer.Option(min=1, help="How many assignments to measure.")] = 100,
-    target: Annotated[
-        SeedTarget, typer.Option(help="Where to measure, driven from this machine.")
-    ] = SeedTarget.LOCAL,
+    target: TargetOption = None,
     auth: AuthOption = "",
 ) -> None:
     """Measure random assignments and dump the front with its configurations."""
@@ -139,9 +157,15 @@ def random_sampler(
     from pareto_profiler.cli.show import seed_dump
     from pareto_profiler.search import Budget
 
-    budget = Budget(iterations)
-    place = _Place(target, run_folder, auth)
-    recording = _profile(model, place, mode, backends, dumpfile, "random", budget)
+    recording = _profile(
+        model,
+        _Place.of(place, target, auth),
+        mode,
+        backends,
+        dumpfile,
+        "random",
+        Budget(iterations),
+    )
     write_file(dumpfile, seed_dump(recording))
     print(f"{dumpfile}: the front; {_counts(recording)}")
 
@@ -153,6 +177,21 @@ class _Place:
     target: SeedTarget
     run_folder: str
     auth: str
+
+    @classmethod
+    def of(cls, words: list[str], target: SeedTarget | None, auth: str) -> _Place:
+        """Read the words behind the model: a run folder, with the target before it or without.
+
+        Raises:
+            InputError: There are more, or the target is none or named twice.
+        """
+        *before, run_folder = words
+        named = [word.lower() for word in before] + ([target.value] if target else [])
+        if len(before) > 1 or len(named) > 1:
+            raise InputError(f"{' '.join(words)}: expected [TARGET] RUN_FOLDER, and one target")
+        if named and named[0] not in set(SeedTarget):
+            raise InputError(f"target {before[0]!r}: expected one of {', '.join(SeedTarget)}")
+        return cls(SeedTarget(named[0]) if named else SeedTarget.LOCAL, run_folder, auth)
 
     def check(self) -> None:
         """See that the folder can be one of the target.
@@ -198,7 +237,7 @@ def _profile(
             model=model,
             granularity=Granularity(mode),
             backends=backends,
-            oplist=_oplist_here(mode, place),
+            oplist=_oplist_here(mode, model),
             # As the original: every backend is loaded, used or not, and the dump says so.
             plan={"load_every_backend": True},
             sampler=sampler,
@@ -219,21 +258,30 @@ def _profile(
         job.shell.close()
 
 
-def _oplist_here(mode: Mode, place: _Place) -> Path | None:
-    """``oplist.json`` where ``gen_oplist`` leaves it, if it is of this mode.
+def _oplist_here(mode: Mode, model: Path) -> Path | None:
+    """``oplist.json`` where ``gen_oplist`` leaves it, if it is of this mode; None without one.
 
-    That is this folder; on the device itself also where it was copied to.
+    That is this folder, and /tmp, where the original writes it and copies it to. In /tmp others may
+    have left one: of another model it is left alone.
     """
+    from pareto_profiler.cli.assembly import load_measurable
     from pareto_profiler.cli.output import note
     from pareto_profiler.seed_formats import Oplist
 
-    is_on_device = place.target is SeedTarget.LOCAL and place.run_folder != _LOCAL
-    paths = [_OPLIST, Path(_DEVICE_OPLIST)] if is_on_device else [_OPLIST]
-    for path in paths:
+    for path in (_OPLIST, Path(_DEVICE_OPLIST)):
         if not path.is_file():
             continue
-        if Oplist.read(path).mode != Granularity(mode):
-            note(f"{path} is of the other mode and is left alone")
+        try:
+            oplist = Oplist.read(path)
+            if oplist.mode != Granularity(mode):
+                note(f"{path} is of the other mode and is left alone")
+                continue
+            if path != _OPLIST:
+                oplist.groups(load_measurable(model).graph)
+        except InputError as error:
+            if path == _OPLIST:
+                raise
+            note(f"{path} is left alone: {error}")
             continue
         note(f"digits in the order of {path}")
         return path
@@ -247,6 +295,26 @@ def _counts(recording: Recording) -> str:
     return f"{len(recording.trials) - failed} assignments measured, {failed} failed"
 
 
+class _ArgparseLike(TyperCommand):
+    """Takes the beginning of an option where only one begins so, as the original's parser does."""
+
+    def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:  # type: ignore[override]
+        options = [name for p in self.get_params(ctx) for name in p.opts if name.startswith("--")]
+        end = args.index("--") if "--" in args else len(args)
+        return super().parse_args(ctx, [*(_whole(a, options) for a in args[:end]), *args[end:]])
+
+
+def _whole(word: str, options: list[str]) -> str:
+    name, sign, value = word.partition("=")
+    begun = [option for option in options if option.startswith(name)]
+    if name.startswith("--") and name not in options and len(begun) > 1:
+        raise typer.BadParameter(
+            f"option {name} could be {' or '.join(sorted(begun))}: write it out"
+        )
+    is_beginning = len(name) > 2 and name.startswith("--") and len(begun) == 1
+    return f"{begun[0]}{sign}{value}" if is_beginning else word
+
+
 def _app(command: Callable[..., None]) -> typer.Typer:
     app = typer.Typer(
         pretty_exceptions_enable=False,
@@ -254,7 +322,7 @@ def _app(command: Callable[..., None]) -> typer.Typer:
         rich_markup_mode="markdown",
         context_settings={"help_option_names": ["-h", "--help"]},
     )
-    app.command()(command)
+    app.command(cls=_ArgparseLike)(command)
     return app
 
 

@@ -9,7 +9,7 @@ import typer
 
 from pareto_profiler.cli.exits import reporting_errors
 from pareto_profiler.cli.measure import JsonOption
-from pareto_profiler.cli.show import BackendsOfDumpOption, RunArgument
+from pareto_profiler.cli.show import BackendsOfDumpOption, BaselineOption, RunArgument
 from pareto_profiler.errors import InputError
 
 if TYPE_CHECKING:
@@ -68,6 +68,7 @@ def select(
         ),
     ] = "",
     backends: BackendsOfDumpOption = "",
+    baseline: BaselineOption = "",
     as_json: JsonOption = False,
 ) -> None:
     """Select one assignment from a run's front: the fastest within limits, or by another goal.
@@ -83,7 +84,7 @@ def select(
     if sum((bool(minimise), knee, bool(weights))) > 1:
         raise InputError("--minimise, --knee and --weights exclude each other")
     asked = asked_limits(max_time, max_rss, limit)
-    recording = open_recording(run, backends)
+    recording = open_recording(run, backends, baseline)
     summary = Summary.of(recording)
     goal = _goal(summary, asked, minimise, weights, is_knee=knee)
     found = Selection.of(summary, goal)

@@ -16,6 +16,8 @@ from pareto_profiler.cli.exits import reporting_errors
 from pareto_profiler.errors import InputError, StoreError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from pareto_profiler.core.recording import Recording
     from pareto_profiler.report.summary import Summary
 
@@ -30,8 +32,18 @@ BackendsOfDumpOption = Annotated[
     str,
     typer.Option(
         "--backends",
-        help="For a result dump that does not name them: the backends, digit 0 first.",
-        show_default="as its journal says, else cpu, acl_cl, acl_neon",
+        help="Of a result dump that does not name them, or of a CSV table: the backends, digit 0 "
+        "and the baseline's first.",
+        show_default="of a dump as its journal says, else cpu, acl_cl, acl_neon; of a table cpu, "
+        "then by name",
+    ),
+]
+BaselineOption = Annotated[
+    str,
+    typer.Option(
+        "--baseline",
+        help="Of a CSV table: the backend that its baseline is on.",
+        show_default="cpu, else the first one by name",
     ),
 ]
 
@@ -91,6 +103,7 @@ def show(
     margin: MarginShownOption = "",
     confidence: ConfidenceShownOption = "",
     backends: BackendsOfDumpOption = "",
+    baseline: BaselineOption = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Show the front of a run: a table, a scatter, the configurations, and what failed.
@@ -104,7 +117,7 @@ def show(
 
     wanted = objectives_of(split(objectives)) if objectives else ()
     summary = Summary.of(
-        open_recording(run, backends),
+        open_recording(run, backends, baseline),
         wanted,
         margin=fraction_of(margin) if margin else None,
         confidence=confidence_of(confidence) if confidence else None,
@@ -120,6 +133,7 @@ def export(
         Path | None, typer.Option("--to", help="File to write; standard output without it.")
     ] = None,
     backends: BackendsOfDumpOption = "",
+    baseline: BaselineOption = "",
 ) -> None:
     """Write a run as a table: every trial as csv or parquet, the summary as json, or a ONE dump.
 
@@ -132,7 +146,7 @@ def export(
     from pareto_profiler.cli.output import note, write_file
     from pareto_profiler.report.summary import Summary
 
-    recording = open_recording(run, backends)
+    recording = open_recording(run, backends, baseline)
     if to is None:
         if file_format in {ExportFormat.PACKED, ExportFormat.PARQUET}:
             raise InputError(f"{file_format} is no text: name a file with --to")
@@ -149,45 +163,69 @@ def export(
     note(f"written: {to}")
 
 
-def open_recording(run: Path, backends: str = "") -> Recording:
-    """Read a run folder, a journal or a seed dump.
+def open_recording(run: Path, backends: str = "", baseline: str = "") -> Recording:
+    """Read a run folder, a journal, a table or a seed dump.
 
     A dump that does not name its backends is read with those of the journal that lies beside it
     where this tool wrote it, else with the original's.
 
     Raises:
-        InputError, StoreError: It is none of them, damaged, or holds no trial yet.
+        InputError, StoreError: It is none of them, damaged, holds no trial yet, or says itself
+            what the backends and the baseline are, and other ones are named.
     """
     from pareto_profiler.cli.assembly import split
+
+    recording = _read(run, split(backends), baseline)
+    given = recording.header.space.backends
+    if backends and split(backends) != given and not (baseline and {*split(backends)} == {*given}):
+        raise InputError(f"--backends {backends}: {run} itself says {','.join(given)}")
+    if baseline and baseline != given[0]:
+        raise InputError(
+            f"--baseline {baseline}: only CSV tables leave that open, of {run} it is on {given[0]}"
+        )
+    if not recording.trials:
+        raise InputError(f"{run}: holds no trial yet")
+    return recording
+
+
+def _read(run: Path, backends: Sequence[str], baseline: str) -> Recording:
     from pareto_profiler.cli.output import note
-    from pareto_profiler.seed_formats import is_dump, is_of, named_backends, read_dump
+    from pareto_profiler.seed_formats import is_dump
     from pareto_profiler.store import is_journal, read
     from pareto_profiler.tables import is_csv, is_packed, read_csv, unpack
 
     if is_dump(run):
-        beside = run.with_name(f"{run.name}.run")
-        names = split(backends) or named_backends(run)
-        if not names and is_journal(beside):
-            with contextlib.suppress(StoreError):
-                space = read(beside).header.space
-                names = space.backends if is_of(run, space) else ()
-        recording = read_dump(run, names)
-        if not names:
-            taken = ", ".join(recording.header.space.backends)
-            note(f"{run} does not name its backends; taken as {taken} (else: --backends)")
-    elif is_journal(run):
-        recording = read(run)
-    elif is_packed(run):
-        recording = unpack(run)
-    elif is_csv(run):
-        recording = read_csv(run)
-    else:
-        raise InputError(
-            f"{run}: neither the folder of a run, nor a journal, nor a result dump, nor a packed "
-            f"table, nor a CSV file"
-        )
-    if not recording.trials:
-        raise InputError(f"{run}: holds no trial yet")
+        return _read_dump(run, backends)
+    if is_journal(run):
+        return read(run)
+    if is_packed(run):
+        return unpack(run)
+    if is_csv(run):
+        table = read_csv(run, backends, baseline)
+        if table.left_out:
+            note(f"{run}: numbers are no backends, left out: {', '.join(table.left_out)}")
+        return table.recording
+    raise InputError(
+        f"{run}: neither the folder of a run, nor a journal, nor a result dump, nor a packed "
+        f"table, nor a CSV file"
+    )
+
+
+def _read_dump(run: Path, backends: Sequence[str]) -> Recording:
+    from pareto_profiler.cli.output import note
+    from pareto_profiler.seed_formats import is_of, named_backends, read_dump
+    from pareto_profiler.store import is_journal, read
+
+    beside = run.with_name(f"{run.name}.run")
+    names = named_backends(run) or backends
+    if not names and is_journal(beside):
+        with contextlib.suppress(StoreError):
+            space = read(beside).header.space
+            names = space.backends if is_of(run, space) else ()
+    recording = read_dump(run, names)
+    if not names:
+        taken = ", ".join(recording.header.space.backends)
+        note(f"{run} does not name its backends; taken as {taken} (else: --backends)")
     return recording
 
 

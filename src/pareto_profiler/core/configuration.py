@@ -144,11 +144,15 @@ class Configuration:
 
     @property
     def text(self) -> str:
-        """As one line for a shell, in the seed's own form, each entry ended by a blank."""
-        entries = [f'BACKENDS="{";".join(self.backends)}"']
-        if self.backend_by_name:
-            entries += [f"OP_BACKEND_{name}={b}" for name, b in self.backend_by_name.items()]
-        elif self.backend_by_operation:
-            entries.append(f'OP_BACKEND_MAP="{self.operation_map}"')
-        entries += [f"{_SETTING_KEYS[n][0]}={value}" for n, value in self.settings.items()]
-        return "".join(f"{entry} " for entry in entries)
+        """As one line for a shell, in the form that ONE's tools write.
+
+        By name each entry ends in a blank. With a map the line ends in the map's closing quote, and
+        settings stand before it: ONE's ``pareto_scheduler`` takes what lies between
+        ``OP_BACKEND_MAP="`` and the last character.
+        """
+        backends = f'BACKENDS="{";".join(self.backends)}"'
+        settings = [f"{_SETTING_KEYS[n][0]}={value}" for n, value in self.settings.items()]
+        if self.backend_by_name or not self.backend_by_operation:
+            names = [f"OP_BACKEND_{name}={b}" for name, b in self.backend_by_name.items()]
+            return "".join(f"{entry} " for entry in (backends, *names, *settings))
+        return " ".join((backends, *settings, f'OP_BACKEND_MAP="{self.operation_map}"'))

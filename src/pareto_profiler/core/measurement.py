@@ -155,7 +155,10 @@ class Measurement:
 
     def __post_init__(self) -> None:
         for kind in ("samples", "warmups"):
-            frozen = {name: tuple(values) for name, values in getattr(self, kind).items()}
+            try:
+                frozen = {n: tuple(map(float, values)) for n, values in getattr(self, kind).items()}
+            except (TypeError, OverflowError) as error:
+                raise ValueError(f"a sample is no number: {error}") from error
             for name, values in frozen.items():
                 if name not in METRIC_UNITS:
                     raise ValueError(f"metric {name!r}: expected one of {', '.join(METRIC_UNITS)}")

@@ -14,6 +14,7 @@ from pareto_profiler.deploy.code import header_of
 from pareto_profiler.deploy.shipment import Shipment
 from pareto_profiler.errors import InputError
 from pareto_profiler.files import is_folder
+from pareto_profiler.models import read_manifest
 
 CFG: Final = "pareto_profiler.cfg"
 CALLS: Final = "pareto_profiler.h"
@@ -77,7 +78,8 @@ def _write(shipment: Shipment, model: Path, graph: Graph, to: Path) -> list[str]
     manifest: dict[str, object]
     if is_folder(model):
         _copy(model, to)
-        manifest = json.loads((metadata / "MANIFEST").read_text(encoding="utf-8"))
+        # A suffix alone may not tell the type to every version.
+        manifest = {"model-types": [graph.format], **read_manifest(model)}
     else:
         metadata.mkdir(parents=True)
         name = f"model.{graph.format}"

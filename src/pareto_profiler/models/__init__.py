@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from pareto_profiler.core.graph import Graph
 from pareto_profiler.errors import ModelError
@@ -17,9 +18,14 @@ from pareto_profiler.files import (
 )
 from pareto_profiler.models.reader import read_graph
 
-__all__ = ["Model", "load"]
+__all__ = ["Model", "load", "read_manifest"]
 
-_SUFFIXES: Final = (".tflite", ".circle")
+_MANIFEST: Final = Path("metadata", "MANIFEST")
+_TYPES: Final = ("tflite", "circle")
+# What does not end reaches to the end: a search for it from each beginning would take hours.
+_STRING: Final = r'"(?:\\.|[^"\\])*(?:"|\Z)'
+_COMMENT: Final = re.compile(rf"({_STRING})|//[^\n]*|/\*.*?(?:\*/|\Z)", re.DOTALL)
+_TRAILING_COMMA: Final = re.compile(rf"({_STRING})|(?<=[^\s\[{{,:])\s*,(?=\s*[\]}}])")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,29 +51,63 @@ class Model:
 
 
 def load(path: Path) -> Model:
-    """Read a ``.tflite`` or ``.circle`` file, or an nnpackage directory.
+    """Read a TFLite or circle file, or an nnpackage directory.
+
+    The content of a file decides what it is, not its suffix.
 
     Raises:
         ModelError: It is missing, unreadable, of another format or damaged.
     """
-    file, input_file = _open_package(path) if is_folder(path) else (path, None)
-    data = read_regular(file, ModelError, limit_bytes=LARGEST_MODEL_BYTES)
-    return Model(path, file, input_file, read_graph(data, str(file)))
-
-
-def _open_package(folder: Path) -> tuple[Path, Path | None]:
-    manifest = folder / "metadata" / "MANIFEST"
-    if not manifest.exists():
+    if not is_folder(path):
+        return Model(path, path, None, _graph_of(path))
+    file, model_type = _open_package(path)
+    graph = _graph_of(file)
+    if model_type not in {"", graph.format}:
         raise ModelError(
-            f"{folder}: is a folder without metadata/MANIFEST, so no nnpackage; expected one, or a "
-            f".tflite or .circle file"
+            f'{path / _MANIFEST}: "model-types" says {model_type}, {file.name} is a '
+            f"{graph.format} file; correct one of them"
         )
-    text = read_regular(manifest, ModelError, limit_bytes=LARGEST_TEXT_BYTES)
+    recorded = path / "metadata" / "tc" / "input.h5"
+    return Model(path, file, recorded if recorded.is_file() else None, graph)
+
+
+def read_manifest(package: Path) -> dict[str, Any]:
+    """The MANIFEST of an nnpackage, read as JsonCpp reads it, which onert uses.
+
+    A byte order mark, comments, a comma behind the last entry and text behind the closing brace
+    are passed over.
+
+    Raises:
+        ModelError: It is missing, unreadable or not such a JSON object.
+    """
+    path = package / _MANIFEST
+    if not path.exists():
+        raise ModelError(
+            f"{package}: is a folder without metadata/MANIFEST, so no nnpackage; expected one, or "
+            f"a .tflite or .circle file"
+        )
+    data = read_regular(path, ModelError, limit_bytes=LARGEST_TEXT_BYTES)
     try:
-        content = json.loads(text)
+        text = data.decode("utf-8-sig")
+        for passed_over in (_COMMENT, _TRAILING_COMMA):
+            text = passed_over.sub(lambda match: match[1] or " ", text)
+        content, _ = json.JSONDecoder().raw_decode(text.lstrip())
     except (ValueError, RecursionError) as error:
-        raise ModelError(f"{manifest}: not JSON: {error}") from error
-    names = content.get("models") if isinstance(content, dict) else None
+        raise ModelError(f"{path}: not JSON: {error}") from error
+    if not isinstance(content, dict):
+        raise ModelError(f"{path}: expected a JSON object")
+    return content
+
+
+def _graph_of(file: Path) -> Graph:
+    return read_graph(read_regular(file, ModelError, limit_bytes=LARGEST_MODEL_BYTES), str(file))
+
+
+def _open_package(folder: Path) -> tuple[Path, str]:
+    """The model's file in a package, and its type; empty where the package leaves that open."""
+    manifest = folder / _MANIFEST
+    content = read_manifest(folder)
+    names = content.get("models")
     if not isinstance(names, list) or not names or not isinstance(names[0], str):
         raise ModelError(f'{manifest}: expected a list of file names under "models"')
     if len(names) > 1:
@@ -81,7 +121,10 @@ def _open_package(folder: Path) -> tuple[Path, Path | None]:
         raise ModelError(f"{manifest}: {names[0]!r} is no file name: {error}") from error
     if not is_inside:
         raise ModelError(f"{manifest}: {names[0]!r} lies outside the package")
-    if file.suffix not in _SUFFIXES:
-        raise ModelError(f"{manifest}: {names[0]!r} is neither a .tflite nor a .circle file")
-    recorded = folder / "metadata" / "tc" / "input.h5"
-    return file, recorded if recorded.is_file() else None
+    types = content.get("model-types") or [""]
+    if not isinstance(types, list) or types[0] not in ("", *_TYPES):
+        raise ModelError(
+            f'{manifest}: "model-types" is {str(types)[:60]}: expected a list of one of '
+            f"{', '.join(_TYPES)}"
+        )
+    return file, types[0]
