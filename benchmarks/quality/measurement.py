@@ -81,10 +81,11 @@ def coverage(noise: Noise, measurements: int) -> tuple[float, float, int, float]
         trials, device = searched(truth, noise, Plan(), Rules(seed=seed), BUDGET, seed)
         level = mean_level(trials, device)
         for item in Estimates.of(trials, OBJECTIVES, SPACE.default).items:
-            low, high = item.figures[0].interval()
-            if math.isinf(high):
+            ends = item.figures[0].interval()
+            if ends is None:
                 uncalled += 1
                 continue
+            low, high = ends
             value = truth[item.assignment]["exec_time"] * math.exp(level)
             held.append(low <= value <= high)
             widths.append((high - low) / 2 / value)

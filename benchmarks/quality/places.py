@@ -50,8 +50,8 @@ class Tally:
             self.likelier_wrong += (place.probability >= LIKELY) != on
         self.errors += np.abs(np.log(estimates.values()[:, 0] / truth[:, 0])).tolist()
         for item, (seconds, _) in zip(estimates.items, truth.tolist(), strict=True):
-            low, high = item.figures[0].interval()
-            self.held.append(low <= seconds <= high)
+            ends = item.figures[0].interval()
+            self.held.append(ends is not None and ends[0] <= seconds <= ends[1])
 
     def __str__(self) -> str:
         return (

@@ -15,15 +15,12 @@ from pareto_profiler.core.membership import Verdict, memberships
 from pareto_profiler.core.ports import LearningSampler, Sampler
 from pareto_profiler.core.rules import Rules
 from pareto_profiler.core.space import Assignment, DecisionSpace
-from pareto_profiler.core.trial import Failure, Profile, Trial
+from pareto_profiler.core.trial import AGAIN, ANCHOR, CONFIRM, Failure, Profile, Trial
 from pareto_profiler.errors import FailureKind
 
 BASELINE: Final = "baseline"
 PROFILE: Final = "profile"
 UNIFORM: Final = "uniform"
-ANCHOR: Final = "anchor"
-AGAIN: Final = "again"
-CONFIRM: Final = "confirm"
 
 _DRAWS: Final = 500
 _MOST_FAILURES: Final = 3

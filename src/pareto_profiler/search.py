@@ -18,9 +18,9 @@ from pareto_profiler.core.measurement import OBJECTIVES, Measurement, Objective
 from pareto_profiler.core.ports import Runner, Sampler
 from pareto_profiler.core.rules import ONE_SHOT, Rules
 from pareto_profiler.core.space import Assignment, DecisionSpace
-from pareto_profiler.core.trial import Failure, Placement, Profile, Trial
+from pareto_profiler.core.trial import AGAIN, ANCHOR, CONFIRM, Failure, Placement, Profile, Trial
 from pareto_profiler.errors import FailureKind, RunError, TargetError
-from pareto_profiler.schedule import AGAIN, ANCHOR, BASELINE, CONFIRM, PROFILE, Schedule
+from pareto_profiler.schedule import BASELINE, PROFILE, Schedule
 
 _CHECK_AFTER_FAILURES: Final = 5
 

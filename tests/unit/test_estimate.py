@@ -12,7 +12,7 @@ import pytest
 from pareto_profiler.core.estimate import Estimate, Estimates, Figure, Predictions
 from pareto_profiler.core.front import resampled_hypervolumes
 from pareto_profiler.core.measurement import Measurement, objectives_of
-from pareto_profiler.core.membership import memberships
+from pareto_profiler.core.membership import Verdict, memberships
 from pareto_profiler.core.trial import Failure, Trial
 from pareto_profiler.errors import FailureKind
 
@@ -27,10 +27,11 @@ def trial(
     *,
     others: float = 0.0,
     at_s: float | None = None,
+    source: str = "random",
 ) -> Trial:
     samples = {"exec_time": (seconds,) * 5, "max_rss": (size,), "other_cpus": (others,) * 5}
     moment = "" if at_s is None else datetime.fromtimestamp(at_s, UTC).isoformat()
-    return Trial(number, (name,), Measurement(samples), "random", moment)
+    return Trial(number, (name,), Measurement(samples), source, moment)
 
 
 def of(*trials: Trial, anchor: str | None = None) -> dict[str, Figure]:
@@ -56,9 +57,14 @@ def test_failures_are_left_out_and_repeats_are_one():
 def test_memory_that_was_lucky_at_fixed_addresses_is_what_it_is_at_others():
     """As on a 32-bit board: 15 036 KiB at first, and some 15 950 whenever it was repeated."""
     anchors = [15360.0, 15268.0, 15336.0, 15268.0, 15332.0, 15316.0]
-    trials = [trial(i, "anchor", 0.096, kib * 1024) for i, kib in enumerate(anchors)]
+
+    def measured(number: int, name: str, seconds: float, kib: float, *, first: int) -> Trial:
+        source = "confirm" if number > first else "random"
+        return trial(number, name, seconds, kib * 1024, source=source)
+
+    trials = [measured(i, "anchor", 0.096, kib, first=0) for i, kib in enumerate(anchors)]
     lucky = [15036.0, 15984.0, 15928.0, 15950.0]
-    again = [trial(6 + i, "lucky", 0.09, kib * 1024) for i, kib in enumerate(lucky)]
+    again = [measured(6 + i, "lucky", 0.09, kib, first=6) for i, kib in enumerate(lucky)]
     for repeats in (1, 2, 3):
         found = Estimates.of([*trials, *again[: 1 + repeats]], OBJECTIVES, ("anchor",))
         figure = found.items[1].figures[1]
@@ -66,11 +72,15 @@ def test_memory_that_was_lucky_at_fixed_addresses_is_what_it_is_at_others():
         assert figure.value / 1024 == pytest.approx(15950, rel=0.003)
         assert low / 1024 < 15950 < high / 1024
     # What the first one was off by is noise: of what was measured once less is known.
-    steady = [trial(6 + i, "steady", 0.09, 15950 * 1024) for i in range(2)]
+    steady = [measured(6 + i, "steady", 0.09, 15950, first=6) for i in range(2)]
     assert (
         Estimates.of([*trials, *again[:2]], OBJECTIVES, ("anchor",)).noise[1]
         > 2 * Estimates.of([*trials, *steady], OBJECTIVES, ("anchor",)).noise[1]
     )
+    # In tables of any origin nobody knows which was the first, and the order of rows means nothing.
+    unknown = [trial(i, "a", 0.1, size, source="") for i, size in enumerate((1e6, 4e6, 2e6))]
+    for rows in (unknown, unknown[::-1], [unknown[1], unknown[0], unknown[2]]):
+        assert Estimates.of(rows, OBJECTIVES).items[0].figures[1].value == pytest.approx(2e6)
     # Time is no matter of addresses: all count.
     times = of(trial(0, "a", 0.1), trial(1, "a", 0.2))
     assert times["a"].value == pytest.approx(math.sqrt(0.1 * 0.2))
@@ -93,7 +103,8 @@ def test_disturbed_trials_are_left_out_where_others_remain():
     estimates = Estimates.of([*quiet, trial(3, "b", 0.9, others=1.0)], OBJECTIVES)
     busy = estimates.items[1]
     assert busy.is_contended
-    assert busy.figures[0].interval() == (0.0, math.inf)
+    assert busy.figures[0].interval() is None
+    assert not busy.is_told
     # Memory is not what other work disturbs.
     assert busy.figures[1].interval() == (1e7, 1e7)
 
@@ -226,3 +237,50 @@ def test_what_others_disturbed_is_what_is_predicted():
     before = replace(before, items=(before.items[0], busy, before.items[2]))
     after = before.informed(said(Figure(1.0, 0.01), Figure(2.0, 0.01), Figure(3.0, 0.01)))
     assert after.items[1].figures[0].value == pytest.approx(2.0)
+
+
+@pytest.mark.parametrize("disturbed", [[900.0], [900.0, 0.001], [5000.0]])
+@pytest.mark.parametrize("count", [2, 3, 4])
+def test_a_minority_of_disturbed_processes_does_not_move_the_figure(
+    disturbed: list[float], count: int
+):
+    """One of three, two of five and so on: the middle one counts, and the interval says it."""
+    if count <= len(disturbed):
+        return
+    rows = [*[20.0] * count, *disturbed]
+    other = [*[10.0] * count, *disturbed]
+    trials = [trial(i, "a", v) for i, v in enumerate(rows)]
+    trials += [trial(len(rows) + i, "b", v) for i, v in enumerate(other)]
+    figures = of(*trials)
+    assert figures["a"].value == pytest.approx(20.0)
+    assert figures["b"].value == pytest.approx(10.0)
+    ends = figures["b"].interval()
+    assert ends is None or (ends[0] < 10.0 < ends[1] and ends[1] / ends[0] > 1.5)
+
+
+def test_what_may_be_a_hundred_times_more_or_less_tells_nothing():
+    assert Figure(1.0, deviation=1.0, freedom=1e6).interval() is not None
+    assert Figure(1.0, deviation=3.0, freedom=1e6).interval() is None
+    assert Figure(1.0, deviation=0.5, freedom=1.0).interval() is None
+    assert Figure(1.0, deviation=1e300, freedom=1.0).interval() is None
+
+
+def ticks(number: int, name: str, seconds: float, resolution: float) -> Trial:
+    made = trial(number, name, seconds)
+    assert isinstance(made.outcome, Measurement)
+    samples = {**made.outcome.samples, "exec_time": (seconds,), "clock_resolution": (resolution,)}
+    return Trial(number, (name,), Measurement(samples), made.source)
+
+
+@pytest.mark.parametrize("microseconds", [(3, 4), (4, 3), (1, 2), (10, 11)])
+def test_a_tick_of_a_coarse_clock_apart_is_never_decided(microseconds: tuple[int, int]):
+    """However often both were measured, always with the same result."""
+    for resolution, is_decided in ((1e-6, False), (1e-9, True)):
+        trials = [
+            ticks(2 * i + k, "ab"[k], microseconds[k] * 1e-6, resolution)
+            for i in range(20)
+            for k in (0, 1)
+        ]
+        estimates = Estimates.of(trials, OBJECTIVES)
+        verdicts = {m.verdict for m in memberships(estimates, margin=0.0)}
+        assert (verdicts == {Verdict.ON, Verdict.OFF}) == is_decided

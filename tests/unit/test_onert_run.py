@@ -8,7 +8,7 @@ from conftest import DATA
 from pareto_profiler.core.configuration import Configuration
 from pareto_profiler.core.space import DecisionSpace
 from pareto_profiler.errors import TargetError
-from pareto_profiler.runners.log import read_placement
+from pareto_profiler.runners.log import NO_MEMORY, read_placement
 from pareto_profiler.runners.onert_run import Dialect, Report, read_csv_report, read_report
 
 FILES = DATA / "onert"
@@ -54,6 +54,23 @@ def test_a_report_of_any_layout_is_read(name: str, report: Report):
     # On a terminal, behind a log, and after another report.
     assert read_report("[  Compiler  ] x\n" + text.replace("\n", "\r\n")) == report
     assert read_report((FILES / "report-2020-11.txt").read_text() + text) == report
+
+
+@pytest.mark.parametrize(
+    ("words", "is_lack"),
+    [
+        ("Cannot allocate memory for a tensor. It was already allocated.", False),
+        ("Cannot allocate memory for 3 tensors", False),
+        ("not_bad_allocator", False),
+        ("Resource temporarily unavailable_now", False),
+        ("mmap: Cannot allocate memory", True),
+        ("mmap: Cannot allocate memory | aborted", True),
+        ("pthread_create: Resource temporarily unavailable", True),
+        ("what():  std::bad_alloc", True),
+    ],
+)
+def test_words_of_a_runtime_are_matched_whole(words: str, is_lack: bool):
+    assert bool(NO_MEMORY.search(words)) == is_lack
 
 
 def test_the_csv_report_is_read():

@@ -269,7 +269,12 @@ def test_what_ships_is_judged_beside_the_search_s_own_way():
     fast_day = verified((1.0,), (1.0,))
     assert "faster than it was then" in fast_day.words
     noisy = Verified((2.0,), (1.0, 4.0), None, (2.2,), 0.3)
-    assert "says little" in noisy.words
+    assert noisy.is_good is None
+    assert "no verdict" in noisy.words
+    assert "1000" not in noisy.words
+    # Placement is told all the same, and what differs by more than any noise is.
+    assert replace(noisy, mismatches=("operation 3",)).is_good is False
+    assert replace(noisy, beside=(20.0,)).is_good is False
     slower = verified((2.15,), (2.02,))
     assert slower.is_in_range
     assert not slower.is_good

@@ -37,7 +37,8 @@ def test_of_memory_the_first_has_no_part_where_there_are_repeats():
         found = Told(objectives_of(["exec_time", "max_rss"]))
         for number, (size, others) in enumerate(rows):
             samples = {"exec_time": (1.0,) * 5, "max_rss": (size,), "other_cpus": (others,) * 5}
-            found.add(Trial(number, ("a",), Measurement(samples)))
+            source = "again" if number else "random"
+            found.add(Trial(number, ("a",), Measurement(samples), source))
         return found.values["a",][1]
 
     assert sizes((1.0, 0.0)) == 1.0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -122,8 +121,11 @@ def _print(found: Comparison) -> None:
         "same": "the front did not move beyond noise",
         "worse": "the front of B is worse",
         "better": "the front of B is better",
-        "cannot be told": "it cannot be told: other work disturbed what is on a front",
+        "no verdict": "no verdict on the front: other work disturbed what is on it",
     }
+    for name, alone in found.alone.items():
+        said = "the smallest did not move beyond noise" if alone == "same" else f"B is {alone}"
+        out.print(f"{name} alone: {said}", highlight=False)
     out.print(
         f"{words[str(found.change)]} (confidence {100 * found.confidence:g} % for all statements "
         f"together, differences below {100 * found.margin:g} % ignored)",
@@ -131,11 +133,11 @@ def _print(found: Comparison) -> None:
     )
 
 
-def _percent(ratio: tuple[float, float, float]) -> str:
+def _percent(ratio: tuple[float, float, float] | None) -> str:
     """A ratio as a change with its interval."""
+    if ratio is None:
+        return "no verdict"
     value, low, high = (100 * (x - 1) for x in ratio)
-    if math.isinf(high):
-        return "?"
     if value == low == high:
         return f"{value:+.2f} %"
     return f"{value:+.2f} % ({low:+.2f} to {high:+.2f})"

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pareto_profiler.cli.exits import reporting_errors
+from pareto_profiler.cli.exits import TARGET_UNUSABLE, reporting_errors
 from pareto_profiler.cli.measure import AddressOption, JsonOption, TargetsOption, choices_again
 from pareto_profiler.cli.show import id_words
 from pareto_profiler.errors import InputError, RunError, TargetError
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from pareto_profiler.runners.onert import Deployed, OnertRunner
 
 # Turns where the noise is not known, and at most, until both ways are as fast as each other.
+UNLIKE = 1
 _SOME_TURNS = 3
 _MOST_TURNS = 8
 _PYTHON_RUNS = "60"
@@ -101,7 +102,8 @@ def deploy(
     """Write an assignment in the form that ships, and run it to see that it does what was measured.
 
     It is run on the target of the run, in turns with the search's own way: each operation has to
-    run where it was measured, and both have to be as fast as each other. Exit status 1 if not.
+    run where it was measured, and both have to be as fast as each other. Exit status 1 if not, 3 if
+    the target is too busy to tell.
     """
     from pareto_profiler.cli.output import note, print_json
     from pareto_profiler.cli.show import open_recording
@@ -136,7 +138,7 @@ def deploy(
                 "verified": [
                     {
                         "exec_time_ms": [1e3 * s for s in v.seconds],
-                        "expected_ms": [1e3 * x for x in v.expected],
+                        "expected_ms": [1e3 * x for x in v.expected] if v.is_telling else None,
                         "beside_ms": [1e3 * s for s in v.beside],
                         "mismatches": None if v.mismatches is None else list(v.mismatches),
                         "is_good": v.is_good,
@@ -149,8 +151,10 @@ def deploy(
         # Not all were run where the target can run none of this form.
         for row, one in zip(rows, found, strict=False):
             print(f"id {row.id}: {one.words}")
-    if not all(v.is_good for v in found):
-        raise typer.Exit(1)
+    if any(v.is_good is False for v in found):
+        raise typer.Exit(UNLIKE)
+    if any(v.is_good is None for v in found):
+        raise typer.Exit(TARGET_UNUSABLE)
 
 
 def _rows(run: Path, summary: Summary, number: str, form: Form) -> list[Row]:
@@ -224,14 +228,9 @@ def _shipment(row: Row, summary: Summary) -> Shipment:
     from pareto_profiler.deploy.shipment import Measured, Shipment
 
     figures = [
-        Measured(o, row.values[o.name], _finite(row.intervals.get(o.name)))
-        for o in summary.objectives
+        Measured(o, row.values[o.name], row.intervals.get(o.name)) for o in summary.objectives
     ]
     return Shipment(summary.header, row.estimate.assignment, figures)
-
-
-def _finite(interval: tuple[float, float] | None) -> tuple[float, float] | None:
-    return interval if interval and interval[1] < float("inf") else None
 
 
 def _write(form: Form, shipments: list[Shipment], model: Model | None, to: Path) -> None:
@@ -457,7 +456,9 @@ def _run_python(
         )
         if done.status:
             words = done.stderr.decode("utf-8", "replace").strip().splitlines()
-            raise TargetError(f"{file}: ended with {done.status}: {words[-1] if words else ''}")
+            raise TargetError(
+                f"{file}: ended with {done.status}: {words[-1] if words else 'it said nothing'}"
+            )
         return done
 
     text = start(_PYTHON_RUNS, {}).stdout.decode("utf-8", "replace")

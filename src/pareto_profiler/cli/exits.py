@@ -79,7 +79,7 @@ def status_of(error: ParetoProfilerError) -> int:
 
 def leave(status: int, text: str) -> NoReturn:
     """End the command with one line on stderr."""
-    line = " ".join(text.split())
+    line = " ".join(text.split()).rstrip(": ")
     try:
         print(f"{program()}: {line}", file=sys.stderr, flush=True)
     except OSError:

@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from pareto_profiler.report.summary import Row, Summary
     from pareto_profiler.samplers.structured.explanation import Choice, Effect, Explanation
 
-SOURCE = "explain"
 _SHOWN = 15
 _ROUNDS = 3
 _NAMED = 6
@@ -173,9 +172,10 @@ def _tolerances(summary: Summary, assignment: Assignment) -> tuple[float, ...]:
     row = _row_of(summary, assignment)
     found = []
     for o in summary.objectives:
-        low, high = row.intervals.get(o.name, (0.0, 0.0)) if row else (0.0, 0.0)
-        width = (high - low) / 2 / row.values[o.name] if row and row.values[o.name] else 0.0
-        found.append(max(summary.header.margin, width if math.isfinite(width) else 0.0))
+        ends = row.intervals.get(o.name) if row else None
+        value = row.values[o.name] if row else 0.0
+        width = (ends[1] - ends[0]) / 2 / value if ends and value else 0.0
+        found.append(max(summary.header.margin, width))
     return tuple(found)
 
 
@@ -220,7 +220,8 @@ def _headline(summary: Summary, assignment: Assignment, found: Explanation) -> s
     else:
         of = {name: f" ({x:.1%} of the baseline)" for name, x in row.against_baseline.items()}
         figures = [
-            f"{o.name} {_plain(row.values[o.name])} {o.shown_unit}{of.get(o.name, '')}"
+            f"{o.name} {_plain(row.values[o.name])} {o.shown_unit}"
+            + (", no verdict" if o.name in row.untold else of.get(o.name, ""))
             for o in summary.objectives
         ]
         place = "on the front" if any(r.id == number for r in summary.front) else "not on the front"
@@ -229,7 +230,7 @@ def _headline(summary: Summary, assignment: Assignment, found: Explanation) -> s
         f"{s.objective} {f'to {s.error:.2%}' if s.error < 1 else 'not at all'}"
         for s in found.skills
     )
-    lines.append(f"by a model that foretells {errors} (each measurement from all others)\n")
+    lines.append(f"by a model that predicts {errors} (each measurement from all others)\n")
     return "\n".join(lines)
 
 
@@ -245,9 +246,16 @@ def _differences(summary: Summary, assignment: Assignment, found: Explanation) -
     table.add_row("in all, by the model", *_cells(found.whole, summary))
     measured = _row_of(summary, assignment)
     if measured is not None and summary.baseline is not None:
-        base = summary.baseline.values
-        differences = (measured.values[o.name] - base[o.name] for o in summary.objectives)
-        table.add_row("as measured", *map(_signed, differences))
+        base, untold = summary.baseline.values, {*measured.untold, *summary.baseline.untold}
+        differences = [measured.values[o.name] - base[o.name] for o in summary.objectives]
+        told = [o.name not in untold for o in summary.objectives]
+        beyond = [d - m for d, m in zip(differences, found.whole.values, strict=True)]
+        for name, values in (("beyond the model", beyond), ("as measured", differences)):
+            cells = [
+                _signed(value) if is_told else "no verdict"
+                for value, is_told in zip(values, told, strict=True)
+            ]
+            table.add_row(name, *cells)
     table.caption = "±: standard deviation\n"
     return table
 
@@ -362,6 +370,7 @@ def _try(
 ) -> tuple[Recording, list[_Tried]]:
     from pareto_profiler.cli.assembly import prepare
     from pareto_profiler.cli.output import note
+    from pareto_profiler.core.trial import EXPLAIN
     from pareto_profiler.files import is_folder
     from pareto_profiler.report.places import front_of
     from pareto_profiler.report.summary import Summary
@@ -379,7 +388,7 @@ def _try(
         try:
             every = [assignment, *simpler]
             trials = measure_in_turns(
-                runner, store, space.default, every, rounds, source=SOURCE, seed=job.header.seed
+                runner, store, space.default, every, rounds, source=EXPLAIN, seed=job.header.seed
             )
             whole = rounds * len({space.default, *every})
             for made, _ in enumerate(trials, 1):
@@ -415,8 +424,8 @@ def _judged(summary: Summary, assignment: Assignment, other: Assignment, since: 
     if mine is None or theirs is None:
         words = "the assignment itself" if mine is None else "it"
         return _Tried(number, {}, f"{words} ran elsewhere than asked", is_good=False)
-    if mine.estimate.is_contended or theirs.estimate.is_contended:
-        return _Tried(number, {}, "other work always ran meanwhile", is_good=False)
+    if not (mine.estimate.is_told and theirs.estimate.is_told):
+        return _Tried(number, {}, "no verdict: other work disturbed it", is_good=False)
     changes, worse = {}, []
     pairs = zip(
         summary.objectives,
@@ -431,7 +440,10 @@ def _judged(summary: Summary, assignment: Assignment, other: Assignment, since: 
             math.hypot(a.deviation, b.deviation),
             min(a.freedom, b.freedom),
         )
-        low, high = ratio.interval()
+        ends = ratio.interval()
+        if ends is None:
+            return _Tried(number, {}, f"no verdict: {o.name} scatters too much", is_good=False)
+        low, high = ends
         changes[o.name] = (ratio.value - 1, low - 1, high - 1)
         if ratio.value - 1 > tolerance or low - 1 > summary.header.margin:
             worse.append(o.name)

@@ -54,7 +54,7 @@ def _parts(found: Beliefs) -> list[Any]:
 
     parts: list[Any] = []
     skills = Table("", box=None, title="How well it predicts", title_justify="left")
-    for title in ("measured", "typical error", "within its 90 %", "rank correlation", "noise"):
+    for title in ("measured", "typical error", "within its 90 %", "rank correlation"):
         skills.add_column(title, justify="right")
     for skill in found.skills:
         skills.add_row(
@@ -63,7 +63,6 @@ def _parts(found: Beliefs) -> list[Any]:
             f"{skill.error:.2%}",
             f"{skill.coverage:.0%}",
             f"{skill.correlation:.2f}",
-            f"{skill.noise:.2%}",
         )
     skills.caption = "each measurement predicted from all others"
     parts.append(skills)

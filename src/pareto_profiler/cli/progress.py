@@ -95,10 +95,15 @@ class Progress:
 
     def _text(self) -> str:
         estimates = Estimates.of(self._trials, self._objectives, self._baseline)
+        counts = (
+            f"{self.made}{self._of_total()}  measured {len(estimates.items)}  "
+            f"failed {self._failed}  "
+        )
+        if self._is_closed:
+            return counts  # what is on the front is judged now, and said below
         front = Front.among(estimates)
         return (
-            f"{self.made}{self._of_total()}  measured {len(estimates.items)}  "
-            f"failed {self._failed}  front {len(front.items)}  "
+            f"{counts}best so far {len(front.items)}  "
             f"{self._hypervolume(estimates, front)}{self._left()}"
         )
 
@@ -119,7 +124,7 @@ class Progress:
         return f"/{self._total}" if self._total < _TELLING_TOTAL else ""
 
     def _left(self) -> str:
-        if self._is_closed or self.made >= self._total:
+        if self.made >= self._total:
             return ""
         made = self.made - self._made_before
         if not made:

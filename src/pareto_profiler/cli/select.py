@@ -181,13 +181,16 @@ def _print(found: Selection) -> None:
     for objective in summary.objectives:
         say(f"  {objective.name:12s} {_figure(found, objective)}")
     if summary.is_noise_known:
-        if found.goal.limits:
+        if found.goal.limits and found.within is not None:
             say(f"within the limits: {_percent(found.within)}")
-        others = f"; perhaps id {', '.join(map(str, found.rivals[:3]))}" if found.rivals else ""
-        say(f"none is better: {_percent(found.best)}{others}")
+        if found.best is not None:
+            others = f"; perhaps id {', '.join(map(str, found.rivals[:3]))}" if found.rivals else ""
+            say(f"none is better: {_percent(found.best)}{others}")
+        else:
+            say("no verdict on whether another one is better: see the warnings")
     for trade in found.trades:
         say(_words(found, trade))
-    if found.goal.limits and not found.trades:
+    if found.goal.limits and not found.trades and found.best is not None:
         say("looser limits would buy nothing that was measured")
     say(f"configuration:\n  {row.configuration}")
 
@@ -198,8 +201,10 @@ def _figure(found: Selection, objective: Any) -> str:
     row = found.row
     at = found.summary.objectives.index(objective)
     text = shown(objective, row.estimate.values[at])
-    if objective.name in row.intervals:
-        low, high = row.intervals[objective.name]
+    if objective.name in row.untold:
+        return f"{text}, no verdict"
+    if ends := row.intervals.get(objective.name):
+        low, high = ends
         scale = objective.shown_per_unit
         text += f" ({shown(objective, low / scale)} to {shown(objective, high / scale)})"
     ratio = row.against_baseline.get(objective.name)

@@ -17,7 +17,7 @@ from pareto_profiler.core.space import Assignment
 from pareto_profiler.core.statistics import (
     Drift,
     drift,
-    hodges_lehmann,
+    robust_level,
     standard_error_of_median,
 )
 from pareto_profiler.core.trial import Trial
@@ -27,8 +27,12 @@ Vector = NDArray[np.float64]
 LEAST_REPEATS: Final = 2
 """Repeated processes, first ones not counted, from which on noise counts as known."""
 
-# Variance of the Hodges-Lehmann estimate over the mean's, for normal noise.
+# Variance of the robust level over the mean's, for normal noise: of the Hodges-Lehmann estimate,
+# and of the median of so few.
 _HODGES_LEHMANN: Final = math.pi / 3
+_MEDIAN: Final = {1: 1.0, 2: 1.0, 3: 1.346, 4: 1.193, 5: 1.434, 6: 1.288}
+# A figure that may be so many times too large or too small tells nothing.
+_MOST_FACTOR: Final = 100.0
 # What other assignments' repeats say of the noise of one counts as at most so many of its own.
 _BORROWED_FREEDOM: Final = 16
 _CLIP: Final = 4.0
@@ -54,22 +58,29 @@ class Figure:
     deviation: float = 0.0
     freedom: float = math.inf
 
-    def interval(self, confidence: float = 0.95) -> tuple[float, float]:
+    def interval(self, confidence: float = 0.95) -> tuple[float, float] | None:
         """Where the true value lies with that confidence (Student's t, on logarithms).
+
+        None where that cannot be told: other work disturbed all trials, or the value may be a
+        hundred times larger or smaller.
 
         Examples:
             >>> low, high = Figure(10.0, deviation=0.01, freedom=10).interval()
             >>> round(low, 2), round(high, 2)
             (9.78, 10.23)
+            >>> Figure(10.0, deviation=math.inf).interval() is None
+            True
         """
         if not self.deviation:
             return self.value, self.value
         if math.isinf(self.deviation):
-            return 0.0, math.inf
+            return None
         from scipy.special import stdtrit
 
         reach = float(stdtrit(self.freedom, (1 + confidence) / 2)) * self.deviation
-        return self.value * math.exp(-reach), self.value * math.exp(min(reach, 700.0))
+        if reach > math.log(_MOST_FACTOR):
+            return None
+        return self.value * math.exp(-reach), self.value * math.exp(reach)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +98,11 @@ class Estimate:
     trials: tuple[Trial, ...]
     figures: tuple[Figure, ...]
     is_contended: bool = False
+
+    @property
+    def is_told(self) -> bool:
+        """Whether every figure tells something, see :meth:`Figure.interval`."""
+        return all(f.interval() is not None for f in self.figures)
 
     @property
     def values(self) -> tuple[float, ...]:
@@ -139,13 +155,14 @@ class Estimates:
 
         For each objective, on logarithms: drift as the anchor shows it is taken off; of an
         assignment's trials those that other work disturbed are left out where others remain, and
-        enough of them in all to know the noise; of memory the first is left out where repeats
-        remain, since it is at fixed addresses and what was best there may be luck, but how far it
-        is from them counts as noise; the level is the Hodges-Lehmann estimate of the rest, and its
-        standard error comes from how much processes differ: the assignment's own
+        enough of them in all to know the noise; of memory what is known to be a first measurement
+        is left out where repeats remain, since it is at fixed addresses and what was best there may
+        be luck, but how far it is from them counts as noise; the level is the robust one of the
+        rest, and its standard error comes from how much processes differ: the assignment's own
         repeats, and those of all others, which count as at most sixteen (an empirical Bayes
         compromise between a variance per assignment, which two or three repeats do not show, and
-        one for all). O(n) for n trials besides the drift.
+        one for all). It is half a tick of the clock at least, where that is coarse. O(n) for n
+        trials besides the drift.
 
         Args:
             trials: Failures are left out.
@@ -159,7 +176,7 @@ class Estimates:
             groups.setdefault(trial.assignment, []).append(i)
         quiet = np.array([not o.is_contended for o in outcomes], dtype=bool)
         kept = {a: [i for i in rows if quiet[i]] or rows for a, rows in groups.items()}
-        firsts = {rows[0] for rows in groups.values()}
+        firsts = {i for i, trial in enumerate(measured) if trial.is_first}
         repeats = sum(len(rows) - 1 for rows in kept.values())
         if repeats < LEAST_REPEATS:
             # Where nearly everything was disturbed, disturbance is the noise that there is.
@@ -179,6 +196,7 @@ class Estimates:
             found = Drift(np.zeros(len(levels)), np.zeros(len(levels)))
             anchors = [i for i in kept.get(anchor, []) if quiet[i]] if anchor else []
             if objective.unit in {"s", "J"} and anchors:
+                anchors.sort(key=lambda i: float(times[i]))
                 found = drift(times[anchors], levels[anchors], times)
             apart = firsts if objective.is_memory else set()
             column, deviation = _figures(
@@ -281,7 +299,7 @@ def _seconds(trials: Sequence[Trial]) -> Vector:
     for trial in trials:
         try:
             moments.append(datetime.fromisoformat(trial.started_at).timestamp())
-        except ValueError:
+        except (ValueError, OverflowError):
             return np.zeros(len(trials))
     return np.array(moments, dtype=np.float64)
 
@@ -302,7 +320,7 @@ def _figures(
     steady = levels - found.offsets
     usual = [[i for i in rows if i not in apart] or rows for rows in kept]
     centres = [
-        float(steady[rows[0]]) if len(rows) == 1 else hodges_lehmann(steady[rows]) for rows in usual
+        float(steady[rows[0]]) if len(rows) == 1 else robust_level(steady[rows]) for rows in usual
     ]
     values = [
         # Exactly what was measured, where nothing was done to it.
@@ -322,8 +340,10 @@ def _figures(
         freedom = borrowed + count - 1
         between = (borrowed * pooled + own) / freedom
         within = sum(_within(outcomes[i], objective) ** 2 for i in rows) / count
-        variance = max(between * (_HODGES_LEHMANN if count > 2 else 1.0), within) / count
+        variance = max(between * _MEDIAN.get(count, _HODGES_LEHMANN), within) / count
         variance += float(found.variances[rows].mean())
+        if objective.unit == "s":
+            variance = max(variance, _resolution(outcomes, rows, value) ** 2)
         figures.append(Figure(value, math.sqrt(variance), freedom))
     return figures, math.sqrt(pooled)
 
@@ -342,6 +362,12 @@ def _squares(steady: Vector, kept: Sequence[list[int]], centres: Sequence[float]
     return [
         float((np.clip(d, -limit, limit) ** 2).sum()) * (len(d) - 1) / len(d) for d in deviations
     ]
+
+
+def _resolution(outcomes: Sequence[Measurement], rows: Sequence[int], value: float) -> float:
+    """What a coarse clock leaves open, however often it is read: half a tick of a level."""
+    ticks = [outcomes[i].samples.get("clock_resolution", (0.0,))[0] for i in rows]
+    return max(ticks) / 2 / max(value, max(ticks) / 2, _LEAST["s"])
 
 
 def _within(outcome: Measurement, objective: Objective) -> float:

@@ -30,6 +30,7 @@ METRIC_UNITS: Final[Mapping[str, str]] = MappingProxyType(
         "involuntary_switches": "1",
         "other_cpus": "1",
         "steal_time": "s",
+        "clock_resolution": "s",
         "clock_frequency": "Hz",
         "temperature": "°C",
     }
@@ -45,8 +46,9 @@ after it was prepared.
 divided among those that share them, without a file behind, with one. ``energy`` is a run's mean.
 ``run_delay`` is time that the process's threads waited for a processor, ``involuntary_switches``
 how often one was taken from them, ``other_cpus`` how many processors others kept busy meanwhile,
-``steal_time`` what a hypervisor took. ``clock_frequency`` and ``temperature`` are the highest of
-the target right after the runs.
+``steal_time`` what a hypervisor took. ``clock_resolution`` is the smallest difference in time that
+what measured it can tell, where that is coarse. ``clock_frequency`` and ``temperature`` are the
+highest of the target right after the runs.
 """
 
 QUIET_CPUS: Final = 0.2

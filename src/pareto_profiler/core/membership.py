@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from pareto_profiler.core.estimate import Estimates, Figure
+from pareto_profiler.core.estimate import Estimate, Estimates, Figure
 from pareto_profiler.core.front import contenders, nondominated, plausible_values
 from pareto_profiler.core.rules import CONFIDENCE, MARGIN
 
@@ -99,7 +99,7 @@ def memberships(
         verdict = Verdict.INCONCLUSIVE
         if probability <= 1 - confidence:
             verdict = Verdict.OFF
-        elif probability >= confidence and not estimates.items[i].is_contended:
+        elif probability >= confidence and _may_be_on(estimates.items[i]):
             verdict = Verdict.ON
         doubts = beaten[k] * (1 - beaten[k])
         is_open = verdict is Verdict.INCONCLUSIVE and len(doubts) > 0 and doubts.max() > 0
@@ -110,6 +110,10 @@ def memberships(
     for i, alike in ties.items():
         found[i] = replace(found[i], ties=alike)
     return tuple(found)
+
+
+def _may_be_on(item: Estimate) -> bool:
+    return item.is_told and not item.is_contended
 
 
 def _not_hopeless(estimates: Estimates, margin: float) -> list[int]:

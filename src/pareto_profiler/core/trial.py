@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Final
 
 from pareto_profiler.core.measurement import Measurement
 from pareto_profiler.core.space import Assignment
 from pareto_profiler.errors import FailureKind
+
+ANCHOR: Final = "anchor"
+AGAIN: Final = "again"
+CONFIRM: Final = "confirm"
+EXPLAIN: Final = "explain"
+_REPEATS: Final = frozenset({ANCHOR, AGAIN, CONFIRM, EXPLAIN})
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +67,8 @@ class Trial:
         outcome: The measurement, or why there is none; a profile, where that was asked for.
         source: Why it was made: ``baseline``, ``uniform``, the sampler's name; ``profile`` to see
             how long each operation takes, ``anchor`` for the baseline once more, ``again`` after
-            other work disturbed it, ``confirm`` to decide what is on the front.
+            other work disturbed it, ``confirm`` to decide what is on the front, ``explain`` to
+            compare with a simpler one; empty where that is not known.
         started_at: UTC, ISO 8601; empty where it was not recorded.
         duration_s: Wall time of the whole attempt, host's work included.
         rested_s: How long the device was left alone before, to cool down.
@@ -73,6 +81,15 @@ class Trial:
     started_at: str = field(default="", compare=False)
     duration_s: float = field(default=0.0, compare=False)
     rested_s: float = field(default=0.0, compare=False)
+
+    @property
+    def is_first(self) -> bool:
+        """Whether it is known to be an assignment's first measurement, at fixed addresses.
+
+        Repeats are at random ones. Of a trial without a source, as in tables of any origin, nothing
+        is known.
+        """
+        return bool(self.source) and self.source not in _REPEATS
 
 
 @dataclass(frozen=True, slots=True)

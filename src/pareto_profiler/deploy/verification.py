@@ -87,6 +87,12 @@ class Verified:
     margin: float = 0.01
 
     @property
+    def is_telling(self) -> bool:
+        """Whether the search says where the median process may be, to a factor that is of use."""
+        low, high = self.expected
+        return high <= _WIDE**2 * low
+
+    @property
     def is_in_range(self) -> bool:
         """Whether the median process is where it was when the assignment was measured."""
         low, high = self.expected
@@ -101,33 +107,31 @@ class Verified:
         return math.sqrt(squares / freedom) if freedom else 0.0
 
     @property
-    def is_as_fast(self) -> bool:
-        """Whether it is as fast as the search's own way is now, with 99 %."""
+    def _reach(self) -> float:
+        """How far the two ways may be apart by noise alone, with 99 %, of the logarithm."""
         noise = max(spread_of(self.noise), self._noise_now)
         spread = noise * math.sqrt(1 / len(self.seconds) + 1 / len(self.beside))
-        reach = NormalDist().inv_cdf((1 + CONFIDENCE) / 2) * spread + math.log1p(self.margin)
-        return abs(math.log(median(self.seconds) / median(self.beside))) <= reach
+        return NormalDist().inv_cdf((1 + CONFIDENCE) / 2) * spread + math.log1p(self.margin)
 
     @property
-    def is_good(self) -> bool:
-        """Whether it runs where it should, as fast as it should."""
-        return self.is_as_fast and not self.mismatches
+    def is_as_fast(self) -> bool | None:
+        """Whether it is as fast as the search's own way is now, with 99 %.
+
+        None where that cannot be told: noise would hide that it takes twice as long.
+        """
+        distance = abs(math.log(median(self.seconds) / median(self.beside)))
+        if distance <= self._reach:
+            return True if self._reach <= math.log(_WIDE) else None
+        return False
+
+    @property
+    def is_good(self) -> bool | None:
+        """Whether it runs where it should, as fast as it should; None where that cannot be told."""
+        return False if self.mismatches else self.is_as_fast
 
     @property
     def words(self) -> str:
         """For people."""
-        low, high = (1e3 * x for x in self.expected)
-        times = "" if len(self.seconds) == 1 else f", median of {len(self.seconds)} processes"
-        then = f"{low:.4g} to {high:.4g} ms"
-        if not self.is_in_range:
-            verdict = f"the machine is not as fast as it was then ({then})"
-            if median(self.seconds) < self.expected[0]:
-                verdict = f"the machine is faster than it was then ({then})"
-        elif high > _WIDE * low:
-            verdict = f"within {then}, which says little: the machine is noisy"
-        else:
-            verdict = f"as measured ({then})"
-        same = "within noise like" if self.is_as_fast else "beyond noise UNLIKE"
         placed = "where operations ran cannot be told"
         if self.mismatches is not None:
             placed = "every operation runs where it was measured"
@@ -135,7 +139,23 @@ class Verified:
             more = len(self.mismatches) - 1
             rest = f" and {more} more" if more else ""
             placed = f"NOT what was measured: {self.mismatches[0]}{rest}"
-        return (
-            f"exec_time {1e3 * median(self.seconds):.4g} ms{times}: {verdict}, {same} "
-            f"the search's own way now ({1e3 * median(self.beside):.4g} ms); {placed}"
-        )
+        count = len(self.seconds)
+        times = "" if count == 1 else f", median of {count} processes"
+        now = f"exec_time {1e3 * median(self.seconds):.4g} ms{times}"
+        own = f"the search's own way now ({1e3 * median(self.beside):.4g} ms)"
+        if self.is_as_fast is None:
+            return f"{now}: no verdict beside {own}: the machine is too busy to tell; {placed}"
+        same = "within noise like" if self.is_as_fast else "beyond noise UNLIKE"
+        return f"{now}: {self._then}{same} {own}; {placed}"
+
+    @property
+    def _then(self) -> str:
+        """How it compares with what was measured in the search; empty where that says little."""
+        low, high = self.expected
+        if not self.is_telling:
+            return ""
+        then = f"({1e3 * low:.4g} to {1e3 * high:.4g} ms)"
+        if self.is_in_range:
+            return f"as measured {then}, "
+        faster = "faster than" if median(self.seconds) < low else "not as fast as"
+        return f"the machine is {faster} it was then {then}, "

@@ -19,15 +19,17 @@ from pareto_profiler.core.front import (
     reference_point,
 )
 from pareto_profiler.core.measurement import Objective, objectives_of
-from pareto_profiler.core.membership import memberships, shown_front
+from pareto_profiler.core.membership import shown_front
 from pareto_profiler.core.recording import Recording
 from pareto_profiler.core.space import Assignment, DecisionSpace
 from pareto_profiler.errors import InputError
 from pareto_profiler.report.health import warnings_of
-from pareto_profiler.report.places import estimates_of
+from pareto_profiler.report.places import estimates_of, places_of
 from pareto_profiler.report.summary import INTERVAL
 
 Draws = NDArray[np.float64]
+Ratio = tuple[float, float, float]
+"""A factor, and where it lies with 95 % confidence."""
 
 _DRAWS: Final = 4000
 _CHUNK: Final = 500
@@ -39,7 +41,7 @@ class Change(StrEnum):
     BETTER = "better"
     WORSE = "worse"
     SAME = "same"
-    UNKNOWN = "cannot be told"
+    UNKNOWN = "no verdict"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,15 +54,15 @@ class Point:
             be multiplied with, at least, for some assignment of B to be as good in every objective.
         interval: Of that, with 95 % confidence.
         change: Whether that is beyond noise and margin.
-        ratios: Objective → the same assignment's figure in B over A's, with its 95 % interval;
-            empty where B did not measure it.
+        ratios: Objective → the same assignment's figure in B over A's; None where that cannot be
+            told; empty where B did not measure it.
     """
 
     id: int
     covered: float
     interval: tuple[float, float]
     change: Change
-    ratios: dict[str, tuple[float, float, float]]
+    ratios: dict[str, Ratio | None]
 
     def to_json(self) -> dict[str, Any]:
         """As plain data."""
@@ -84,7 +86,9 @@ class Comparison:
         gained: Ids on B's front that are beyond noise and margin better than all that A has.
         hypervolumes: Of A and of B, in one box.
         hypervolume_change: B's less A's, with its 95 % interval.
-        baseline: Objective → the baseline's figure in B over A's, with its 95 % interval.
+        baseline: Objective → the baseline's figure in B over A's; None where that cannot be told.
+        alone: Where there is no verdict on the front, objective → what came of its smallest figure;
+            without those that cannot be told.
         reference: The corner of the box of the hypervolumes.
         warnings: What makes either run less trustworthy than it looks, in words.
         differences: What else is not the same in the two runs, in words.
@@ -97,8 +101,9 @@ class Comparison:
     points: tuple[Point, ...]
     gained: tuple[int, ...]
     hypervolumes: tuple[float, float]
-    hypervolume_change: tuple[float, float, float]
-    baseline: dict[str, tuple[float, float, float]]
+    hypervolume_change: Ratio
+    baseline: dict[str, Ratio | None]
+    alone: dict[str, Change]
     reference: tuple[float, ...]
     warnings: tuple[str, ...]
     differences: tuple[str, ...]
@@ -144,12 +149,15 @@ class Comparison:
         confidence = a.header.confidence if confidence is None else confidence
         before, after = (_known(r, objectives, name) for r, name in ((a, "A"), (b, "B")))
         baseline = _ratios(before, after, a.header.space.default)
+        judged = [
+            replace(r, header=replace(r.header, margin=margin, confidence=confidence))
+            for r in (a, b)
+        ]
+        fronts = [
+            shown_front(e, places_of(r, e)) for r, e in zip(judged, (before, after), strict=True)
+        ]
         if is_relative:
             before, after = (_relative(e, a.header.space.default) for e in (before, after))
-        fronts = [
-            shown_front(e, memberships(e, margin=margin, confidence=confidence))
-            for e in (before, after)
-        ]
         random = np.random.default_rng(seed)
         # All that may be on a front covers and counts, and not only what is shown as one.
         near = [
@@ -176,12 +184,12 @@ class Comparison:
         gained = tuple(
             a.header.space.id_of(after.items[i].assignment)
             for i, factors in zip(fronts[1], won.T, strict=True)
-            if not after.items[i].is_contended and float((factors <= limit).mean()) <= error
+            if after.items[i].is_told and float((factors <= limit).mean()) <= error
         )
         volumes = [np.array([hypervolume_share(v, reference) for v in d]) for d in draws]
         worsened = [np.array([hypervolume_share(v * limit, reference) for v in d]) for d in draws]
-        is_known = not any(
-            e.items[i].is_contended for e, f in zip((before, after), near, strict=True) for i in f
+        is_known = all(
+            e.items[i].is_told for e, f in zip((before, after), near, strict=True) for i in f
         )
         is_smaller = float((volumes[1] >= worsened[0]).mean()) <= error
         is_larger = float((volumes[0] >= worsened[1]).mean()) <= error
@@ -203,6 +211,7 @@ class Comparison:
             hypervolumes=(figures[0], figures[1]),
             hypervolume_change=(figures[1] - figures[0], *_interval(moved)),
             baseline=baseline,
+            alone={} if is_known else _alone(before, after, margin),
             reference=reference,
             warnings=tuple(
                 f"{name}: {text}"
@@ -228,6 +237,7 @@ class Comparison:
             "hypervolumes": list(self.hypervolumes),
             "hypervolume_change": _ratio_json(self.hypervolume_change),
             "baseline": {name: _ratio_json(values) for name, values in self.baseline.items()},
+            "alone": {name: str(change) for name, change in self.alone.items()},
             "points": [point.to_json() for point in self.points],
             "gained": [str(number) for number in self.gained],
             "reference": {
@@ -238,10 +248,8 @@ class Comparison:
         }
 
 
-def _ratio_json(values: tuple[float, float, float]) -> dict[str, float | None]:
-    # An interval without end has no number in JSON.
-    named = zip(("value", "low", "high"), values, strict=True)
-    return {name: value if math.isfinite(value) else None for name, value in named}
+def _ratio_json(values: Ratio | None) -> dict[str, float] | None:
+    return values and dict(zip(("value", "low", "high"), values, strict=True))
 
 
 def _check_spaces(a: Recording, b: Recording) -> None:
@@ -286,7 +294,7 @@ def _relative(estimates: Estimates, default: Assignment) -> Estimates:
     baseline = _item(estimates, default)
     if baseline is None or min(baseline.values) <= 0:
         raise InputError("the baseline was not measured: nothing can be relative to it")
-    if baseline.is_contended:
+    if not baseline.is_told:
         raise InputError("other work always disturbed the baseline: nothing can be relative to it")
 
     def over(figure: Figure, base: Figure, *, is_base: bool) -> Figure:
@@ -345,7 +353,7 @@ def _point(
 ) -> Point:
     item = before.items[position]
     change = Change.SAME
-    if item.is_contended or all(e.is_contended for e in after.items):
+    if not item.is_told or not any(e.is_told for e in after.items):
         change = Change.UNKNOWN
     elif float((factors <= 1 + margin).mean()) <= error:
         change = Change.WORSE
@@ -360,21 +368,43 @@ def _point(
     )
 
 
-def _ratios(
-    before: Estimates, after: Estimates, assignment: Assignment
-) -> dict[str, tuple[float, float, float]]:
+def _alone(before: Estimates, after: Estimates, margin: float) -> dict[str, Change]:
+    """What can be told of the smallest figure of each objective, where the front cannot be judged.
+
+    Memory does not mind other work.
+    """
+    found = {}
+    for k, objective in enumerate(before.objectives):
+        figures = [[item.figures[k] for item in e.items] for e in (before, after)]
+        if any(f.interval() is None for column in figures for f in column):
+            continue
+        best = [min(column, key=lambda f: f.value) for column in figures]
+        ratio = _ratio(*best)
+        if ratio is None:
+            continue
+        _, low, high = ratio
+        change = Change.WORSE if low > 1 + margin else Change.SAME
+        found[objective.name] = Change.BETTER if high < 1 / (1 + margin) else change
+    return found
+
+
+def _ratio(a: Figure, b: Figure) -> Ratio | None:
+    """One figure over another with its interval; None where that cannot be told."""
+    if not a.value:
+        return None
+    both = Figure(
+        b.value / a.value, math.hypot(a.deviation, b.deviation), min(a.freedom, b.freedom)
+    )
+    ends = both.interval(INTERVAL)
+    return ends and (both.value, *ends)
+
+
+def _ratios(before: Estimates, after: Estimates, assignment: Assignment) -> dict[str, Ratio | None]:
     one, other = _item(before, assignment), _item(after, assignment)
     if one is None or other is None:
         return {}
-    found = {}
-    for objective, a, b in zip(before.objectives, one.figures, other.figures, strict=True):
-        if not a.value:
-            continue
-        both = Figure(
-            b.value / a.value, math.hypot(a.deviation, b.deviation), min(a.freedom, b.freedom)
-        )
-        found[objective.name] = (both.value, *both.interval(INTERVAL))
-    return found
+    triples = zip(before.objectives, one.figures, other.figures, strict=True)
+    return {objective.name: _ratio(a, b) for objective, a, b in triples}
 
 
 def _interval(values: NDArray[np.float64]) -> tuple[float, float]:

@@ -78,6 +78,13 @@ def _trust(header: Header, estimates: Estimates, places: Sequence[Membership]) -
             f"other work disturbed all measurements of {busy} of the front's {len(shown)} points"
         )
         return Check("trust", is_good=False, words=words)
+    untold = sum(not estimates.items[i].is_told for i in shown)
+    if untold:
+        words = (
+            f"no verdict on {untold} of the front's {len(shown)} points: repeats of them differ by "
+            f"more than can be told from"
+        )
+        return Check("trust", is_good=False, words=words)
     sure = sum(places[i].verdict is Verdict.ON for i in shown)
     near = sum(p.verdict is Verdict.INCONCLUSIVE for i, p in enumerate(places) if i not in shown)
     confidence = f"{100 * header.confidence:g} %"

@@ -250,9 +250,9 @@ def _point(row: Row, summary: Summary) -> dict[str, Any]:
         "ties": [str(t) for t in row.ties[:3]],
     }
     if row.intervals:
-        finite = [[x if math.isfinite(x) else None for x in row.intervals[n]] for n in names]
-        point["low"] = [None if None in pair else pair[0] for pair in finite]
-        point["high"] = [None if None in pair else pair[1] for pair in finite]
+        ends = [row.intervals[n] for n in names]
+        point["low"] = [pair and pair[0] for pair in ends]
+        point["high"] = [pair and pair[1] for pair in ends]
     return point
 
 
@@ -307,7 +307,7 @@ def _row(row: Row, summary: Summary) -> dict[str, Any]:
         "short_id": short_id(row.id),
         "cells": [_cell(row, o.name, o.shown(v)) for o, v in _values(row, summary)],
         "probability": (verdict and words.get(verdict))
-        or f"{math.floor(100 * row.place.probability)} %?",
+        or ("?" if row.untold else f"{math.floor(100 * row.place.probability)} %?"),
         "mix": [
             {
                 "percent": f"{100 * chosen[b] / whole:.2f}",
@@ -328,9 +328,9 @@ def _values(row: Row, summary: Summary) -> Iterator[tuple[Any, float]]:
 def _cell(row: Row, name: str, value: float) -> dict[str, str]:
     spread = ""
     if name in row.intervals:
-        low, high = row.intervals[name]
-        share = (high - low) / 2 / value if value else 0.0
-        spread = "±?" if math.isinf(high) else f"±{share:.1%}" if share >= _LEAST_SHOWN else ""
+        ends = row.intervals[name]
+        share = (ends[1] - ends[0]) / 2 / value if ends and value else 0.0
+        spread = "±?" if ends is None else f"±{share:.1%}" if share >= _LEAST_SHOWN else ""
     ratio = row.against_baseline.get(name)
     return {
         "value": f"{value:,.0f}" if abs(value) >= 10_000 else f"{value:.4g}",

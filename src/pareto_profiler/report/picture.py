@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
@@ -116,7 +115,7 @@ def _shown(objective: Objective, row: Row) -> float:
 
 def _reach(objective: Objective, row: Row) -> list[list[float]] | None:
     interval = row.intervals.get(objective.name)
-    if interval is None or not math.isfinite(interval[1]):
+    if interval is None:
         return None
     per = _KIB_PER_MIB if objective.shown_unit == "KiB" else 1
     value = _shown(objective, row)

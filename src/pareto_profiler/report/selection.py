@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pareto_profiler.core.estimate import Estimates
-from pareto_profiler.core.front import plausible_values
+from pareto_profiler.core.front import nondominated, plausible_values
 from pareto_profiler.core.measurement import Objective
 from pareto_profiler.errors import InputError
 from pareto_profiler.report.summary import Row, Summary
@@ -144,9 +144,10 @@ class Selection:
         goal: By what.
         row: The selected assignment.
         within: Probability that it keeps all limits; 1 where there are none, or the noise is
-            unknown.
+            unknown; None where that cannot be told, since an objective that has a limit tells
+            nothing.
         best: Probability that no other candidate that keeps the limits is better by more than the
-            margin; 1 where the noise is unknown.
+            margin; 1 where the noise is unknown, None where that cannot be told.
         rivals: Ids of candidates that are better in at least a twentieth of the draws, the
             likeliest first.
         trades: For each limit what a looser one would buy first, where it buys anything; where
@@ -156,8 +157,8 @@ class Selection:
     summary: Summary
     goal: Goal
     row: Row
-    within: float
-    best: float
+    within: float | None
+    best: float | None
     rivals: tuple[int, ...]
     trades: tuple[Trade, ...]
 
@@ -184,7 +185,8 @@ class Selection:
         likely = allowed & (np.arange(len(rows)) < len(summary.front))
         eligible = likely if likely.any() else allowed
         chosen = int(np.argmin(np.where(eligible, costs, np.inf)))
-        within = best = 1.0
+        within: float | None = 1.0
+        best: float | None = 1.0
         rivals: tuple[int, ...] = ()
         if summary.is_noise_known:
             estimates = Estimates(objectives, tuple(row.estimate for row in rows))
@@ -199,7 +201,20 @@ class Selection:
             shares = better.mean(axis=0)
             order = np.argsort(-shares, kind="stable").tolist()
             rivals = tuple(rows[i].id for i in order if shares[i] >= 0.05)
-        trades = tuple(_trades(rows, values, objectives, goal, costs, chosen))
+            untold = set(rows[chosen].untold)
+            if untold & {limit.objective.name for limit in goal.limits}:
+                within = None
+            # What tells nothing may be anything: of the chosen one, and of any that may be better.
+            telling = _counted(objectives, goal)
+            if any(
+                telling & set(row.untold) for row, may in zip(rows, allowed, strict=True) if may
+            ):
+                best, rivals = None, ()
+        trades = tuple(
+            trade
+            for trade in _trades(rows, values, objectives, goal, costs, chosen)
+            if _saves(trade.row, rows[chosen], summary)
+        )
         return cls(summary, goal, rows[chosen], within, best, rivals, trades)
 
     def to_json(self) -> dict[str, Any]:
@@ -255,6 +270,22 @@ def _costs(values: Vector, objectives: Sequence[Objective], goal: Goal) -> Vecto
     return np.asarray(((levels - low) / np.maximum(high - low, 1e-12)).sum(axis=1))
 
 
+def _counted(objectives: Sequence[Objective], goal: Goal) -> set[str]:
+    """Objectives by which is selected."""
+    weights = goal.weights
+    return {o.name for o in objectives if weights is None or weights.get(o.name)}
+
+
+def _saves(row: Row, than: Row, summary: Summary) -> bool:
+    """Whether some objective of a row is smaller by more than the margin, as far as can be told."""
+    least = 1 + summary.header.margin
+    return any(
+        row.values[o.name] * least < than.values[o.name]
+        for o in summary.objectives
+        if o.name not in {*row.untold, *than.untold}
+    )
+
+
 def _trades(
     rows: Sequence[Row],
     values: Vector,
@@ -264,7 +295,9 @@ def _trades(
     chosen: int,
 ) -> list[Trade]:
     if not goal.limits:
-        order = np.argsort(values[:, 0], kind="stable").tolist()
+        front = nondominated(values)
+        front[chosen] = True
+        order = [i for i in np.argsort(values[:, 0], kind="stable").tolist() if front[i]]
         at = order.index(chosen)
         around = [order[i] for i in (at - 1, at + 1) if 0 <= i < len(order)]
         return [Trade(rows[i], None) for i in around]

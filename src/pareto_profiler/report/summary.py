@@ -41,7 +41,7 @@ class Row:
         place: What is known of its place.
         values: Objective → figure in its shown unit.
         intervals: Objective → where the true figure lies with 95 % confidence, in the shown unit;
-            empty where nothing is known of the noise.
+            None where that cannot be told; empty where nothing is known of the noise.
         ties: Ids of assignments that cannot be told from it.
         failed: How many of its trials failed.
         against_baseline: Objective → figure over the baseline's; empty where that is not known.
@@ -54,13 +54,18 @@ class Row:
     estimate: Estimate
     place: Membership
     values: Mapping[str, float]
-    intervals: Mapping[str, tuple[float, float]]
+    intervals: Mapping[str, tuple[float, float] | None]
     ties: tuple[int, ...]
     failed: int
     against_baseline: Mapping[str, float]
     against_best_uniform: Mapping[str, float]
     configuration: str
     placement: Placement | None
+
+    @property
+    def untold(self) -> tuple[str, ...]:
+        """Objectives whose figures tell nothing: other work, or noise beyond measure."""
+        return tuple(name for name, interval in self.intervals.items() if interval is None)
 
     @property
     def trial(self) -> Trial:
@@ -75,11 +80,8 @@ class Row:
             "source": self.trial.source,
             "assignment": list(self.estimate.assignment),
             "values": dict(self.values),
-            # An interval without end has no number in JSON.
-            "intervals": {
-                name: [low, high if math.isfinite(high) else None]
-                for name, (low, high) in self.intervals.items()
-            },
+            "intervals": {name: i and list(i) for name, i in self.intervals.items()},
+            "untold": list(self.untold),
             "probability_on_front": self.place.probability,
             "verdict": self.place.verdict and str(self.place.verdict),
             "ties": [str(number) for number in self.ties],
@@ -222,7 +224,7 @@ class Summary:
         undecided.sort(key=lambda i: -places[i].probability)
         interval = None
         near = contenders(estimates)
-        if estimates.is_noise_known and not any(estimates.items[i].is_contended for i in near):
+        if estimates.is_noise_known and all(estimates.items[i].is_told for i in near):
             draws = resampled_hypervolumes(estimates, reference)
             low, high = np.quantile(draws, [(1 - INTERVAL) / 2, (1 + INTERVAL) / 2]).tolist()
             interval = (low, high)
@@ -335,11 +337,13 @@ def _item(estimates: Estimates, position: int | None) -> Estimate | None:
     return None if position is None else estimates.items[position]
 
 
-def _intervals(item: Estimate, objectives: Sequence[Objective]) -> dict[str, tuple[float, float]]:
-    found = {}
+def _intervals(
+    item: Estimate, objectives: Sequence[Objective]
+) -> dict[str, tuple[float, float] | None]:
+    found: dict[str, tuple[float, float] | None] = {}
     for objective, figure in zip(objectives, item.figures, strict=True):
-        low, high = figure.interval(INTERVAL)
-        found[objective.name] = (objective.shown(low), objective.shown(high))
+        ends = figure.interval(INTERVAL)
+        found[objective.name] = ends and (objective.shown(ends[0]), objective.shown(ends[1]))
     return found
 
 
@@ -375,8 +379,13 @@ def _ratios(
 ) -> dict[str, float]:
     if other is None:
         return {}
-    values = zip(objectives, item.values, other.values, strict=True)
-    return {o.name: mine / theirs for o, mine, theirs in values if theirs > 0}
+    pairs = zip(objectives, item.figures, other.figures, strict=True)
+    ratios = {
+        o.name: mine.value / theirs.value
+        for o, mine, theirs in pairs
+        if theirs.value > 0 and mine.interval() and theirs.interval()
+    }
+    return {name: ratio for name, ratio in ratios.items() if math.isfinite(ratio)}
 
 
 def _notes(baseline: Estimate | None) -> tuple[str, ...]:

@@ -179,18 +179,18 @@ def _front_table(summary: Summary) -> Table:
 
 def _half_width(row: Row, objective: Objective) -> str:
     """Of the 95 % interval, as a fraction of the figure."""
-    low, high = row.intervals[objective.name]
+    ends = row.intervals[objective.name]
     value = row.values[objective.name]
-    if math.isinf(high):
+    if ends is None:
         return " ±?"
-    share = (high - low) / 2 / value if value else 0.0
+    share = (ends[1] - ends[0]) / 2 / value if value else 0.0
     return "" if not share else f" ±{share:.1%}" if share >= _LEAST_SHOWN else " ±<0.1%"
 
 
 def _probability(row: Row) -> str:
     if row.place.verdict is Verdict.ON:
         return "yes"
-    if row.estimate.is_contended:
+    if row.untold:
         return "?"
     # Never rounded up to what would be a verdict.
     return f"{math.floor(100 * row.place.probability)}%?"
@@ -237,7 +237,7 @@ def _reference_lines(summary: Summary) -> list[str]:
         lines.append(f"hypervolume: {summary.hypervolume:.4f}{spread} of the box up to {corner}")
     if summary.is_noise_known:
         lines.append(
-            f"±: half the width of the 95 % interval, ? where other work was always running; on "
+            f"±: half the width of the 95 % interval, ? where it cannot be told; on "
             f"the front: yes where that holds with {100 * summary.header.confidence:g} %, else how "
             f"probable it is; differences below {100 * summary.header.margin:g} % count as none"
         )

@@ -15,8 +15,11 @@ LOG_VARIABLES: Final = {"ONERT_LOG_ENABLE": "1", "ENABLE_LOG": "1"}
 WRONG_EXECUTOR: Final = {"EXECUTOR": "none"}
 """A setting that no onert accepts: one that prepares nevertheless does not read variables."""
 
-# The last is what a thread that finds no room for its stack reports.
-NO_MEMORY: Final = re.compile("bad_alloc|Cannot allocate memory|Resource temporarily unavailable")
+# The C library's words, whole: onert itself has a "Cannot allocate memory for a tensor. It was
+# already allocated." The last is what a thread that finds no room for its stack reports.
+NO_MEMORY: Final = re.compile(
+    r"\bbad_alloc\b|(?:Cannot allocate memory|Resource temporarily unavailable)(?![ \w])"
+)
 """What the runtime says when memory ran out."""
 
 NOT_LOADED: Final = re.compile("Fail to find backend|No loaded backends")
@@ -25,6 +28,7 @@ NOT_LOADED: Final = re.compile("Fail to find backend|No loaded backends")
 # Lines of the log, and what the command-line tools print before anything happens.
 _NO_WORDS: Final = ("[", "Package Filename", "Model Filename")
 _MESSAGE_LIMIT: Final = 2000
+_QUOTED_LIMIT: Final = 300
 
 # Fits every onert since 2021: "backend for  @12: cpu".
 _PLACEMENT: Final = re.compile(r"backend for\s+@(\d+): (\S+)")
@@ -57,6 +61,25 @@ def words_of_runtime(done: Completed) -> str:
         >>> words_of_runtime(Completed(1, b"", b"[ Compiler ] x\nError: NYI\n"))
         'Error: NYI'
     """
-    lines = [line.strip() for line in printable(done.stderr).splitlines()]
+    return _told(done.stderr)
+
+
+def said_by_runtime(done: Completed) -> str:
+    r"""The same for the end of a sentence: where it wrote nothing, what it wrote on stdout.
+
+    Examples:
+        >>> said_by_runtime(Completed(1, b"EXECUTE takes ? ms\n", b""))
+        "it printed 'EXECUTE takes ? ms'"
+        >>> said_by_runtime(Completed(1, b"", b""))
+        'it said nothing'
+    """
+    if words := _told(done.stderr):
+        return words
+    printed = " | ".join(filter(None, map(str.strip, printable(done.stdout).splitlines())))
+    return f"it printed {printed[-_QUOTED_LIMIT:]!r}" if printed else "it said nothing"
+
+
+def _told(stream: bytes) -> str:
+    lines = [line.strip() for line in printable(stream).splitlines()]
     said = [line for line in lines if line and not line.startswith(_NO_WORDS)]
     return " | ".join(said)[-_MESSAGE_LIMIT:]

@@ -599,6 +599,7 @@ def _checked(done: Completed, last: str) -> dict[str, Event]:
     if done.status == 0 and not done.timed_out and last in events:
         return events
     words = words_of_runtime(done)
+    said = words or "it said nothing"
     stage = "opening the runtime"
     for name, following in (
         ("opened", "load"),
@@ -612,17 +613,17 @@ def _checked(done: Completed, last: str) -> dict[str, Event]:
     if "refused" in events:
         refused = events["refused"]
         if refused["stage"] == "open_library":
-            raise TargetError(f"onert cannot be opened: {words}")
+            raise TargetError(f"onert cannot be opened: {said}")
         if refused["status"] == _NNFW_OUT_OF_MEMORY or NO_MEMORY.search(words):
-            raise RunError(FailureKind.OUT_OF_MEMORY, f"{refused['stage']}: {words}")
+            raise RunError(FailureKind.OUT_OF_MEMORY, f"{refused['stage']}: {said}")
         raise RunError(FailureKind.REJECTED, words or f"{refused['stage']} was refused")
     if done.status == 2:
-        raise TargetError(f"the probe cannot do what it was asked: {words}")
+        raise TargetError(f"the probe cannot do what it was asked: {said}")
     if done.status == -signal.SIGKILL or NO_MEMORY.search(words):
         raise RunError(
-            FailureKind.OUT_OF_MEMORY, f"{_ending(done)} during {stage}, memory ran out: {words}"
+            FailureKind.OUT_OF_MEMORY, f"{_ending(done)} during {stage}, memory ran out: {said}"
         )
-    raise RunError(FailureKind.CRASHED, f"{_ending(done)} during {stage}: {words}")
+    raise RunError(FailureKind.CRASHED, f"{_ending(done)} during {stage}: {said}")
 
 
 def _ending(done: Completed) -> str:

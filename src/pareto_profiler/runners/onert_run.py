@@ -32,6 +32,7 @@ from pareto_profiler.runners.log import (
     NOT_LOADED,
     WRONG_EXECUTOR,
     read_placement,
+    said_by_runtime,
     words_of_runtime,
 )
 from pareto_profiler.runners.outputs import compared, largest_error
@@ -47,6 +48,8 @@ _WARMUPS: Final = 3
 # Since then the runtime reads a package's configuration too late for it to place operations.
 _CFG_PLACES_UNTIL: Final = (1, 28)
 _KIB: Final = 1024.0
+# All of them count whole microseconds, however many digits they print.
+_CLOCK_S: Final = 1e-6
 # More is an unsigned difference that went below zero.
 _MOST_KIB: Final = 2**31
 
@@ -355,7 +358,13 @@ class OnertRunRunner:
             report = self._read_csv()
         if report.mean_ms is None or report.peak_kib is None:
             raise TargetError(
-                f"{self._target.tool}: no time and memory in its report: {words_of_runtime(done)}"
+                f"{self._target.tool}: no time and memory in its report: {said_by_runtime(done)}"
+            )
+        if report.mean_ms <= 0:
+            raise RunError(
+                FailureKind.REJECTED,
+                f"{self._target.tool.name} reports a mean of {report.mean_ms:g} ms: the runs are "
+                f"too short for its clock, whose resolution is 1 µs; measure with the probe",
             )
         outputs = self._read_outputs()
         error = None
@@ -367,6 +376,7 @@ class OnertRunRunner:
             error = largest_error([compared(a, b) for a, b in pairs], self._plan.tolerance)
         samples = {
             "exec_time": (report.mean_ms, 1e-3),
+            "clock_resolution": (_CLOCK_S, 1.0),
             "load_time": (report.load_ms, 1e-3),
             "prepare_time": (report.prepare_ms, 1e-3),
             "max_rss": (report.peak_kib, _KIB),
@@ -504,13 +514,14 @@ def _check(done: Completed) -> None:
     Raises:
         RunError: It did not.
     """
-    words = words_of_runtime(done)
+    said = said_by_runtime(done)
     if done.timed_out:
-        raise RunError(FailureKind.TIMED_OUT, f"the time limit passed: {words}")
+        raise RunError(FailureKind.TIMED_OUT, f"the time limit passed: {said}")
     if done.status == 0:
         return
+    words = words_of_runtime(done)
     if done.status == -signal.SIGKILL or NO_MEMORY.search(words):
-        raise RunError(FailureKind.OUT_OF_MEMORY, f"memory ran out: {words}")
+        raise RunError(FailureKind.OUT_OF_MEMORY, f"memory ran out: {said}")
     if done.status < 0:
-        raise RunError(FailureKind.CRASHED, f"ended by signal {-done.status}: {words}")
-    raise RunError(FailureKind.REJECTED, words or f"exit status {done.status}")
+        raise RunError(FailureKind.CRASHED, f"ended by signal {-done.status}: {said}")
+    raise RunError(FailureKind.REJECTED, words or f"exit status {done.status}: {said}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from statistics import fmean
 
 import numpy as np
@@ -15,6 +16,15 @@ from pareto_profiler.core.space import Assignment
 from pareto_profiler.core.trial import Profile, Trial
 
 Vector = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """One measurement: its values, then the same but for the peak of loading the model."""
+
+    is_contended: bool
+    is_first: bool
+    values: tuple[float, ...]
 
 
 class Told:
@@ -30,7 +40,7 @@ class Told:
 
     def __init__(self, objectives: Sequence[Objective]) -> None:
         self._objectives = tuple(objectives)
-        self._levels: dict[Assignment, list[tuple[bool, tuple[float, ...]]]] = {}
+        self._levels: dict[Assignment, list[_Row]] = {}
         self._values: dict[Assignment, tuple[float, ...]] = {}
         self._beneath: dict[Assignment, tuple[float, ...]] = {}
         self._failed: set[Assignment] = set()
@@ -49,20 +59,17 @@ class Told:
             for o, value in zip(self._objectives, values, strict=True)
         ]
         known = self._levels.setdefault(trial.assignment, [])
-        known.append((outcome.is_contended, (*values, *beneath)))
-        rows = [row for is_contended, row in known if not is_contended] or [v for _, v in known]
-        centre = self._centre(rows, known[0][1])
+        known.append(_Row(outcome.is_contended, trial.is_first, (*values, *beneath)))
+        centre = self._centre([row for row in known if not row.is_contended] or known)
         self._values[trial.assignment] = centre[: len(values)]
         self._beneath[trial.assignment] = centre[len(values) :]
 
-    def _centre(
-        self, rows: Sequence[tuple[float, ...]], first: tuple[float, ...]
-    ) -> tuple[float, ...]:
+    def _centre(self, rows: Sequence[_Row]) -> tuple[float, ...]:
         if len(rows) == 1:
-            return rows[0]
-        later = rows[1:] if rows[0] is first else rows
+            return rows[0].values
+        later = [row for row in rows if not row.is_first] or rows
         return tuple(
-            _mean([row[k] for row in (later if objective.is_memory else rows)])
+            _mean([row.values[k] for row in (later if objective.is_memory else rows)])
             for k, objective in enumerate((*self._objectives, *self._objectives))
         )
 
@@ -90,7 +97,7 @@ class Told:
     def repeats(self, assignment: Assignment) -> int:
         """How many measurements an assignment's values are made of."""
         known = self._levels.get(assignment, [])
-        return sum(not is_contended for is_contended, _ in known) or len(known)
+        return sum(not row.is_contended for row in known) or len(known)
 
     def spread(self, objective: int) -> tuple[float, int]:
         """How far repeats of one assignment are apart, of all that were repeated.
@@ -104,7 +111,7 @@ class Told:
         """
         total, freedom = 0.0, 0
         for known in (k for k in self._levels.values() if len(k) > 1):
-            mine = np.array([row[objective] for is_contended, row in known if not is_contended])
+            mine = np.array([row.values[objective] for row in known if not row.is_contended])
             if len(mine) > 1 and mine.mean() > 0:
                 total += float(((mine / mine.mean() - 1) ** 2).sum())
                 freedom += len(mine) - 1
@@ -112,7 +119,7 @@ class Told:
 
     def is_disturbed(self, assignment: Assignment) -> bool:
         """Whether others worked on the device each time that it was measured."""
-        return all(is_contended for is_contended, _ in self._levels.get(assignment, ()))
+        return all(row.is_contended for row in self._levels.get(assignment, ()))
 
     def front(self) -> list[Assignment]:
         """What nothing dominates, in the order of first measurement."""

@@ -24,6 +24,8 @@ _TELLING: Final = 1e-3
 # Of the deviation before measuring: above it hardly anything was learned.
 _LEARNED: Final = 0.9
 _LIKELY: Final = 0.3
+# A term that one measurement alone sets apart is that measurement, and not learned.
+_LEAST_SUPPORT: Final = 2
 _WITHIN: Final = 1.645
 
 
@@ -37,7 +39,7 @@ class Skill:
         error: Median distance of prediction and measurement, as a fraction.
         coverage: Share of the measurements inside their 90 % intervals.
         correlation: Rank correlation of prediction and measurement.
-        noise: What it takes for the spread between measurements, as a fraction.
+        scatter: What it takes for the spread between measurements, as a fraction.
     """
 
     objective: str
@@ -45,7 +47,7 @@ class Skill:
     error: float
     coverage: float
     correlation: float
-    noise: float
+    scatter: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,12 +142,12 @@ def beliefs_of(
     if problem.space.default not in sampler.evidence.told.values:
         return None
     objectives = problem.objectives
+    points: tuple[Point, ...] = ()
     if has_front:
-        posterior, pool, _ = sampler.outlook()
-        points = _front(problem, sampler.evidence, posterior, pool)
-    else:
-        random = np.random.default_rng([problem.seed, 5])
-        posterior, points = Posterior.of(sampler.evidence, random), ()
+        drawn, pool, _ = sampler.outlook()
+        points = _front(problem, sampler.evidence, drawn, pool)
+    # The same draws whether or not a front is asked for: what is said of failures depends on them.
+    posterior = Posterior.of(sampler.evidence, np.random.default_rng([problem.seed, 5]))
     beliefs = posterior.beliefs
     return Beliefs(
         tuple(skill_of(o.name, b) for o, b in zip(objectives, beliefs, strict=True)),
@@ -217,6 +219,8 @@ def _terms(objective: Any, belief: Belief) -> list[Term]:
         "side": (1.0, "of what backends would save that work at the same time"),
     }
     found = []
+    features = regression.features.tocsc()
+    largest = float(np.max(regression.values)) if len(regression.values) else 0.0
     for i, name in enumerate(terms.prior.names):
         if GROUPS[int(terms.groups[i])] not in _SHOWN_GROUPS or not terms.spreads[i]:
             continue
@@ -225,8 +229,15 @@ def _terms(objective: Any, belief: Belief) -> list[Term]:
             continue
         if abs(value) < _TELLING or abs(value) < spread:
             continue
+        column = features[:, [i]].toarray().ravel()
+        if _support(column) < _LEAST_SUPPORT:
+            continue
         kind = next((k for k in units if name.startswith(f"{k} ")), "")
-        factor, unit = units.get(kind, (1.0, objective.shown_unit))
+        # What is no rate is a step: shown as large as it is where it is largest.
+        step = float(np.abs(column).max())
+        if (not kind and abs(value) * step > largest) or (kind == "shared" and abs(value) > 1):
+            continue
+        factor, unit = units.get(kind, (step, objective.shown_unit))
         if kind in {"shared", "work", "side"}:
             shown, deviation = value, spread
         else:
@@ -235,6 +246,11 @@ def _terms(objective: Any, belief: Belief) -> list[Term]:
         words = f"{name.removeprefix('used of ')} in use" if kind == "used" else name
         found.append(Term(words, objective.name, shown, deviation, unit))
     return found
+
+
+def _support(column: Vector) -> int:
+    """How many measurements differ in a feature from what most of them have."""
+    return len(column) - int(np.unique(column, return_counts=True)[1].max(initial=0))
 
 
 def _culprits(structure: Structure, explanations: Sequence[list[Conjunction]]) -> list[Culprit]:

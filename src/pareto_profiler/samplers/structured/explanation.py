@@ -27,7 +27,7 @@ ITSELF, NEIGHBOURS, HAND_OVERS, OVERLAP, IN_USE, ACTIVATIONS, HIDDEN, REST = (
     "backend in use",
     "activations",
     "below the peak of loading",
-    "unexplained",
+    "other terms",
 )
 """Through what a choice changes an objective."""
 

@@ -123,6 +123,11 @@ class Regression:
         self._spreads = spreads * np.array(self.scales.groups)[groups]
         self._inverse = _inverted(self._covariance(self.scales))
 
+    @property
+    def features(self) -> Any:
+        """Of the measured assignments, sparse, parts left out."""
+        return self._features[self._parts :]
+
     def _product(self, group: int) -> Vector:
         weighted = self._features * np.where(self._groups == group, self._prior, 0.0)
         found: Vector = (weighted @ weighted.T).toarray()
