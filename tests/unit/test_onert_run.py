@@ -69,7 +69,7 @@ def test_a_report_of_any_layout_is_read(name: str, report: Report):
         ("what():  std::bad_alloc", True),
     ],
 )
-def test_words_of_a_runtime_are_matched_whole(words: str, is_lack: bool):
+def test_words_of_a_runtime_are_matched_whole(*, words: str, is_lack: bool):
     assert bool(NO_MEMORY.search(words)) == is_lack
 
 

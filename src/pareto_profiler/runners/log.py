@@ -18,7 +18,7 @@ WRONG_EXECUTOR: Final = {"EXECUTOR": "none"}
 # The C library's words, whole: onert itself has a "Cannot allocate memory for a tensor. It was
 # already allocated." The last is what a thread that finds no room for its stack reports.
 NO_MEMORY: Final = re.compile(
-    r"\bbad_alloc\b|(?:Cannot allocate memory|Resource temporarily unavailable)(?![ \w])"
+    r"\bbad_alloc\b|(?:Cannot allocate memory|Resource temporarily unavailable)(?! ?\w)"
 )
 """What the runtime says when memory ran out."""
 
