@@ -34,6 +34,8 @@ from pareto_profiler.runners.onert import OnertRunner
 from pareto_profiler.shells.ssh import SshShell
 from pareto_profiler.store import JOURNAL, read
 
+pytestmark = pytest.mark.board
+
 MODEL = MODELS / "mobilenet_v2_035_96_logits.tflite"
 TABLE = ROOT / "examples" / "tables" / "mobilenet_v2_035_96_logits-emulated_board"
 TARGETS = ("--targets", ROOT / "board" / "targets.toml")

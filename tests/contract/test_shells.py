@@ -25,8 +25,9 @@ from pareto_profiler.shells.remote import RemoteShell
 from pareto_profiler.shells.sdb import SdbShell
 from pareto_profiler.shells.ssh import SshShell
 
-KINDS = ["local", "ssh", "sdb", "ssh-board", "adb-board", "sdb-board"]
-REMOTE = KINDS[1:]
+BOARDS = [pytest.param(f"{k}-board", marks=pytest.mark.board) for k in ("ssh", "adb", "sdb")]
+REMOTE = ["ssh", "sdb", *BOARDS]
+KINDS = ["local", *REMOTE]
 
 
 @dataclass
@@ -199,19 +200,19 @@ def test_stdin_is_empty(reached: Reached):
 def test_a_time_limit_ends_the_command_and_its_children(reached: Reached):
     mark = reached.folder / "late"
     began = time.monotonic()
-    done = reached.run("sh", "-c", f"(sleep 3; touch {mark}) & sleep 30", time_limit_s=0.5)
+    done = reached.run("sh", "-c", f"(sleep 5; touch {mark}) & sleep 300", time_limit_s=0.5)
     assert done.timed_out
-    assert time.monotonic() - began < 12
-    time.sleep(4)
+    assert time.monotonic() - began < 60
+    time.sleep(5)
     assert not reached.has(mark)
 
 
 def test_a_time_limit_ends_children_that_left_the_session(reached: Reached):
     mark = reached.folder / "late"
     began = time.monotonic()
-    script = f"setsid sh -c 'sleep 4; touch {mark}' & sleep 30"
+    script = f"setsid sh -c 'sleep 5; touch {mark}' & sleep 300"
     assert reached.run("sh", "-c", script, time_limit_s=1).timed_out
-    assert time.monotonic() - began < 12
+    assert time.monotonic() - began < 60
     if not isinstance(reached.shell, LocalShell):  # here there is no such need
         time.sleep(4)
         assert not reached.has(mark)
@@ -219,9 +220,9 @@ def test_a_time_limit_ends_children_that_left_the_session(reached: Reached):
 
 def test_a_program_that_leaves_a_child_behind_has_ended(reached: Reached):
     began = time.monotonic()
-    done = reached.run("sh", "-c", "sleep 20 & echo done", time_limit_s=15)
+    done = reached.run("sh", "-c", "sleep 300 & echo done", time_limit_s=100)
     assert (done.status, done.stdout, done.timed_out) == (0, b"done\n", False)
-    assert time.monotonic() - began < 12
+    assert time.monotonic() - began < 60
 
 
 def test_a_program_of_any_name_runs(reached: Reached):
@@ -242,7 +243,7 @@ def test_a_file_does_not_take_the_place_of_a_folder(reached: Reached, tmp_path: 
 
 
 def test_output_before_the_time_limit_is_kept(reached: Reached):
-    done = reached.run("sh", "-c", "echo early; sleep 30", time_limit_s=1.5)
+    done = reached.run("sh", "-c", "echo early; sleep 300", time_limit_s=1.5)
     assert (done.timed_out, done.stdout) == (True, b"early\n")
 
 
