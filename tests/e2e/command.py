@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+import atexit
+import functools
 import json
 import os
 import subprocess
 import sys
+import tempfile
+import threading
 from pathlib import Path
 from typing import Any
 
 BIN = Path(sys.executable).parent
+ENTRIES = {
+    "pareto-profiler": "main",
+    "gen_oplist": "gen_oplist",
+    "brute_force_profiler": "brute_force_profiler",
+    "random_sampler": "random_sampler",
+}
+_ONE_AT_A_TIME = threading.Lock()
 
 
 def command(name: str, *arguments: object) -> list[str]:
@@ -26,8 +37,19 @@ def run(
     **environment: str,
 ) -> subprocess.CompletedProcess[str]:
     """Run to the end and check the exit status and that no traceback is shown."""
-    done = subprocess.run(
-        command(name, *arguments),
+    # What a variable changes while Python starts, only a process of its own shows.
+    start = _started if environment else _forked
+    done = start(command(name, *arguments), cwd, limit_s, environment)
+    assert "Traceback" not in done.stderr, done.stderr
+    assert done.returncode == status, f"{done.returncode}\n{done.stdout}\n{done.stderr}"
+    return done
+
+
+def _started(
+    words: list[str], cwd: Path, limit_s: float, environment: dict[str, str]
+) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        words,
         cwd=cwd,
         env={**os.environ, **environment},
         capture_output=True,
@@ -35,9 +57,49 @@ def run(
         check=False,
         timeout=limit_s,
     )
-    assert "Traceback" not in done.stderr, done.stderr
-    assert done.returncode == status, f"{done.returncode}\n{done.stdout}\n{done.stderr}"
-    return done
+
+
+def _forked(
+    words: list[str], cwd: Path, limit_s: float, environment: dict[str, str]
+) -> subprocess.CompletedProcess[str]:
+    del environment
+    with (
+        tempfile.NamedTemporaryFile() as out,
+        tempfile.NamedTemporaryFile() as err,
+        _ONE_AT_A_TIME,
+    ):
+        asked = {
+            "entry": ENTRIES[Path(words[0]).name],
+            "argv": words,
+            "cwd": str(cwd),
+            "environment": dict(os.environ),
+            "stdout": out.name,
+            "stderr": err.name,
+            "limit_s": limit_s,
+        }
+        server = _server()
+        assert server.stdin
+        assert server.stdout
+        server.stdin.write(json.dumps(asked) + "\n")
+        server.stdin.flush()
+        status = json.loads(server.stdout.readline())
+        texts = [Path(f.name).read_bytes().decode().replace("\r\n", "\n") for f in (out, err)]
+        if status is None:
+            raise subprocess.TimeoutExpired(words, limit_s, *texts)
+    return subprocess.CompletedProcess(words, status, *texts)
+
+
+@functools.cache
+def _server() -> subprocess.Popen[str]:
+    server = subprocess.Popen(
+        [sys.executable, str(Path(__file__).with_name("fork_server.py"))],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},
+    )
+    atexit.register(server.kill)
+    return server
 
 
 def pp(
