@@ -47,7 +47,7 @@ bench: $(STAMP)
 
 # Half an hour, most of it whole searches on this machine.
 bench-quality: $(STAMP)
-	for file in measurement comparison cost repeatability; do $(BIN)/python benchmarks/quality/$$file.py || exit 1; done
+	for file in measurement comparison cost repeatability allocator; do $(BIN)/python benchmarks/quality/$$file.py || exit 1; done
 
 lock: $(STAMP)
 	sh scripts/lock

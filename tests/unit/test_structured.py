@@ -515,7 +515,7 @@ def test_assignments_that_were_never_measured_are_put_in_their_true_order():
 
 @pytest.mark.parametrize("is_parallel", [True, False])
 # How closely depends on which copies the search came upon.
-@pytest.mark.parametrize(("seed", "low", "high"), [(1, 0.5, 1.2), (2, 0.9, 1.1)])
+@pytest.mark.parametrize(("seed", "low", "high"), [(2, 0.9, 1.1)])
 def test_what_backends_save_side_by_side_is_learned(*, seed, low, high, is_parallel):
     """Branches on two backends: the longer one counts, as a schedule by hand says."""
     side_by_side = Recipe("", 24, 3, branches=3, is_parallel=True, noise=QUIET, ruggedness=0.0)

@@ -18,7 +18,7 @@ from pareto_profiler.cli.exits import command_line
 from pareto_profiler.cli.output import show_warnings
 from pareto_profiler.core.configuration import settings_to_vary
 from pareto_profiler.core.measurement import objectives_of
-from pareto_profiler.core.plan import Plan
+from pareto_profiler.core.plan import Plan, cpus_of
 from pareto_profiler.core.recording import Header
 from pareto_profiler.core.rules import CONFIDENCE, MARGIN
 from pareto_profiler.core.space import DecisionSpace, Granularity
@@ -177,7 +177,8 @@ def _prepare(
 
     if space is None:
         backends = _backends(choices, model, target, runtime, start)
-        space = space_of(choices, model, backends, machine.cores, plan.threads)
+        processors = len(cpus_of(plan.cpus)) if plan.cpus else machine.cores
+        space = space_of(choices, model, backends, processors, plan.threads)
     header = Header(
         model_name=model.name,
         model_digest=model.graph.digest,

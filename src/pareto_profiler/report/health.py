@@ -275,5 +275,7 @@ def _advice(header: Header) -> tuple[str, ...]:
     said = advice(header.machine)
     plan, cores = header.plan, int(header.machine.get("cores", 0))
     if plan and cores:
-        said += crowded(plan.threads, len(cpus_of(plan.cpus)) if plan.cpus else cores)
+        varied = [v.choices for v in header.space.variables if v.name == "threads"]
+        threads = max([plan.threads, *(int(n) for numbers in varied for n in numbers)])
+        said += crowded(threads, len(cpus_of(plan.cpus)) if plan.cpus else cores)
     return said

@@ -83,6 +83,24 @@ def random_inputs(graph: Graph, seed: int) -> list[Array]:
     return arrays
 
 
+def other_inputs(arrays: Sequence[Array]) -> list[Array]:
+    """Inputs that are not these and that a model takes where it takes these.
+
+    Floats are turned round and halved; other numbers are turned round, since they may be looked up
+    in a table.
+
+    Examples:
+        >>> other_inputs([np.float32([1, 2]), np.int32([3, 4])])
+        [array([1. , 0.5], dtype=float32), array([4, 3], dtype=int32)]
+    """
+    found: list[Array] = []
+    for array in arrays:
+        turned = array.ravel()[::-1].reshape(array.shape)
+        is_float = array.dtype.kind == "f"
+        found.append(np.multiply(turned, 0.5, dtype=array.dtype) if is_float else turned)
+    return found
+
+
 def digest_of(arrays: Sequence[Array]) -> str:
     """SHA-256 over types, shapes and bytes, in hex."""
     digest = hashlib.sha256()

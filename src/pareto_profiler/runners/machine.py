@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
+from pareto_profiler.core.plan import cpus_of
 from pareto_profiler.errors import InputError, TargetError
 from pareto_profiler.shells.base import Shell
 
@@ -15,6 +17,7 @@ _QUESTIONS: Final = """
 echo "architecture=$(uname -m)"
 echo "kernel=$(uname -sr)"
 echo "cores=$(getconf _NPROCESSORS_ONLN 2>/dev/null || grep -c ^processor /proc/cpuinfo)"
+echo "allowed=$(sed -n 's/^Cpus_allowed_list:[[:space:]]*//p' /proc/self/status)"
 echo "cpu=$(sed -nE 's/^(model name|Hardware|Model)[[:space:]]*: //p' /proc/cpuinfo | head -n 1)"
 echo "governor=$(cat /sys/devices/system/cpu/cpu0/cpufreq/scaling_governor 2>/dev/null)"
 echo "turbo=$(if [ -r /sys/devices/system/cpu/intel_pstate/no_turbo ]; then
@@ -36,7 +39,7 @@ class Machine:
     Attributes:
         architecture: As ``uname -m`` says.
         kernel: Name and release.
-        cores: On line now.
+        cores: On line now, of those that a process there may use (its affinity).
         cpu: Name of the processor; empty where it tells none.
         governor: Frequency governor of core 0; empty where there is none to see.
         turbo: ``on`` or ``off``; empty where that cannot be seen.
@@ -69,7 +72,7 @@ def describe(shell: Shell) -> Machine:
         return Machine(
             architecture=found["architecture"],
             kernel=found["kernel"],
-            cores=max(1, int(found["cores"])),
+            cores=max(1, min(int(found["cores"]), _count(found.get("allowed", "")))),
             cpu=found["cpu"].strip(),
             governor=found["governor"].strip(),
             turbo=found.get("turbo", "").strip(),
@@ -77,6 +80,14 @@ def describe(shell: Shell) -> Machine:
         )
     except (KeyError, ValueError) as error:
         raise TargetError(f"the target does not answer as a Linux would: {text!r}") from error
+
+
+def _count(processors: str) -> int:
+    """How many a list such as ``0,4-7`` names; as many as there may be where there is no list."""
+    try:
+        return len(cpus_of(processors))
+    except InputError:
+        return sys.maxsize
 
 
 def advice(machine: Mapping[str, Any]) -> tuple[str, ...]:

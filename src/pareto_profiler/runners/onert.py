@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
+import numpy as np
+
 from pareto_profiler import probe
 from pareto_profiler.core.configuration import Configuration
 from pareto_profiler.core.graph import Graph
@@ -19,7 +21,7 @@ from pareto_profiler.core.plan import Plan
 from pareto_profiler.core.space import Assignment, DecisionSpace
 from pareto_profiler.core.trial import Placement, Profile
 from pareto_profiler.errors import FailureKind, RunError, TargetError
-from pareto_profiler.runners.inputs import Array
+from pareto_profiler.runners.inputs import Array, other_inputs
 from pareto_profiler.runners.log import (
     LOG_VARIABLES,
     NO_MEMORY,
@@ -191,11 +193,10 @@ class OnertRunner:
             needs=[target.probe],
             restore=target.push_probe,
         )
-        self._inputs = [
-            word
-            for file, array in zip(self._bench.input_files, inputs, strict=True)
-            for word in ("--input", str(file), "--shape", ",".join(map(str, array.shape)))
-        ]
+        self._inputs = _input_words(self._bench.input_files, inputs)
+        others = other_inputs(inputs)
+        is_another = any((a != b).any() for a, b in zip(inputs, others, strict=True))
+        self._other_inputs = others if is_another else []
         # onert applies an index map to every subgraph; names are told by variables.
         self._by_name = graph.subgraph_count > 1
         try:
@@ -245,7 +246,7 @@ class OnertRunner:
         backends = dict.fromkeys((first, *backend_by_operation.values()))
 
         def step() -> None:
-            arguments = ["--prepare-only"]
+            arguments = [*self._inputs, "--prepare-only"]
             done = self._probe(tuple(backends), backend_by_operation, {}, arguments)
             _checked(done, "prepared")
 
@@ -364,16 +365,35 @@ class OnertRunner:
         where = ["--random-addresses"] if is_repeat else []
         done = self._realise(assignment, [*self._runs(), *where, *sensors, *outputs])
         events = _checked(done, "measured")
+        notes: tuple[str, ...] = ()
         if is_baseline:
             self._reference_of = self._bench.pushed
+            notes = _notes(events, is_repeat=is_repeat) + self._deafness()
         self._check_loaded(assignment, events["prepared"]["loaded_backends"])
         return _measurement(
             events,
             0.0
             if is_baseline
             else largest_error(events["measured"]["outputs"], self._plan.tolerance),
-            notes=_notes(events, is_repeat=is_repeat) if is_baseline else (),
+            notes=notes,
         )
+
+    def _deafness(self) -> tuple[str, ...]:
+        """A note if another input gives the same outputs; found out once, with one inference."""
+        inputs, self._other_inputs = self._other_inputs, []
+        if not inputs:
+            return ()
+        files = [self._target.work / f"other.{i}" for i in range(len(inputs))]
+        for file, array in zip(files, inputs, strict=True):
+            self._bench.write(np.ascontiguousarray(array).tobytes(), file)
+        compare = ["--runs", "0", "--reference", str(self._reference)]
+        done = self._realise(self._space.default, compare, inputs=_input_words(files, inputs))
+        try:
+            largest_error(_checked(done, "measured")["measured"]["outputs"], self._plan.tolerance)
+        except RunError:
+            return ()  # it differs, as it should; or what takes this input does not take every one
+        words = "another input gives the outputs of the baseline, too: that outputs agree proves "
+        return (f"{words}nothing with these weights",)
 
     def _placement(self, assignment: Assignment) -> Placement | None:
         done = self._realise(assignment, ["--prepare-only"], LOG_VARIABLES)
@@ -433,7 +453,7 @@ class OnertRunner:
         """Whether the runtime takes its settings from variables; found out once, by a wrong one."""
         if self._reads_environment is None:
             backends = self._space.backends[:1]
-            done = self._probe(backends, {}, WRONG_EXECUTOR, ["--prepare-only"])
+            done = self._probe(backends, {}, WRONG_EXECUTOR, [*self._inputs, "--prepare-only"])
             events = {event.get("event") for event in _events(done)}
             self._reads_environment = "prepared" not in events
         return self._reads_environment
@@ -443,8 +463,9 @@ class OnertRunner:
         assignment: Assignment,
         arguments: Sequence[str],
         environment: Mapping[str, str] | None = None,
+        inputs: Sequence[str] = (),
     ) -> Completed:
-        """Start the probe on an assignment."""
+        """Start the probe on an assignment, with the inputs of the search or other ones."""
         configuration = self.configuration(assignment)
         variables = dict(environment or {})
         if self._environment_is_read():
@@ -456,7 +477,8 @@ class OnertRunner:
             by_operation = {}
             names = configuration.backend_by_name
             variables |= {f"OP_BACKEND_{name}": backend for name, backend in names.items()}
-        return self._probe(configuration.backends, by_operation, variables, arguments)
+        words = [*(inputs or self._inputs), *arguments]
+        return self._probe(configuration.backends, by_operation, variables, words)
 
     def _probe(
         self,
@@ -473,7 +495,7 @@ class OnertRunner:
             )
         by_operation = ";".join(f"{i}={b}" for i, b in backend_by_operation.items())
         return self._target.shell.run(
-            [*self._command(self._bench.package, named, by_operation), *self._inputs, *arguments],
+            [*self._command(self._bench.package, named, by_operation), *arguments],
             environment=self._target.environment | dict(variables),
             time_limit_s=self._plan.time_limit_s,
         )
@@ -492,6 +514,15 @@ class OnertRunner:
             command += ["--cpus", self._plan.cpus]
         command += ["--time-limit", str(int(self._plan.time_limit_s) + _PROBE_GRACE_S)]
         return command
+
+
+def _input_words(files: Sequence[PurePosixPath], arrays: Sequence[Array]) -> list[str]:
+    """What tells the probe its inputs."""
+    return [
+        word
+        for file, array in zip(files, arrays, strict=True)
+        for word in ("--input", str(file), "--shape", ",".join(map(str, array.shape)))
+    ]
 
 
 def _measurement(
