@@ -11,27 +11,30 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import json
-import math
 import os
 from collections.abc import Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
 from pareto_profiler.core.configuration import SETTING_VALUES
 from pareto_profiler.core.graph import Graph
-from pareto_profiler.core.measurement import Measurement
-from pareto_profiler.core.plan import Plan
+from pareto_profiler.core.measurement import Measurement, objectives_of
+from pareto_profiler.core.plan import Plan, cpus_of
 from pareto_profiler.core.recording import Header, Recording
 from pareto_profiler.core.rules import CONFIDENCE, MARGIN
 from pareto_profiler.core.space import DecisionSpace
 from pareto_profiler.core.trial import Failure, OperationTime, Placement, Profile, Trial
-from pareto_profiler.errors import FailureKind, SpaceError, StoreError, StoreWriteError
+from pareto_profiler.errors import FailureKind, InputError, SpaceError, StoreError, StoreWriteError
 from pareto_profiler.files import first_bytes, is_folder, read_regular
 
 SCHEMA: Final = 1
 JOURNAL: Final = "journal.jsonl"
 # What was written must be readable again: the limit is for a device file in a journal's place.
 _LARGEST_BYTES: Final = 1 << 40
+# No time in seconds, size in bytes or count that exists is larger.
+_MOST: Final = 1e18
+_QUOTED: Final = 40
 _HEADER_START: Final = b'{"record":"header"'
 DAMAGES: Final = (
     AttributeError,
@@ -40,6 +43,7 @@ DAMAGES: Final = (
     ValueError,
     ArithmeticError,
     IndexError,
+    InputError,
     SpaceError,
 )
 
@@ -293,25 +297,84 @@ def header_of(record: Mapping[str, Any], path: Path) -> Header:
         if space.fingerprint != record["space_fingerprint"]:
             raise ValueError("the space does not have the recorded fingerprint")
         return Header(
-            model_name=str(record["model"]["name"]),
-            model_digest=str(record["model"]["digest"]),
+            model_name=_text(record["model"]["name"]),
+            model_digest=_text(record["model"]["digest"]),
             space=space,
-            objectives=tuple(map(str, record["objectives"])),
-            plan=Plan(**record["plan"]) if record["plan"] else None,
-            target=str(record["target"]),
-            runtime=str(record["runtime"]),
-            machine=dict(record["machine"]),
-            sampler=str(record["sampler"]),
-            seed=int(record["seed"]),
-            tool_version=str(record["tool_version"]),
-            created_at=str(record["created_at"]),
-            margin=float(record.get("margin", MARGIN)),
-            confidence=float(record.get("confidence", CONFIDENCE)),
-            origin={str(k): str(v) for k, v in record.get("origin", {}).items()},
-            graph=Graph.from_json(record["graph"]) if record.get("graph") else None,
+            objectives=tuple(
+                o.name for o in objectives_of(map(_text, _list(record["objectives"])))
+            ),
+            plan=plan_of(_object_of(record["plan"])) if record["plan"] is not None else None,
+            target=_text(record["target"]),
+            runtime=_text(record["runtime"]),
+            machine=_machine(record["machine"]),
+            sampler=_text(record["sampler"]),
+            seed=_seed(record["seed"]),
+            tool_version=_text(record["tool_version"]),
+            created_at=_moment(record["created_at"]),
+            margin=_amount(record.get("margin", MARGIN)),
+            confidence=_confidence(record.get("confidence", CONFIDENCE)),
+            origin={k: _text(v) for k, v in _object_of(record.get("origin", {})).items()},
+            graph=_graph(record.get("graph"), space),
         )
     except DAMAGES as error:
         raise StoreError(f"{path}:1: damaged header: {type(error).__name__}: {error}") from error
+
+
+def plan_of(record: Mapping[str, Any]) -> Plan:
+    """A plan as :meth:`Plan.to_json` gives it; raises one of ``DAMAGES`` where it is damaged."""
+    plan = Plan(**record)
+    for name, default in Plan().to_json().items():
+        value = getattr(plan, name)
+        if isinstance(default, bool):
+            if not isinstance(value, bool):
+                raise TypeError(f"{name}: {_shortened(value)}: expected true or false")
+        elif isinstance(default, str):
+            _text(value)
+        elif value is not None or default is not None:
+            (_amount if isinstance(default, float) else _whole)(value)
+    if plan.cpus:
+        cpus_of(plan.cpus)
+    return plan
+
+
+def _objectives(value: Any) -> tuple[str, ...]:
+    return tuple(o.name for o in objectives_of(map(_text, _list(value))))
+
+
+def _machine(value: Any) -> dict[str, Any]:
+    machine = _object_of(value)
+    for name, known in machine.items():
+        (_whole if name in {"cores", "memory_kib"} else _text)(known)
+    return machine
+
+
+def _seed(value: Any) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+        raise ValueError(f"seed {_shortened(value)}: expected a whole number, 0 or more")
+    return value
+
+
+def _confidence(value: Any) -> float:
+    confidence = _amount(value)
+    if not 0.5 <= confidence < 1:
+        raise ValueError(f"confidence {confidence:g}: expected 0.5 or more, and less than 1")
+    return confidence
+
+
+def _graph(value: Any, space: DecisionSpace) -> Graph | None:
+    if value is None:
+        return None
+    graph = Graph.from_json(_object_of(value))
+    if json.dumps(graph.to_json()) != json.dumps(value):
+        raise ValueError("the graph is not as it was written")
+    sizes = [(t.size_bytes, t.constant_bytes) for t in graph.tensors]
+    sizes += [(o.data_bytes, o.weight_bytes) for o in graph.operations]
+    for size in (x for pair in sizes for x in pair):
+        _whole(size)
+    last = max((o for v in space.variables for o in v.operations), default=-1)
+    if last >= len(graph.operations):
+        raise ValueError(f"operation @{last} is not in the graph")
+    return graph
 
 
 def trial_record(trial: Trial, space: DecisionSpace) -> dict[str, Any]:
@@ -345,36 +408,93 @@ def trial_of(record: Mapping[str, Any], space: DecisionSpace) -> Trial:
     outcome: Measurement | Failure | Profile
     if "profile" in record:
         outcome = Profile(
-            tuple(OperationTime(int(i), str(b), _seconds(s)) for i, b, s in record["profile"])
+            tuple(
+                OperationTime(_whole(i), _text(b), _seconds(s))
+                for i, b, s in _list(record["profile"])
+            )
         )
     elif "failure" in record:
-        kind, message = record["failure"]
-        outcome = Failure(FailureKind(kind), str(message))
+        kind, message = _list(record["failure"])
+        outcome = Failure(FailureKind(kind), _text(message))
     else:
         error = record["output_error"]
         outcome = Measurement(
-            samples={name: tuple(map(float, v)) for name, v in record["samples"].items()},
-            warmups={name: tuple(map(float, v)) for name, v in record["warmups"].items()},
-            output_error=None if error is None else float(error),
-            notes=tuple(map(str, record["notes"])),
+            samples=_samples(record["samples"]),
+            warmups=_samples(record["warmups"]),
+            output_error=None if error is None else _amount(error),
+            notes=tuple(map(_text, _list(record["notes"]))),
         )
-    duration_s, rested_s = _seconds(record["duration_s"]), _seconds(record.get("rested_s", 0.0))
     return Trial(
-        number=int(record["number"]),
-        assignment=space.decode(record["assignment"]),
+        number=_whole(record["number"]),
+        assignment=space.decode([_whole(d) for d in _list(record["assignment"])]),
         outcome=outcome,
-        source=str(record["source"]),
-        started_at=str(record["started_at"]),
-        duration_s=duration_s,
-        rested_s=rested_s,
+        source=_text(record["source"]),
+        started_at=_moment(record["started_at"]),
+        duration_s=_seconds(record["duration_s"]),
+        rested_s=_seconds(record.get("rested_s", 0.0)),
     )
 
 
-def _seconds(value: float) -> float:
-    seconds = float(value)
-    if not 0 <= seconds < math.inf:
-        raise ValueError(f"{seconds} s")
-    return seconds
+# JSON of another type reads as something else: "12" is twelve, and as samples one and two.
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{_shortened(value)}: expected text")
+    return value
+
+
+def _list(value: Any) -> list[Any]:
+    if not isinstance(value, list):
+        raise TypeError(f"{_shortened(value)}: expected a list")
+    return value
+
+
+def _object_of(value: Any) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise TypeError(f"{_shortened(value)}: expected an object")
+    return value
+
+
+def _whole(value: Any) -> int:
+    """A count or an index: of the size of a file's, not of an id."""
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise TypeError(f"{_shortened(value)}: expected a whole number")
+    if not 0 <= value < _MOST:
+        raise ValueError(f"{_shortened(value)}: expected 0 or more, and less than {_MOST:.0e}")
+    return value
+
+
+def _amount(value: Any) -> float:
+    """Something measured: finite, not negative, and no larger than anything that exists."""
+    if not isinstance(value, (int, float)) or isinstance(value, bool):
+        raise TypeError(f"{_shortened(value)}: expected a number")
+    if not 0 <= value < _MOST:
+        raise ValueError(f"{_shortened(value)}: expected 0 or more, and less than {_MOST:.0e}")
+    return float(value)
+
+
+def _seconds(value: Any) -> float:
+    return _amount(value)
+
+
+def _samples(value: Any) -> dict[str, tuple[float, ...]]:
+    return {name: tuple(map(_amount, _list(v))) for name, v in _object_of(value).items()}
+
+
+def _moment(value: Any) -> str:
+    text = _text(value)
+    if text:
+        datetime.fromisoformat(text)
+    return text
+
+
+def _shortened(value: Any) -> str:
+    try:
+        text = json.dumps(value)
+    except ValueError:  # of thousands of digits
+        text = type(value).__name__
+    return text if len(text) <= _QUOTED else f"{text[:_QUOTED]} …"
 
 
 def placement_record(placement: Placement, space: DecisionSpace) -> dict[str, Any]:
@@ -390,7 +510,9 @@ def placement_record(placement: Placement, space: DecisionSpace) -> dict[str, An
 def placement_of(record: Mapping[str, Any], space: DecisionSpace) -> Placement:
     """Back from :func:`placement_record`; raises one of ``DAMAGES`` where it is damaged."""
     return Placement(
-        assignment=space.decode(record["assignment"]),
-        backend_by_operation=tuple((int(i), str(b)) for i, b in record["backend_by_operation"]),
-        mismatches=tuple(map(str, record["mismatches"])),
+        assignment=space.decode([_whole(d) for d in _list(record["assignment"])]),
+        backend_by_operation=tuple(
+            (_whole(i), _text(b)) for i, b in _list(record["backend_by_operation"])
+        ),
+        mismatches=tuple(map(_text, _list(record["mismatches"]))),
     )

@@ -96,13 +96,15 @@ def _print(found: Comparison) -> None:
             for o in found.objectives
         ]
         table.add_row(
-            str(point.id), *cells, _percent((point.covered, *point.interval)), str(point.change)
+            str(point.id),
+            *cells,
+            _percent((point.covered, *point.interval)) if point.interval else "–",
+            str(point.change),
         )
     out.print(table)
     if found.gained:
         gained = ", ".join(map(str, found.gained))
         out.print(f"new in B, better than all of A: id {gained}", highlight=False)
-    change, low, high = found.hypervolume_change
     out.print(
         "ratios with 95 % intervals; falls short: by how much the worst objective of the best of B "
         "is larger than the point's",
@@ -113,8 +115,8 @@ def _print(found: Comparison) -> None:
         for o, r in zip(found.objectives, found.reference, strict=True)
     )
     out.print(
-        f"hypervolume: {found.hypervolumes[0]:.4f} → {found.hypervolumes[1]:.4f} "
-        f"({change:+.4f}, 95 % interval {low:+.4f} to {high:+.4f}) of the box up to {corner}",
+        f"hypervolume: {found.hypervolumes[0]:.4f} → {found.hypervolumes[1]:.4f}"
+        f"{_moved(found.hypervolume_change)} of the box up to {corner}",
         highlight=False,
     )
     words = {
@@ -131,6 +133,13 @@ def _print(found: Comparison) -> None:
         f"together, differences below {100 * found.margin:g} % ignored)",
         highlight=False,
     )
+
+
+def _moved(change: tuple[float, float, float] | None) -> str:
+    if change is None:
+        return ""
+    value, low, high = change
+    return f" ({value:+.4f}, 95 % interval {low:+.4f} to {high:+.4f})"
 
 
 def _percent(ratio: tuple[float, float, float] | None) -> str:

@@ -179,6 +179,11 @@ def _tolerances(summary: Summary, assignment: Assignment) -> tuple[float, ...]:
     return tuple(found)
 
 
+def _untold(summary: Summary) -> set[str]:
+    """Objectives of which nothing can be explained: those of the baseline tell nothing."""
+    return set(summary.baseline.untold) if summary.baseline else set()
+
+
 def _row_of(summary: Summary, assignment: Assignment) -> Row | None:
     return next((r for r in summary.measured if r.estimate.assignment == assignment), None)
 
@@ -226,9 +231,13 @@ def _headline(summary: Summary, assignment: Assignment, found: Explanation) -> s
         ]
         place = "on the front" if any(r.id == number for r in summary.front) else "not on the front"
         lines.append(f"id {number} of {summary.header.model_name}: {', '.join(figures)}; {place}")
+    untold = _untold(summary)
+    if untold:
+        lines.append(f"no verdict on {', '.join(sorted(untold))}: the baseline's cannot be told")
     errors = ", ".join(
         f"{s.objective} {f'to {s.error:.2%}' if s.error < 1 else 'not at all'}"
         for s in found.skills
+        if s.objective not in untold
     )
     lines.append(f"by a model that predicts {errors} (each measurement from all others)\n")
     return "\n".join(lines)
@@ -252,7 +261,7 @@ def _differences(summary: Summary, assignment: Assignment, found: Explanation) -
         beyond = [d - m for d, m in zip(differences, found.whole.values, strict=True)]
         for name, values in (("beyond the model", beyond), ("as measured", differences)):
             cells = [
-                _signed(value) if is_told else "no verdict"
+                _signed(value) if is_told else "–"
                 for value, is_told in zip(values, told, strict=True)
             ]
             table.add_row(name, *cells)
@@ -264,8 +273,12 @@ def _choices(summary: Summary, found: Explanation, *, everything: bool) -> Rende
     from rich.table import Table
 
     shown = found.choices if everything else found.choices[:_SHOWN]
-    objectives = summary.objectives
-    telling = [k for k, _ in enumerate(objectives) if any(_is_telling(c, k) for c in found.choices)]
+    objectives, untold = summary.objectives, _untold(summary)
+    telling = [
+        k
+        for k, o in enumerate(objectives)
+        if o.name not in untold and any(_is_telling(c, k) for c in found.choices)
+    ]
     table = Table(
         "choice",
         "",
@@ -298,11 +311,14 @@ def _is_telling(choice: Choice, k: int) -> bool:
 
 
 def _cells(effect: Effect, summary: Summary) -> list[str]:
-    baseline = summary.baseline
+    baseline, untold = summary.baseline, _untold(summary)
     cells = []
     for o, value, deviation in zip(
         summary.objectives, effect.values, effect.deviations, strict=True
     ):
+        if o.name in untold:
+            cells.append("–")
+            continue
         # What is less than a ten-thousandth of the baseline is not worth digits.
         least = 1e-4 * baseline.values[o.name] if baseline else 0.0
         if abs(value) < least and deviation < least:
@@ -344,6 +360,7 @@ def _simplifications(
         changes = ", ".join(
             f"{o.name} {cell} {o.shown_unit}"
             for o, cell in zip(summary.objectives, cells, strict=True)
+            if o.name not in _untold(summary)
         )
         lines.append(
             f"  id {space.id_of(simpler.assignment)}: {len(simpler.put_back)} of "

@@ -27,21 +27,27 @@ def learned(
     together fail; and how well it predicted each measurement from all others, which says whether
     to trust the rest.
     """
-    from pareto_profiler.cli.output import console, print_json
+    from pareto_profiler.cli.output import console, note, print_json
     from pareto_profiler.cli.show import open_recording
     from pareto_profiler.core.measurement import objectives_of
     from pareto_profiler.core.ports import Problem
+    from pareto_profiler.report.summary import Summary
     from pareto_profiler.samplers.structured.beliefs import beliefs_of
 
     recording = open_recording(run, backends, baseline)
     header = recording.header
     problem = Problem(header.space, objectives_of(header.objectives), header.graph, header.seed)
     found = beliefs_of(problem, recording.trials)
+    told = Summary.of(recording).baseline
+    untold = told.untold if told else ()
+    found = found and found.without(untold)
     if found is None:
         raise InputError(f"{run}: the baseline was not measured: there is nothing to learn from")
     if as_json:
         print_json(found.to_json())
         return
+    for name in sorted(untold):
+        note(f"no verdict on {name}: other work disturbed the baseline each time")
     out = console()
     for part in _parts(found):
         out.print(part)
@@ -82,6 +88,8 @@ def _parts(found: Beliefs) -> list[Any]:
             culprits.add_row(" + ".join(culprit.choices), f"{culprit.probability:.0%}")
         culprits.caption = "choices that together make an assignment fail or compute wrongly"
         parts.append(culprits)
+    if not found.front:
+        return parts
     front = Table("id", box=None, title="The front it predicts", title_justify="left")
     for name, unit in found.units.items():
         front.add_column(f"{name} {unit}", justify="right")

@@ -102,4 +102,5 @@ def beliefs_about(recording: Recording, summary: Summary) -> Beliefs | None:
     if summary.baseline is None or len(summary.measured) > _MOST_LEARNED:
         return None
     problem = Problem(header.space, summary.objectives, header.graph, header.seed)
-    return beliefs_of(problem, recording.trials, has_front=False)
+    found = beliefs_of(problem, recording.trials, has_front=False)
+    return found and found.without(summary.baseline.untold)

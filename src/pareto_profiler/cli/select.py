@@ -181,13 +181,14 @@ def _print(found: Selection) -> None:
     for objective in summary.objectives:
         say(f"  {objective.name:12s} {_figure(found, objective)}")
     if summary.is_noise_known:
-        if found.goal.limits and found.within is not None:
-            say(f"within the limits: {_percent(found.within)}")
+        if found.goal.limits:
+            kept = _percent(found.within) if found.within is not None else "no verdict"
+            say(f"within the limits: {kept}")
         if found.best is not None:
             others = f"; perhaps id {', '.join(map(str, found.rivals[:3]))}" if found.rivals else ""
             say(f"none is better: {_percent(found.best)}{others}")
         else:
-            say("no verdict on whether another one is better: see the warnings")
+            say("none is better: no verdict, see the warnings")
     for trade in found.trades:
         say(_words(found, trade))
     if found.goal.limits and not found.trades and found.best is not None:

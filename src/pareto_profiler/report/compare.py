@@ -52,7 +52,7 @@ class Point:
         id: The seed's integer.
         covered: By how much the best of B is worse than it, as a factor: what its figures have to
             be multiplied with, at least, for some assignment of B to be as good in every objective.
-        interval: Of that, with 95 % confidence.
+        interval: Of that, with 95 % confidence; None where that cannot be told.
         change: Whether that is beyond noise and margin.
         ratios: Objective → the same assignment's figure in B over A's; None where that cannot be
             told; empty where B did not measure it.
@@ -60,7 +60,7 @@ class Point:
 
     id: int
     covered: float
-    interval: tuple[float, float]
+    interval: tuple[float, float] | None
     change: Change
     ratios: dict[str, Ratio | None]
 
@@ -69,7 +69,7 @@ class Point:
         return {
             "id": str(self.id),
             "shortfall": self.covered,
-            "shortfall_interval": list(self.interval),
+            "shortfall_interval": self.interval and list(self.interval),
             "change": str(self.change),
             "ratios": {name: _ratio_json(values) for name, values in self.ratios.items()},
         }
@@ -85,7 +85,7 @@ class Comparison:
         points: A's front, by increasing first objective.
         gained: Ids on B's front that are beyond noise and margin better than all that A has.
         hypervolumes: Of A and of B, in one box.
-        hypervolume_change: B's less A's, with its 95 % interval.
+        hypervolume_change: B's less A's, with its 95 % interval; None where that cannot be told.
         baseline: Objective → the baseline's figure in B over A's; None where that cannot be told.
         alone: Where there is no verdict on the front, objective → what came of its smallest figure;
             without those that cannot be told.
@@ -101,7 +101,7 @@ class Comparison:
     points: tuple[Point, ...]
     gained: tuple[int, ...]
     hypervolumes: tuple[float, float]
-    hypervolume_change: Ratio
+    hypervolume_change: Ratio | None
     baseline: dict[str, Ratio | None]
     alone: dict[str, Change]
     reference: tuple[float, ...]
@@ -209,7 +209,7 @@ class Comparison:
             points=points,
             gained=gained,
             hypervolumes=(figures[0], figures[1]),
-            hypervolume_change=(figures[1] - figures[0], *_interval(moved)),
+            hypervolume_change=(figures[1] - figures[0], *_interval(moved)) if is_known else None,
             baseline=baseline,
             alone={} if is_known else _alone(before, after, margin),
             reference=reference,
@@ -362,7 +362,7 @@ def _point(
     return Point(
         id=recording.header.space.id_of(item.assignment),
         covered=float(np.median(factors)),
-        interval=_interval(factors),
+        interval=None if change is Change.UNKNOWN else _interval(factors),
         change=change,
         ratios=_ratios(before, after, item.assignment),
     )

@@ -76,6 +76,7 @@ def _trust(header: Header, estimates: Estimates, places: Sequence[Membership]) -
     if busy:
         words = (
             f"other work disturbed all measurements of {busy} of the front's {len(shown)} points"
+            f"{_told_all_the_same(estimates)}"
         )
         return Check("trust", is_good=False, words=words)
     untold = sum(not estimates.items[i].is_told for i in shown)
@@ -101,6 +102,17 @@ def _trust(header: Header, estimates: Estimates, places: Sequence[Membership]) -
     else:
         words = f"the one point on the front decided with {confidence}; {near} more {rest}"
     return Check("trust", is_good=sure > 0 and near + open_ones <= sure, words=words)
+
+
+def _told_all_the_same(estimates: Estimates) -> str:
+    """Objectives that other work does not disturb, with the least figure of each."""
+    least = []
+    for k, objective in enumerate(estimates.objectives):
+        figure = min((item.figures[k] for item in estimates.items), key=lambda f: f.value)
+        if ends := figure.interval():
+            low, high = map(objective.shown, ends)
+            least.append(f"{objective.name} {low:,.0f} to {high:,.0f} {objective.shown_unit}")
+    return f"; the least of what can be told: {', '.join(least)}" if least else ""
 
 
 def _points(count: int) -> str:

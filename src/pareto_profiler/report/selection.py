@@ -202,13 +202,12 @@ class Selection:
             order = np.argsort(-shares, kind="stable").tolist()
             rivals = tuple(rows[i].id for i in order if shares[i] >= 0.05)
             untold = set(rows[chosen].untold)
-            if untold & {limit.objective.name for limit in goal.limits}:
+            limited = {limit.objective.name for limit in goal.limits}
+            if untold & limited:
                 within = None
             # What tells nothing may be anything: of the chosen one, and of any that may be better.
-            telling = _counted(objectives, goal)
-            if any(
-                telling & set(row.untold) for row, may in zip(rows, allowed, strict=True) if may
-            ):
+            telling = _counted(objectives, goal) | limited
+            if any(telling & set(row.untold) for row in rows):
                 best, rivals = None, ()
         trades = tuple(
             trade

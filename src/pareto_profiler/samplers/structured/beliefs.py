@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Final
 
 import numpy as np
@@ -116,6 +116,17 @@ class Beliefs:
     culprits: tuple[Culprit, ...]
     front: tuple[Point, ...]
     units: dict[str, str]
+
+    def without(self, objectives: Collection[str]) -> Beliefs:
+        """What is left when nothing is said of some objectives; no front where it is of several."""
+        if not objectives:
+            return self
+        return replace(
+            self,
+            skills=tuple(s for s in self.skills if s.objective not in objectives),
+            terms=tuple(t for t in self.terms if t.objective not in objectives),
+            front=(),
+        )
 
     def to_json(self) -> dict[str, Any]:
         """As plain data; ids as text."""
