@@ -32,8 +32,8 @@ app = typer.Typer(
     "`select` from it, `explain` what you chose, and `deploy` that.",
     epilog="Exit status: 0 done, 1 results cannot be kept (disk full), of compare the front is "
     "worse, of deploy what was written does not do what was measured, 2 bad input, 3 the target is "
-    "unusable or, of compare, was too busy to tell, 130 interrupted (run the same command again to "
-    "go on).",
+    "unusable or, of compare and deploy, was too busy to tell, 130 interrupted (run the same "
+    "command again to go on).",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",

@@ -113,8 +113,10 @@ def headline(summary: Summary) -> str:
         return text
     what = _uniform_of(best, summary)
     ratio = first.against_best_uniform.get(objective.name)
-    if ratio is None or first.id == best.id:
+    if first.id == best.id:
         return f"{text} The first is a uniform assignment: {what}."
+    if ratio is None:
+        return f"{text} No verdict on its {objective.name} against that of {what}."
     change = f"{100 * abs(1 - ratio):.1f} % {'less' if ratio < 1 else 'more'} {objective.name}"
     return f"{text} The first takes {change} than the best uniform assignment ({what})."
 
