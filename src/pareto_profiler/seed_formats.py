@@ -26,6 +26,8 @@ DUMP_OBJECTIVES: Final = ("exec_time", "max_rss")
 _RENAMED: Final = {"ArgMax": "ArgMinMax"}
 # JsonCpp, with which ONE's scheduler reads a dump, has no whole numbers beyond 64 bits.
 _LARGEST_NUMBER: Final = 2**64 - 1
+# No time or size that exists is larger.
+_MOST: Final = 1e18
 # The digits' meaning is fixed in the original: 0 cpu, 1 acl_cl, 2 acl_neon.
 _BACKENDS: Final = ("cpu", "acl_cl", "acl_neon")
 
@@ -388,8 +390,18 @@ def _solution(solution: Mapping[str, Any]) -> tuple[int, float, float]:
     given = solution["id"]
     number = int(given) if isinstance(given, str) and given.isdecimal() else _whole(given)
     if "time" in solution:
-        return number, float(solution["time"]), float(solution["memory"])
-    return number, float(solution["exec_time"]), float(solution["max_rss"])
+        time, memory = solution["time"], solution["memory"]
+    else:
+        time, memory = solution["exec_time"], solution["max_rss"]
+    if _amount(time) == 0:
+        raise ValueError(f"id {number}: a time of 0 is none: the clock that told it is coarse")
+    return number, _amount(time), _amount(memory)
+
+
+def _amount(value: object) -> float:
+    if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value < _MOST:
+        raise TypeError(f"expected a number from 0 to less than {_MOST:g}, got {str(value)[:30]}")
+    return float(value)
 
 
 def _whole(value: object) -> int:

@@ -32,8 +32,8 @@ SCHEMA: Final = 1
 JOURNAL: Final = "journal.jsonl"
 # What was written must be readable again: the limit is for a device file in a journal's place.
 _LARGEST_BYTES: Final = 1 << 40
-# No time in seconds, size in bytes or count that exists is larger.
-_MOST: Final = 1e18
+MOST: Final = 1e18
+"""No time in seconds, size in bytes or count that exists is larger."""
 _QUOTED: Final = 40
 _HEADER_START: Final = b'{"record":"header"'
 DAMAGES: Final = (
@@ -311,7 +311,7 @@ def header_of(record: Mapping[str, Any], path: Path) -> Header:
             seed=_seed(record["seed"]),
             tool_version=_text(record["tool_version"]),
             created_at=_moment(record["created_at"]),
-            margin=_amount(record.get("margin", MARGIN)),
+            margin=amount(record.get("margin", MARGIN)),
             confidence=_confidence(record.get("confidence", CONFIDENCE)),
             origin={k: _text(v) for k, v in _object_of(record.get("origin", {})).items()},
             graph=_graph(record.get("graph"), space),
@@ -331,7 +331,7 @@ def plan_of(record: Mapping[str, Any]) -> Plan:
         elif isinstance(default, str):
             _text(value)
         elif value is not None or default is not None:
-            (_amount if isinstance(default, float) else _whole)(value)
+            (amount if isinstance(default, float) else _whole)(value)
     if plan.cpus:
         cpus_of(plan.cpus)
     return plan
@@ -355,7 +355,7 @@ def _seed(value: Any) -> int:
 
 
 def _confidence(value: Any) -> float:
-    confidence = _amount(value)
+    confidence = amount(value)
     if not 0.5 <= confidence < 1:
         raise ValueError(f"confidence {confidence:g}: expected 0.5 or more, and less than 1")
     return confidence
@@ -421,7 +421,7 @@ def trial_of(record: Mapping[str, Any], space: DecisionSpace) -> Trial:
         outcome = Measurement(
             samples=_samples(record["samples"]),
             warmups=_samples(record["warmups"]),
-            output_error=None if error is None else _amount(error),
+            output_error=None if error is None else amount(error),
             notes=tuple(map(_text, _list(record["notes"]))),
         )
     return Trial(
@@ -460,26 +460,30 @@ def _whole(value: Any) -> int:
     """A count or an index: of the size of a file's, not of an id."""
     if not isinstance(value, int) or isinstance(value, bool):
         raise TypeError(f"{_shortened(value)}: expected a whole number")
-    if not 0 <= value < _MOST:
-        raise ValueError(f"{_shortened(value)}: expected 0 or more, and less than {_MOST:.0e}")
+    if not 0 <= value < MOST:
+        raise ValueError(f"{_shortened(value)}: expected 0 or more, and less than {MOST:.0e}")
     return value
 
 
-def _amount(value: Any) -> float:
-    """Something measured: finite, not negative, and no larger than anything that exists."""
+def amount(value: Any) -> float:
+    """Something measured: a number of JSON, not negative, and no larger than anything that exists.
+
+    Raises:
+        TypeError, ValueError: It is none.
+    """
     if not isinstance(value, (int, float)) or isinstance(value, bool):
         raise TypeError(f"{_shortened(value)}: expected a number")
-    if not 0 <= value < _MOST:
-        raise ValueError(f"{_shortened(value)}: expected 0 or more, and less than {_MOST:.0e}")
+    if not 0 <= value < MOST:
+        raise ValueError(f"{_shortened(value)}: expected 0 or more, and less than {MOST:.0e}")
     return float(value)
 
 
 def _seconds(value: Any) -> float:
-    return _amount(value)
+    return amount(value)
 
 
 def _samples(value: Any) -> dict[str, tuple[float, ...]]:
-    return {name: tuple(map(_amount, _list(v))) for name, v in _object_of(value).items()}
+    return {name: tuple(map(amount, _list(v))) for name, v in _object_of(value).items()}
 
 
 def _moment(value: Any) -> str:

@@ -23,6 +23,7 @@ from pareto_profiler.errors import FailureKind, InputError, SpaceError
 from pareto_profiler.files import first_bytes, read_regular
 from pareto_profiler.store import (
     DAMAGES,
+    MOST,
     header_of,
     header_record,
     placement_of,
@@ -33,6 +34,8 @@ from pareto_profiler.store import (
 
 PACKED_START: Final = b"PAR1"
 _LARGEST_BYTES: Final = 1 << 32
+# A hundred thousand trials of a thousand runs each have fewer.
+_MOST_VALUES: Final = 200_000_000
 _METADATA: Final = b"pareto_profiler"
 _OTHER_COLUMNS: Final = frozenset(
     "trial id source on_front disturbed failure message started_at duration_s pss_kib rss_anon_kib "
@@ -91,8 +94,9 @@ def unpack(path: Path) -> Recording:
     data = read_regular(path, InputError, limit_bytes=_LARGEST_BYTES)
     try:
         file = parquet.ParquetFile(pa.BufferReader(data), pre_buffer=False)
-        table = file.read(use_threads=False)
         about = json.loads((file.metadata.metadata or {})[_METADATA])
+        _check_size(path, file.metadata)
+        table = file.read(use_threads=False)
         header = header_of(about["header"], path)
         trials = [trial_of(_record(row), header.space) for row in table.to_pylist()]
         placements = [placement_of(p, header.space) for p in about["placements"]]
@@ -101,6 +105,23 @@ def unpack(path: Path) -> Recording:
             f"{path}: no packed recording: {type(error).__name__}: {_line(error)}"
         ) from error
     return Recording(header, tuple(trials), tuple(placements))
+
+
+def _check_size(path: Path, metadata: Any) -> None:
+    """See that a file does not unfold to more than a machine holds: a few bytes may.
+
+    Raises:
+        InputError: It does.
+    """
+    groups = [metadata.row_group(i) for i in range(metadata.num_row_groups)]
+    columns = [g.column(i) for g in groups for i in range(g.num_columns)]
+    values = sum(c.num_values for c in columns)
+    size = sum(c.total_uncompressed_size for c in columns)
+    if values > _MOST_VALUES or size > _LARGEST_BYTES:
+        raise InputError(
+            f"{path}: unfolds to {values:,} values of {size:,} bytes: expected a recording, of at "
+            f"most {_MOST_VALUES:,} and {_LARGEST_BYTES:,}"
+        )
 
 
 def _record(row: Mapping[str, Any]) -> dict[str, Any]:
@@ -267,11 +288,15 @@ def _trial_of(
                 )
             if objective.name == "exec_time" and value == 0:
                 raise ValueError(f"column {column}: 0 is no time: the clock that told it is coarse")
+            if not 0 <= value < MOST:
+                raise ValueError(
+                    f"column {column}: {row[column]}: expected 0 to less than {MOST:g}"
+                )
             samples[objective.name] = (value / objective.shown_per_unit,)
         outcome = Measurement(samples)
     duration_s = float(row.get("duration_s") or 0.0)
-    if not 0 <= duration_s < math.inf:
-        raise ValueError(f"duration_s {duration_s}")
+    if not 0 <= duration_s < MOST:
+        raise ValueError(f"duration_s {duration_s:g}: expected 0 to less than {MOST:g}")
     return Trial(
         number,
         tuple(row[name] for name in variables),

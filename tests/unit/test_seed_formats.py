@@ -185,7 +185,11 @@ def test_ids_beyond_64_bits_are_text_since_jsoncpp_has_no_such_numbers(tmp_path:
     space = DecisionSpace.by_names(("cpu", "acl_cl"), [f"N{i}" for i in range(70)])
     numbers = [3, 2**64 - 1, 2**64, 2**69]
     trials = [
-        Trial(i, space.assignment_of(n), Measurement({"exec_time": (n,), "max_rss": (9e9 / n,)}))
+        Trial(
+            i,
+            space.assignment_of(n),
+            Measurement({"exec_time": (i + 1,), "max_rss": (9e6 / (i + 1),)}),
+        )
         for i, n in enumerate(numbers)
     ]
     path = tmp_path / "big.json"
@@ -242,7 +246,14 @@ def test_three_backends_are_recognised_by_an_id_that_needs_them(tmp_path: Path):
         ('{"oplist": [], "solutions": []}', "expected a list"),
         ('{"oplist": ["A"], "solutions": [{"id": 1}]}', "no 'exec_time'"),
         ('{"oplist": ["A"], "solutions": [{"id": 9, "time": 1, "memory": 1}]}', "id 9"),
-        ('{"oplist": ["A"], "solutions": [{"id": 0, "time": -1, "memory": 1}]}', "finite"),
+        (
+            '{"oplist": ["A"], "solutions": [{"id": 0, "time": -1, "memory": 1}]}',
+            "number from 0 to",
+        ),
+        ('{"oplist": ["A"], "solutions": [{"id": 0, "time": "1", "memory": 1}]}', "number from 0"),
+        ('{"oplist": ["A"], "solutions": [{"id": 0, "time": 1, "memory": true}]}', "number from 0"),
+        ('{"oplist": ["A"], "solutions": [{"id": 0, "time": 1e300, "memory": 1}]}', "less than"),
+        ('{"oplist": ["A"], "solutions": [{"id": 0, "time": 0.0, "memory": 1}]}', "0 is none"),
         ('{"oplist": ["A", 3], "solutions": []}', "list of names"),
         ('{"oplist": [1000000000000], "solutions": []}', "number its classes"),
         ('{"oplist": ["A"], "solutions": [{"id": 1e999, "time": 1, "memory": 1}]}', "whole"),

@@ -9,6 +9,7 @@ from conftest import ROOT
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pareto_profiler import tables
 from pareto_profiler.core.measurement import OBJECTIVES, Measurement
 from pareto_profiler.core.recording import Header, Recording
 from pareto_profiler.core.trial import Failure, OperationTime, Placement, Profile, Trial
@@ -131,6 +132,8 @@ def test_csv_of_any_origin_is_a_table(tmp_path: Path):
         ("Conv2D,exec_time_ms,max_rss_kib\ncpu,1,2,3\n", "row 1: 4 values, .* 3 columns"),
         ("Conv2D,exec_time_ms,max_rss_kib\ncpu,1,2\ncpu,,2\n", "row 2: .* '' is no number"),
         ("Conv2D,exec_time_ms,max_rss_kib\ncpu,inf,2\n", "row 1"),
+        ("Conv2D,exec_time_ms,max_rss_kib\ncpu,nan,2\n", "row 1"),
+        ("Conv2D,exec_time_ms,max_rss_kib\ncpu,1e308,2\n", "row 1: .* less than 1e\\+18"),
         ("Conv2D,exec_time_ms,max_rss_kib\ncpu,0.000,2\n", "row 1: .* 0 is no time"),
         ("Conv2D;exec_time_ms;max_rss_kib\ncpu;1;2\n", "expected commas"),
         ("Conv2D,exec_time_ms,max_rss_kib\ncpu,-1,2\n", "row 1"),
@@ -217,3 +220,32 @@ def test_the_baseline_is_measured_or_as_it_was_asked_for(tmp_path: Path):
     ):
         with pytest.raises(InputError, match=words):
             read_text(tmp_path, failing, *options)
+
+
+def test_a_file_that_unfolds_to_more_than_fits_is_refused_before_it_is_read(tmp_path: Path):
+    """A harmless one: a bound that is lower here stands for the real one."""
+    file = tmp_path / "table.parquet"
+    file.write_bytes(pack(recording()))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tables, "_MOST_VALUES", 5)
+        with pytest.raises(InputError, match=r"unfolds to \d+ values"):
+            unpack(file)
+        patch.setattr(tables, "_MOST_VALUES", 10**6)
+        patch.setattr(tables, "_LARGEST_BYTES", len(file.read_bytes()))
+        with pytest.raises(InputError, match="unfolds to"):
+            tables._check_size(file, Unfolding())
+
+
+class Unfolding:
+    """What a Parquet file says of itself that holds a gigabyte in a few bytes."""
+
+    num_row_groups = 1
+    num_columns = 1
+    num_values = 10
+    total_uncompressed_size = 1 << 30
+
+    def row_group(self, number: int) -> Unfolding:
+        assert number == 0
+        return self
+
+    column = row_group
