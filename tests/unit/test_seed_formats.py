@@ -190,7 +190,7 @@ def test_ids_beyond_64_bits_are_text_since_jsoncpp_has_no_such_numbers(tmp_path:
             space.assignment_of(n),
             Measurement({"exec_time": (i + 1,), "max_rss": (9e6 / (i + 1),)}),
         )
-        for i, n in enumerate(numbers)
+        for i, n in enumerate(numbers, 1)
     ]
     path = tmp_path / "big.json"
     path.write_text(sampler_dump(space, items(trials)))
@@ -251,7 +251,7 @@ def test_three_backends_are_recognised_by_an_id_that_needs_them(tmp_path: Path):
             "number from 0 to",
         ),
         ('{"oplist": ["A"], "solutions": [{"id": 0, "time": "1", "memory": 1}]}', "number from 0"),
-        ('{"oplist": ["A"], "solutions": [{"id": 0, "time": 1, "memory": true}]}', "number from 0"),
+        ('{"oplist": ["A"], "solutions": [{"id": 0, "time": 1, "memory": true}]}', "got True"),
         ('{"oplist": ["A"], "solutions": [{"id": 0, "time": 1e300, "memory": 1}]}', "less than"),
         ('{"oplist": ["A"], "solutions": [{"id": 0, "time": 0.0, "memory": 1}]}', "0 is none"),
         ('{"oplist": ["A", 3], "solutions": []}', "list of names"),
