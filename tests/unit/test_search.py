@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
 
 import pytest
 
-from pareto_profiler.core.measurement import Measurement
-from pareto_profiler.core.ports import Problem
+from pareto_profiler.cli import progress
+from pareto_profiler.core.measurement import Measurement, objectives_of
+from pareto_profiler.core.ports import LearningSampler, Problem
 from pareto_profiler.core.recording import Header, Recording
 from pareto_profiler.core.space import Assignment, DecisionSpace
 from pareto_profiler.core.trial import Failure, Placement, Profile, Trial
@@ -196,3 +198,27 @@ def test_what_takes_the_place_of_a_misplaced_assignment_is_verified_in_turn():
     found = list(verify(runner, journal, (), front_in(journal)))
     assert [p.assignment for p in found] == [("cpu",) * 4, ("ruy",) * 4]
     assert [bool(p.mismatches) for p in found] == [True, False]
+
+
+@pytest.mark.parametrize("name", ["structured", "random"])
+def test_a_long_thought_is_told_and_a_sampler_stays_what_it_is(
+    name: str, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(progress, "_LONG_THOUGHT_S", 0.0)
+    space = DecisionSpace.by_names(("cpu", "ruy"), ["A", "B"])
+    shown = progress.Progress(space, objectives_of(["exec_time", "max_rss"]), Budget(5), ())
+    sampler = SAMPLERS[name](Problem(space))
+    plain_ask = sampler.ask
+    is_told = threading.Event()
+    monkeypatch.setattr(progress, "note", lambda text: (told.append(text), is_told.set()))
+    told: list[str] = []
+
+    def long_ask(count: int = 1) -> object:
+        assert is_told.wait(60)
+        return plain_ask(count)
+
+    monkeypatch.setattr(sampler, "ask", long_ask)
+    announcing = shown.announcing(sampler)
+    assert isinstance(announcing, LearningSampler) == isinstance(sampler, LearningSampler)
+    assert announcing.ask(2) == plain_ask(2)
+    assert told == ["0/4  choosing what to measure next"]

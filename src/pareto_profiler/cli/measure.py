@@ -940,7 +940,7 @@ def run_job(
     try:
         for trial in run_search(
             header.space,
-            sampler,
+            progress.announcing(sampler),
             runner,
             store,
             budget,

@@ -5,8 +5,9 @@ from __future__ import annotations
 import contextlib
 import shutil
 import sys
+import threading
 import time
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from pareto_profiler.cli.output import note
 from pareto_profiler.core.estimate import Estimates
@@ -17,11 +18,14 @@ from pareto_profiler.core.trial import Failure, Trial
 from pareto_profiler.search import Budget
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
+
+    from pareto_profiler.core.ports import Sampler
 
 _LINE_EVERY_S: Final = 1.0
 _BAR_EVERY_S: Final = 0.1
 _COST: Final = 50
+_LONG_THOUGHT_S: Final = 3.0
 _TELLING_TOTAL: Final = 10**9
 
 
@@ -81,6 +85,14 @@ class Progress:
             cost_s = time.monotonic() - began
             self._next_at = began + max(self._view.every_s, _COST * cost_s)
 
+    def announcing(self, sampler: Sampler) -> Sampler:
+        """The same sampler, whose long asks are told: on large graphs one may take minutes."""
+        return _Announcing(sampler, self._say_that_it_thinks)
+
+    def _say_that_it_thinks(self) -> None:
+        text = f"{self.made}{self._of_total()}  choosing what to measure next"
+        self._view.show(self.made, self._total, text)
+
     def close(self) -> None:
         """Leave the last state on the screen; a second call does nothing."""
         if not self._is_closed:
@@ -136,6 +148,30 @@ class Progress:
             left = min(left, max(0.0, self._budget.seconds - self._spent_s))
         minutes, seconds = divmod(round(left), 60)
         return f"{minutes}:{seconds:02d} left"
+
+
+class _Announcing:
+    """Has all that a sampler has, whichever it is."""
+
+    def __init__(self, sampler: Sampler, announce: Callable[[], None]) -> None:
+        self._sampler = sampler
+        self._announce = announce
+
+    def ask(self, count: int = 1) -> list[Assignment]:
+        # Over before anything is measured: nothing runs beside a measurement.
+        timer = threading.Timer(_LONG_THOUGHT_S, self._announce)
+        timer.daemon = True
+        timer.start()
+        try:
+            return self._sampler.ask(count)
+        finally:
+            timer.cancel()
+
+    def tell(self, trial: Trial) -> None:
+        self._sampler.tell(trial)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._sampler, name)
 
 
 class _View(Protocol):
