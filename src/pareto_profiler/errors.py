@@ -92,3 +92,13 @@ class RunError(ParetoProfilerError):
         super().__init__(message)
         self.kind = kind
         self.message = message
+
+
+def tame(text: str) -> str:
+    r"""Text that does nothing to a terminal: line ends are kept, other controls are not.
+
+    Examples:
+        >>> tame("a\x1b[1m\nb")
+        'a?[1m\nb'
+    """
+    return "".join(c if c.isprintable() or c in "\n\t" else "?" for c in text)

@@ -284,7 +284,7 @@ def _joined(lines: Sequence[str]) -> str:
 def is_dump(path: Path) -> bool:
     """Whether a file looks like a result dump and not like a journal."""
     start = first_bytes(path, 200).lstrip()
-    return start.startswith(b"{") and not start.startswith(b'{"record"')
+    return start.startswith(b"{") and not re.match(rb'\{\s*"record"', start)
 
 
 def is_of(path: Path, space: DecisionSpace) -> bool:

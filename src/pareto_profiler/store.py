@@ -12,6 +12,7 @@ import contextlib
 import fcntl
 import json
 import os
+import re
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
@@ -19,7 +20,7 @@ from typing import Any, Final
 
 from pareto_profiler.core.configuration import SETTING_VALUES
 from pareto_profiler.core.graph import Graph
-from pareto_profiler.core.measurement import Measurement, objectives_of
+from pareto_profiler.core.measurement import LARGEST, Measurement, objectives_of
 from pareto_profiler.core.plan import Plan, cpus_of
 from pareto_profiler.core.recording import Header, Recording
 from pareto_profiler.core.rules import CONFIDENCE, MARGIN
@@ -35,7 +36,9 @@ _LARGEST_BYTES: Final = 1 << 40
 MOST: Final = 1e18
 """No time in seconds, size in bytes or count that exists is larger."""
 _QUOTED: Final = 40
+_ENOUGH_TO_TELL: Final = 200
 _HEADER_START: Final = b'{"record":"header"'
+_BEGINS: Final = re.compile(rb'\s*\{\s*"record"\s*:\s*"header"')
 DAMAGES: Final = (
     AttributeError,
     KeyError,
@@ -43,6 +46,7 @@ DAMAGES: Final = (
     ValueError,
     ArithmeticError,
     IndexError,
+    RecursionError,
     InputError,
     SpaceError,
 )
@@ -179,7 +183,7 @@ class Store:
 def is_journal(path: Path) -> bool:
     """Whether a file, or the one in the folder of a run, begins as a journal does."""
     path = path / JOURNAL if is_folder(path) else path
-    return first_bytes(path, len(_HEADER_START)) == _HEADER_START
+    return _BEGINS.match(first_bytes(path, _ENOUGH_TO_TELL)) is not None
 
 
 def read(path: Path) -> Recording:
@@ -291,6 +295,7 @@ def header_of(record: Mapping[str, Any], path: Path) -> Header:
         )
     try:
         space = DecisionSpace.from_json(record["space"])
+        _check_names(space, _list(record["space"]["backends"]))
         unknown = {v.name for v in space.variables if v.is_setting} - set(SETTING_VALUES)
         if unknown:
             raise ValueError(f"settings unknown to this version: {', '.join(sorted(unknown))}")
@@ -318,6 +323,17 @@ def header_of(record: Mapping[str, Any], path: Path) -> Header:
         )
     except DAMAGES as error:
         raise StoreError(f"{path}:1: damaged header: {type(error).__name__}: {error}") from error
+
+
+def _check_names(space: DecisionSpace, backends: list[Any]) -> None:
+    """See that what is chosen has names, and that a digit means a backend."""
+    names = [*map(_text, backends), *(n for v in space.variables for n in (v.name, *v.choices))]
+    hidden = [name for name in names if not name.isprintable()]
+    if hidden:
+        raise ValueError(f"name {_shortened(hidden[0])}: expected no control characters")
+    odd = [v.name for v in space.variables if not v.is_setting and v.choices != space.backends]
+    if odd:
+        raise ValueError(f"variable {_shortened(odd[0])}: its choices are not the backends")
 
 
 def plan_of(record: Mapping[str, Any]) -> Plan:
@@ -479,7 +495,10 @@ def amount(value: Any) -> float:
 
 
 def _seconds(value: Any) -> float:
-    return amount(value)
+    seconds = amount(value)
+    if seconds >= LARGEST["s"]:
+        raise ValueError(f"{seconds:g} s: expected less than {LARGEST['s']:g}")
+    return seconds
 
 
 def _samples(value: Any) -> dict[str, tuple[float, ...]]:

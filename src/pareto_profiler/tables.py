@@ -15,7 +15,13 @@ from pathlib import Path
 from typing import Any, Final
 
 from pareto_profiler.core.configuration import SETTING_VALUES
-from pareto_profiler.core.measurement import METRIC_UNITS, OBJECTIVES, Measurement, Objective
+from pareto_profiler.core.measurement import (
+    LARGEST,
+    METRIC_UNITS,
+    OBJECTIVES,
+    Measurement,
+    Objective,
+)
 from pareto_profiler.core.recording import Header, Recording
 from pareto_profiler.core.space import Assignment, DecisionSpace, Granularity, Variable
 from pareto_profiler.core.trial import Failure, Trial
@@ -23,7 +29,6 @@ from pareto_profiler.errors import FailureKind, InputError, SpaceError
 from pareto_profiler.files import first_bytes, read_regular
 from pareto_profiler.store import (
     DAMAGES,
-    MOST,
     header_of,
     header_record,
     placement_of,
@@ -270,8 +275,8 @@ def _trial_of(
         ValueError: Something in it is not what its column holds.
     """
     for name in variables:
-        if not row[name]:
-            raise ValueError(f"column {name}: expected a choice in every row")
+        if not row[name] or not row[name].isprintable():
+            raise ValueError(f"column {name}: {row[name]!r}: expected a choice in every row")
         if name not in SETTING_VALUES and _number(row[name]) is not None:
             raise ValueError(f"column {name}: {row[name]!r} is a number: expected a backend")
     outcome: Measurement | Failure
@@ -288,15 +293,11 @@ def _trial_of(
                 )
             if objective.name == "exec_time" and value == 0:
                 raise ValueError(f"column {column}: 0 is no time: the clock that told it is coarse")
-            if not 0 <= value < MOST:
-                raise ValueError(
-                    f"column {column}: {row[column]}: expected 0 to less than {MOST:g}"
-                )
             samples[objective.name] = (value / objective.shown_per_unit,)
         outcome = Measurement(samples)
     duration_s = float(row.get("duration_s") or 0.0)
-    if not 0 <= duration_s < MOST:
-        raise ValueError(f"duration_s {duration_s:g}: expected 0 to less than {MOST:g}")
+    if not 0 <= duration_s < LARGEST["s"]:
+        raise ValueError(f"duration_s {duration_s:g}: expected 0 to less than {LARGEST['s']:g}")
     return Trial(
         number,
         tuple(row[name] for name in variables),

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from pareto_profiler.core.plan import Plan, cpus_of
 from pareto_profiler.errors import InputError
+from pareto_profiler.files import LARGEST_TEXT_BYTES, read_regular
 from pareto_profiler.shells.adb import AdbShell
 from pareto_profiler.shells.base import Shell
 from pareto_profiler.shells.local import LocalShell
@@ -126,11 +127,9 @@ def targets(file: Path | None = None) -> dict[str, Target]:
     if path is None:
         return dict(BUILT_IN)
     try:
-        with path.open("rb") as opened:
-            tables = tomllib.load(opened)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        text = read_regular(path, InputError, limit_bytes=LARGEST_TEXT_BYTES).decode()
+        tables = tomllib.loads(text)
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise InputError(f"{path}: no TOML: {error}") from error
     return dict(BUILT_IN) | {
         name: _target(f"{path}: [{name}]", name, table, path.parent)

@@ -7,6 +7,7 @@ import random
 import shlex
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -231,3 +232,27 @@ def test_spaces_of_the_same_size_are_told_apart(model: Path, tmp_path: Path):
     other = ["--backends", "ruy,cpu"]
     assert "backends cpu,ruy → ruy,cpu" in pp_error(*options(model, "run", 2), *other, cwd=tmp_path)
     assert isinstance(read(tmp_path / "run").header.space, DecisionSpace)
+
+
+def test_an_interrupt_is_answered_while_something_is_computed():
+    """In a call that does not let Python act on a signal until it is over."""
+    code = (
+        "import hashlib\n"
+        "from pareto_profiler.cli.exits import _ended_like_interrupted\n"
+        "with _ended_like_interrupted():\n"
+        "    print('begun', flush=True)\n"
+        "    hashlib.pbkdf2_hmac('sha256', b'x', b'y', 10**9)\n"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stdout
+    assert process.stderr
+    try:
+        assert process.stdout.readline() == "begun\n"
+        process.send_signal(signal.SIGINT)
+        assert process.stderr.readline().startswith("interrupted: ends as soon as")
+        assert process.poll() is None
+    finally:
+        process.kill()
+        process.communicate()

@@ -18,7 +18,8 @@ from pareto_profiler.errors import InputError, StoreError
 from pareto_profiler.report.selection import Goal, Selection
 from pareto_profiler.report.summary import Summary
 from pareto_profiler.report.terminal import renderables
-from pareto_profiler.store import read
+from pareto_profiler.seed_formats import is_dump
+from pareto_profiler.store import is_journal, read
 
 JOURNAL = ROOT / "examples" / "tables" / "mobilenet_v2_035_96-x86_64" / "journal.jsonl"
 MUTATIONS = 600
@@ -157,4 +158,29 @@ def test_a_header_out_of_range_is_refused(tmp_path: Path, name: str, value: Any)
     path = tmp_path / "journal.jsonl"
     path.write_text("\n".join(map(json.dumps, written)) + "\n")
     with pytest.raises(StoreError, match=r"journal\.jsonl:1: damaged header"):
+        read(path)
+
+
+def test_a_journal_that_was_written_anew_is_one(tmp_path: Path):
+    """By another program, with blanks and in another order."""
+    path = tmp_path / "journal.jsonl"
+    path.write_text("\n".join(json.dumps(r, indent=None) for r in records()) + "\n")
+    assert is_journal(tmp_path)
+    assert not is_dump(path)
+    assert len(read(path).trials) == TRIALS
+
+
+def test_names_cannot_command_a_terminal(tmp_path: Path):
+    written = records()
+    written[0]["model"]["name"] = "a\x1b[31mred"
+    written[1]["notes"] = ["so\x1b[2J"]
+    path = tmp_path / "journal.jsonl"
+    path.write_text("\n".join(map(json.dumps, written)) + "\n")
+    shown = "\n".join(str(part) for part in renderables(Summary.of(read(path))))
+    assert "a?[31mred: " in shown
+    assert "note: so?[2J" in shown
+    assert "\x1b" not in shown
+    written[0]["space"]["backends"][1] = "r\x1b[2J"
+    path.write_text("\n".join(map(json.dumps, written)) + "\n")
+    with pytest.raises(StoreError, match=r"jsonl:1: .* control characters"):
         read(path)

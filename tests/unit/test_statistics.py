@@ -62,3 +62,13 @@ def test_one_anchor_far_off_is_no_drift():
 def test_few_anchors_say_nothing_of_drift(anchors: int):
     found = drift(range(anchors), [0.5 * a for a in range(anchors)], [0.0, 9.0])
     assert found.offsets.tolist() == [0.0, 0.0]
+
+
+def test_drift_of_tens_of_thousands_of_anchors_is_as_of_some():
+    random = np.random.default_rng(3)
+    seconds = np.arange(20_000) * 1.0
+    walk = 0.1 * seconds / seconds[-1]
+    found = drift(seconds, walk + random.normal(0, 0.01, len(seconds)), seconds[::500])
+    assert found.size == pytest.approx(0.1, rel=0.1)
+    assert np.abs(found.offsets - (walk[::500] - walk.mean())).max() < 0.01
+    assert drift(seconds, random.normal(0, 0.01, len(seconds)), seconds[::500]).size == 0.0

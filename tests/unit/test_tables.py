@@ -133,7 +133,7 @@ def test_csv_of_any_origin_is_a_table(tmp_path: Path):
         ("Conv2D,exec_time_ms,max_rss_kib\ncpu,1,2\ncpu,,2\n", "row 2: .* '' is no number"),
         ("Conv2D,exec_time_ms,max_rss_kib\ncpu,inf,2\n", "row 1"),
         ("Conv2D,exec_time_ms,max_rss_kib\ncpu,nan,2\n", "row 1"),
-        ("Conv2D,exec_time_ms,max_rss_kib\ncpu,1e308,2\n", "row 1: .* less than 1e\\+18"),
+        ("Conv2D,exec_time_ms,max_rss_kib\ncpu,1e308,2\n", "row 1: .* less than 1e"),
         ("Conv2D,exec_time_ms,max_rss_kib\ncpu,0.000,2\n", "row 1: .* 0 is no time"),
         ("Conv2D;exec_time_ms;max_rss_kib\ncpu;1;2\n", "expected commas"),
         ("Conv2D,exec_time_ms,max_rss_kib\ncpu,-1,2\n", "row 1"),

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import shlex
 import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import wraps
@@ -14,7 +16,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Final, NoReturn, ParamSpec, TextIO, TypeVar
 
-from pareto_profiler.errors import ParetoProfilerError, StoreWriteError, TargetError
+from pareto_profiler.errors import ParetoProfilerError, StoreWriteError, TargetError, tame
 
 DONE: Final = 0
 CANNOT_KEEP: Final = 1
@@ -22,7 +24,9 @@ BAD_INPUT: Final = 2
 TARGET_UNUSABLE: Final = 3
 INTERRUPTED: Final = 130
 _MOST_DIGITS: Final = 100_000
-_ENDING_SIGNALS: Final = (signal.SIGTERM, signal.SIGHUP)
+_MOST_CHARACTERS: Final = 3000
+_ENDING_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_PATIENCE_S: Final = 0.5
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
@@ -79,12 +83,20 @@ def status_of(error: ParetoProfilerError) -> int:
 
 def leave(status: int, text: str) -> NoReturn:
     """End the command with one line on stderr."""
-    line = " ".join(text.split()).rstrip(": ")
+    line = shortened(" ".join(tame(text).split()).rstrip(": "))
     try:
         print(f"{program()}: {line}", file=sys.stderr, flush=True)
     except OSError:
         silence(sys.stderr)
     sys.exit(status)
+
+
+def shortened(line: str) -> str:
+    """A line that fits on a screen: of a value of thousands of digits the ends are enough."""
+    if len(line) <= _MOST_CHARACTERS:
+        return line
+    half = _MOST_CHARACTERS // 2
+    return f"{line[:half]} … {line[-half:]}"
 
 
 def silence(stream: TextIO) -> None:
@@ -105,8 +117,10 @@ def _open_streams() -> None:
 @contextmanager
 def _ended_like_interrupted() -> Iterator[None]:
     """Treat what a job scheduler or a closed terminal sends like Ctrl-C: end cleanly."""
+    is_heard = threading.Event()
 
     def interrupt(_signal: int, _frame: FrameType | None) -> NoReturn:
+        is_heard.set()
         raise KeyboardInterrupt
 
     before = {
@@ -114,8 +128,33 @@ def _ended_like_interrupted() -> Iterator[None]:
         for number in _ENDING_SIGNALS
         if signal.getsignal(number) is not signal.SIG_IGN  # as nohup wants it
     }
+    with _answering_at_once(is_heard):
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+@contextmanager
+def _answering_at_once(is_heard: threading.Event) -> Iterator[None]:
+    """Tell that an interrupt came where a long computation keeps Python from acting on it."""
+    there, here = os.pipe()
+    os.set_blocking(here, False)
+
+    def watch() -> None:
+        while arrived := os.read(there, 1):
+            if arrived[0] in _ENDING_SIGNALS and not is_heard.wait(_PATIENCE_S):
+                with contextlib.suppress(OSError):
+                    os.write(2, b"interrupted: ends as soon as what is being computed lets it\n")
+
+    thread = threading.Thread(target=watch, daemon=True)
+    thread.start()
+    wakeup = signal.set_wakeup_fd(here, warn_on_full_buffer=False)
     try:
         yield
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        signal.set_wakeup_fd(wakeup)
+        os.close(here)
+        thread.join()
+        os.close(there)

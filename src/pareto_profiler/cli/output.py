@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from pareto_profiler.cli.exits import silence
-from pareto_profiler.errors import InputError, StoreWriteError
+from pareto_profiler.errors import InputError, StoreWriteError, tame
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -132,6 +132,6 @@ def note(text: str) -> None:
     That nobody reads it any more, or that it cannot be written, is no reason to stop measuring.
     """
     try:
-        print(text, file=sys.stderr, flush=True)
+        print(tame(text), file=sys.stderr, flush=True)
     except OSError:
         silence(sys.stderr)

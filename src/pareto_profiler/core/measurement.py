@@ -51,6 +51,11 @@ what measured it can tell, where that is coarse. ``clock_frequency`` and ``tempe
 highest of the target right after the runs.
 """
 
+LARGEST: Final[Mapping[str, float]] = MappingProxyType(
+    {"s": 1e9, "B": 1e16, "J": 1e9, "1": 1e9, "Hz": 1e13, "°C": 1e5}
+)
+"""Unit → a figure that nothing reaches: what is as large is a damaged one."""
+
 QUIET_CPUS: Final = 0.2
 """Others may use that much of a processor before runs count as disturbed."""
 
@@ -142,7 +147,7 @@ class Measurement:
         notes: What a reader of the figures should know, in words.
 
     Raises:
-        ValueError: A metric is unknown, has no sample, or a sample is negative or not finite.
+        ValueError: A metric is unknown, has no sample, or a sample is negative or beyond anything.
 
     Examples:
         >>> m = Measurement({"exec_time": (0.012, 0.010, 0.011), "max_rss": (2048.0,)})
@@ -167,9 +172,14 @@ class Measurement:
                 if kind == "samples" and not values:
                     raise ValueError(f"metric {name!r} has no sample")
                 for value in values:
-                    if not 0 <= value < math.inf:
-                        raise ValueError(f"metric {name!r}: sample {value} is not finite and ≥ 0")
+                    if not 0 <= value < LARGEST[METRIC_UNITS[name]]:
+                        raise ValueError(
+                            f"metric {name!r}: sample {value:g}: expected 0 to less than "
+                            f"{LARGEST[METRIC_UNITS[name]]:g}"
+                        )
             object.__setattr__(self, kind, MappingProxyType(frozen))
+        if self.output_error is not None and not 0 <= self.output_error < LARGEST["1"]:
+            raise ValueError(f"output error {self.output_error:g}: expected 0 or more")
 
     def value(self, objective: Objective) -> float:
         """The figure of an objective, in its unit: the median of the :meth:`usual` samples.

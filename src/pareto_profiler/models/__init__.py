@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from pareto_profiler.core.graph import Graph
-from pareto_profiler.errors import ModelError
+from pareto_profiler.errors import ModelError, tame
 from pareto_profiler.files import (
     LARGEST_MODEL_BYTES,
     LARGEST_TEXT_BYTES,
@@ -47,7 +47,8 @@ class Model:
     @property
     def name(self) -> str:
         """Name for folders and titles: the file or package name without its suffix."""
-        return self.path.resolve().name if is_folder(self.path) else self.path.stem
+        name = self.path.resolve().name if is_folder(self.path) else self.path.stem
+        return tame(name)
 
 
 def load(path: Path) -> Model:

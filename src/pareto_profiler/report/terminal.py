@@ -11,7 +11,7 @@ from pareto_profiler.core.measurement import Objective
 from pareto_profiler.core.membership import Verdict
 from pareto_profiler.core.space import readable
 from pareto_profiler.core.trial import Failure, Trial
-from pareto_profiler.errors import FailureKind
+from pareto_profiler.errors import FailureKind, tame
 from pareto_profiler.report.naming import short_id
 from pareto_profiler.report.summary import Row, Summary
 
@@ -38,12 +38,12 @@ def renderables(summary: Summary) -> list[RenderableType]:
 
     plain = [_title(summary), *(f"warning: {text}" for text in summary.warnings), ""]
     plain.append(_legend(summary))
-    parts: list[RenderableType] = [Text("\n".join(plain)), _front_table(summary)]
+    parts: list[RenderableType] = [Text(tame("\n".join(plain))), _front_table(summary)]
     if summary.undecided:
         parts.append(Text(_undecided_line(summary)))
-    parts.append(Text("\n".join(_reference_lines(summary))))
+    parts.append(Text(tame("\n".join(_reference_lines(summary)))))
     checks = [f"{'✓' if c.is_good else '!'} {c.words}" for c in summary.checks]
-    parts.append(Text("\n".join([*checks, ""])))
+    parts.append(Text(tame("\n".join([*checks, ""]))))
     if len(summary.measured) > 1:
         parts.append(Text.from_ansi(scatter(summary)))
     parts.append(Text("Configurations of the front", style="bold"))
@@ -53,7 +53,7 @@ def renderables(summary: Summary) -> list[RenderableType]:
     ]
     failures = _failure_lines(summary)
     if failures:
-        parts += [Text("\nFailures", style="bold"), Text("\n".join(failures))]
+        parts += [Text("\nFailures", style="bold"), Text(tame("\n".join(failures)))]
     return parts
 
 

@@ -44,6 +44,7 @@ class Told:
         self._values: dict[Assignment, tuple[float, ...]] = {}
         self._beneath: dict[Assignment, tuple[float, ...]] = {}
         self._failed: set[Assignment] = set()
+        self._changed: set[Assignment] = set()
 
     def add(self, trial: Trial) -> None:
         """Take in a trial; a profile says nothing of the objectives."""
@@ -60,9 +61,19 @@ class Told:
         ]
         known = self._levels.setdefault(trial.assignment, [])
         known.append(_Row(outcome.is_contended, trial.is_first, (*values, *beneath)))
-        centre = self._centre([row for row in known if not row.is_contended] or known)
-        self._values[trial.assignment] = centre[: len(values)]
-        self._beneath[trial.assignment] = centre[len(values) :]
+        # In their order from now on; what they are together is computed when it is asked for.
+        self._values.setdefault(trial.assignment, values)
+        self._beneath.setdefault(trial.assignment, tuple(beneath))
+        self._changed.add(trial.assignment)
+
+    def _settle(self) -> None:
+        for assignment in self._changed:
+            known = self._levels[assignment]
+            centre = self._centre([row for row in known if not row.is_contended] or known)
+            count = len(self._objectives)
+            self._values[assignment] = centre[:count]
+            self._beneath[assignment] = centre[count:]
+        self._changed.clear()
 
     def _centre(self, rows: Sequence[_Row]) -> tuple[float, ...]:
         if len(rows) == 1:
@@ -82,11 +93,13 @@ class Told:
     @property
     def values(self) -> dict[Assignment, tuple[float, ...]]:
         """Assignment → its objectives, in the order of first measurement."""
+        self._settle()
         return self._values
 
     @property
     def beneath(self) -> dict[Assignment, tuple[float, ...]]:
         """The same, but for the peak of loading the model: see :meth:`Measurement.beneath`."""
+        self._settle()
         return self._beneath
 
     @property
@@ -125,14 +138,14 @@ class Told:
         """What nothing dominates, in the order of first measurement."""
         if not self._values:
             return []
-        keep = nondominated(np.array(list(self._values.values())))
+        keep = nondominated(np.array(list(self.values.values())))
         return [a for a, is_kept in zip(self._values, keep, strict=True) if is_kept]
 
     def worst(self) -> tuple[float, ...]:
         """The largest value of each objective; ones where nothing was measured."""
         if not self._values:
             return (1.0,) * len(self._objectives)
-        return tuple(max(column) for column in zip(*self._values.values(), strict=True))
+        return tuple(max(column) for column in zip(*self.values.values(), strict=True))
 
 
 def _mean(column: Sequence[float]) -> float:

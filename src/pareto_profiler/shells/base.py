@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Final, Protocol
 
+from pareto_profiler.errors import tame
+
 PASSED_ON: Final = ("PATH", "HOME", "LANG", "LD_LIBRARY_PATH", "TMPDIR")
 """Variables of the target's own that a command gets."""
 
@@ -35,8 +37,7 @@ def printable(output: bytes) -> str:
         >>> printable(b"a\x1b[1m\nb\x00")
         'a?[1m\nb?'
     """
-    text = output.decode("utf-8", "replace").replace("\r\n", "\n")
-    return "".join(c if c.isprintable() or c in "\n\t" else "?" for c in text)
+    return tame(output.decode("utf-8", "replace").replace("\r\n", "\n"))
 
 
 class Shell(Protocol):
