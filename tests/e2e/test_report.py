@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from conftest import MODELS
+from conftest import DATA, MODELS
 from devices import missing
 from e2e.command import pp, pp_error, pp_json
 
@@ -236,3 +236,22 @@ def test_a_model_whose_name_is_no_text(tmp_path: Path):
     shutil.copyfile(MODELS / "mobilenet_v1_025_128.tflite", model)
     pp("search", model, "--budget", 1, "--repeats", 1, "--output", "run", cwd=tmp_path)
     assert (tmp_path / "run" / "report.html").stat().st_size > 10_000
+
+
+def test_what_cannot_be_told_is_no_verdict(browser, tmp_path: Path):
+    """Of a run whose times other work always disturbed."""
+    shutil.copytree(DATA / "busy" / "one_core", tmp_path / "run")
+    pp("report", "run", cwd=tmp_path)
+    opened = Opened(browser, tmp_path / "run" / "report.html")
+    page = opened.page
+    tiles = page.locator("#selected").inner_text()
+    assert "no verdict" in tiles
+    assert "not decided" not in tiles
+    point = page.locator("#front .point.front").first
+    point.hover(force=True)
+    assert "no verdict" in page.locator("#tip.on").inner_text()
+    # Memory has its interval; the times have none.
+    lines = page.locator("#front line.whisker").all()
+    assert lines
+    assert all(line.get_attribute("x1") == line.get_attribute("x2") for line in lines)
+    assert opened.complaints == []

@@ -18,8 +18,9 @@
   const digitOf = (p, v) => (p.digits.charCodeAt(v) < 256 ? parseInt(p.digits[v], 36) : p.digits.charCodeAt(v) - 220);
   const choiceOf = (p, v) => variables[v].choices[digitOf(p, v)];
   const backendOf = (p, operation) => (operation.variable < 0 ? null : choiceOf(p, operation.variable));
+  const isUntold = (p) => Boolean(p.low) && p.low.includes(null);
   const likelihood = (p) =>
-    !data.isNoiseKnown ? "" : p.verdict === "on" ? "on the front" : p.verdict === "off" ? "not on the front"
+    !data.isNoiseKnown ? "" : isUntold(p) && p.verdict === "open" ? "no verdict" : p.verdict === "on" ? "on the front" : p.verdict === "off" ? "not on the front"
       : `on the front with ${Math.floor(100 * p.probability)} %, not decided`;
 
   function counts(p) {
@@ -108,11 +109,13 @@
     for (const p of near) {
       if (!p.low || !inside(p) || !(p.front || p.perhaps)) continue;
       const clip = (scale, v) => Math.max(Math.min(...scale.range()), Math.min(Math.max(...scale.range()), scale(v)));
-      const end = (i, side, o, fallback) => (p[side][i] === null ? fallback : scaled(o, p[side][i]));
-      svg.append("line").attr("class", "whisker").attr("y1", y(py(p))).attr("y2", y(py(p)))
-        .attr("x1", clip(x, end(state.x, "low", ox, x.domain()[0]))).attr("x2", clip(x, end(state.x, "high", ox, x.domain()[1])));
-      svg.append("line").attr("class", "whisker").attr("x1", x(px(p))).attr("x2", x(px(p)))
-        .attr("y1", clip(y, end(state.y, "low", oy, y.domain()[0]))).attr("y2", clip(y, end(state.y, "high", oy, y.domain()[1])));
+      const end = (scale, i, side, o) => clip(scale, scaled(o, p[side][i]));
+      if (p.low[state.x] !== null)
+        svg.append("line").attr("class", "whisker").attr("y1", y(py(p))).attr("y2", y(py(p)))
+          .attr("x1", end(x, state.x, "low", ox)).attr("x2", end(x, state.x, "high", ox));
+      if (p.low[state.y] !== null)
+        svg.append("line").attr("class", "whisker").attr("x1", x(px(p))).attr("x2", x(px(p)))
+          .attr("y1", end(y, state.y, "low", oy)).attr("y2", end(y, state.y, "high", oy));
     }
     const order = (p) => (p.front ? 2 : p.perhaps ? 1 : 0);
     const drawn = points.filter(inside).sort((a, b) => order(a) - order(b));
@@ -241,7 +244,8 @@
         const against = base && base !== p && base.values[i] > 0 ? `${(100 * p.values[i] / base.values[i]).toFixed(1)} % of the baseline` : "";
         found.push(tile(figure(o, p.values[i]), [o.name, spread, against].filter(Boolean).join(" · ")));
       });
-      if (data.isNoiseKnown) found.push(tile(p.verdict === "on" ? "yes" : p.verdict === "off" ? "no" : `${Math.floor(100 * p.probability)} %`, p.verdict === "on" || p.verdict === "off" ? "on the front" : "on the front, not decided"));
+      if (data.isNoiseKnown && isUntold(p) && p.verdict === "open") found.push(tile("?", "no verdict"));
+      else if (data.isNoiseKnown) found.push(tile(p.verdict === "on" ? "yes" : p.verdict === "off" ? "no" : `${Math.floor(100 * p.probability)} %`, p.verdict === "on" || p.verdict === "off" ? "on the front" : "on the front, not decided"));
     }
     byKey("tiles").replaceChildren(...found);
   }
