@@ -283,6 +283,11 @@ def test_what_ships_is_judged_beside_the_search_s_own_way():
     busy_now = verified((3.5, 5.2, 3.6, 5.3), (5.4, 3.6, 5.1, 5.2))
     assert busy_now.is_good
     assert not verified((5.2, 5.3, 5.1, 5.2), (3.6, 3.5, 3.6, 3.5)).is_good
+    slower_in_company = replace(slower, is_disturbed=True)
+    assert slower_in_company.is_good is None
+    assert "no verdict" in slower_in_company.words
+    assert replace(slow_day, is_disturbed=True).is_good
+    assert replace(slower_in_company, mismatches=("operation 3",)).is_good is False
     elsewhere = verified((2.1,), (2.1,), ("operation 3: ruy was asked for", "operation 4: …"))
     assert not elsewhere.is_good
     assert "operation 3: ruy was asked for and 1 more" in elsewhere.words

@@ -322,6 +322,7 @@ def _verify(
     expected = expected_range(figure, noise, margin)
     taken: list[float] = []
     beside: list[float] = []
+    disturbed = 0
     wrong: tuple[str, ...] | None = way.differences or None
     while True:
         try:
@@ -332,13 +333,22 @@ def _verify(
         try:
             measured = runner.run(row.estimate.assignment, is_repeat=True)
             beside.append(measured.value(time))
+            disturbed += measured.is_contended
         except RunError as error:
             words = f"id {shipment.id} itself does not run any more: {error.kind}: {error.message}"
             raise TargetError(words) from error
         taken.append(seconds)
         if placement is not None:
             wrong = tuple(dict.fromkeys([*(wrong or ()), *placement.mismatches]))
-        found = Verified(tuple(taken), expected, wrong, tuple(beside), noise, margin)
+        found = Verified(
+            tuple(taken),
+            expected,
+            wrong,
+            tuple(beside),
+            noise,
+            margin,
+            is_disturbed=2 * disturbed > len(beside),
+        )
         is_known = noise > 0 or len(taken) >= _SOME_TURNS
         if wrong or (found.is_as_fast and is_known) or len(taken) == _MOST_TURNS:
             return found

@@ -77,6 +77,8 @@ class Verified:
         noise: Standard deviation from process to process in the search, of the logarithm; 0 where
             it is unknown. Where these processes differ by more, that counts.
         margin: A difference that nobody would notice, as a fraction.
+        is_disturbed: Whether other work disturbed most of these processes: that they differ proves
+            nothing then.
     """
 
     seconds: Sequence[float]
@@ -85,6 +87,7 @@ class Verified:
     beside: Sequence[float]
     noise: float = 0.0
     margin: float = 0.01
+    is_disturbed: bool = False
 
     @property
     def is_telling(self) -> bool:
@@ -117,12 +120,13 @@ class Verified:
     def is_as_fast(self) -> bool | None:
         """Whether it is as fast as the search's own way is now, with 99 %.
 
-        None where that cannot be told: noise would hide that it takes twice as long.
+        None where that cannot be told: noise would hide that it takes twice as long, or other work
+        may be why they differ.
         """
         distance = abs(math.log(median(self.seconds) / median(self.beside)))
         if distance <= self._reach:
             return True if self._reach <= math.log(_WIDE) else None
-        return False
+        return None if self.is_disturbed else False
 
     @property
     def is_good(self) -> bool | None:
