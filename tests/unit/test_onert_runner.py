@@ -13,7 +13,7 @@ from build_model import build, chain
 from pareto_profiler.core.plan import Plan
 from pareto_profiler.core.space import DecisionSpace, Granularity
 from pareto_profiler.core.support import Support
-from pareto_profiler.errors import FailureKind, RunError, TargetError
+from pareto_profiler.errors import ConnectionLostError, FailureKind, RunError, TargetError
 from pareto_profiler.models.reader import read_graph
 from pareto_profiler.runners.installation import offered_backends
 from pareto_profiler.runners.machine import describe
@@ -132,6 +132,33 @@ def failure(done: Completed) -> RunError:
     with pytest.raises(RunError) as caught:
         runner(Scripted(done)).run(SPACE.default)
     return caught.value
+
+
+class Losing(Scripted):
+    """Loses the connection when another input is pushed, once."""
+
+    losses = 0
+
+    def push(self, local: Path, remote: PurePosixPath) -> None:
+        del local
+        if remote.name == "other.0" and not self.losses:
+            self.losses = 1
+            raise ConnectionLostError("lost")
+
+
+def test_what_is_lost_while_another_input_is_tried_costs_no_measurement():
+    shell = Losing(GOOD)
+    one = OnertRunner(
+        target(shell),
+        SPACE,
+        Plan(),
+        graph=GRAPH,
+        model_file=Path("chain.tflite"),
+        inputs=[np.float32([[1, 2, 3, 4]])],
+    )
+    assert any("another input gives" in note for note in one.run(SPACE.default).notes)
+    assert shell.losses == 1
+    assert sum("--warmups" in command for command, _ in shell.asked) == 1
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import json
 import signal
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
@@ -210,7 +210,12 @@ class OnertRunner:
             raise
 
     def run(self, assignment: Assignment, *, is_repeat: bool = False) -> Measurement:
-        return self._bench.until_reached(lambda: self._measure(assignment, is_repeat=is_repeat))
+        measured = self._bench.until_reached(lambda: self._measure(assignment, is_repeat=is_repeat))
+        if assignment != self._space.default or not self._other_inputs:
+            return measured
+        # A step of its own: what is lost meanwhile does not cost the measurement.
+        notes = measured.notes + self._bench.until_reached(self._deafness)
+        return replace(measured, notes=notes)
 
     def placement(self, assignment: Assignment) -> Placement | None:
         return self._bench.until_reached(lambda: self._placement(assignment))
@@ -368,7 +373,7 @@ class OnertRunner:
         notes: tuple[str, ...] = ()
         if is_baseline:
             self._reference_of = self._bench.pushed
-            notes = _notes(events, is_repeat=is_repeat) + self._deafness()
+            notes = _notes(events, is_repeat=is_repeat)
         self._check_loaded(assignment, events["prepared"]["loaded_backends"])
         return _measurement(
             events,
@@ -380,14 +385,15 @@ class OnertRunner:
 
     def _deafness(self) -> tuple[str, ...]:
         """A note if another input gives the same outputs; found out once, with one inference."""
-        inputs, self._other_inputs = self._other_inputs, []
-        if not inputs:
-            return ()
+        inputs = self._other_inputs
+        if self._reference_of != self._bench.pushed:
+            self._make_reference()
         files = [self._target.work / f"other.{i}" for i in range(len(inputs))]
         for file, array in zip(files, inputs, strict=True):
             self._bench.write(np.ascontiguousarray(array).tobytes(), file)
         compare = ["--runs", "0", "--reference", str(self._reference)]
         done = self._realise(self._space.default, compare, inputs=_input_words(files, inputs))
+        self._other_inputs = []
         try:
             largest_error(_checked(done, "measured")["measured"]["outputs"], self._plan.tolerance)
         except RunError:
