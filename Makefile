@@ -10,7 +10,7 @@ STAMP := $(VENV)/.installed
 
 setup: $(STAMP)
 
-$(STAMP): $(LOCK) requirements/uv.lock.txt pyproject.toml hatch_build.py src/pareto_profiler/probe/probe.c scripts/setup
+$(STAMP): $(LOCK) requirements/uv.lock.txt pyproject.toml hatch_build.py $(wildcard src/pareto_profiler/drivers/*.[ch] src/pareto_profiler/runtimes/*/driver.*) scripts/setup
 	sh scripts/setup $(VENV) $(LOCK)
 	touch $@
 
@@ -54,4 +54,4 @@ lock: $(STAMP)
 
 clean:
 	[ ! -d .board ] || python3 board/board.py down
-	rm -rf $(VENV) .tools .board build dist site src/pareto_profiler/probe/bin
+	rm -rf $(VENV) .tools .board build dist site src/pareto_profiler/drivers/bin

@@ -1,10 +1,11 @@
-"""Build hook: compile the probe for every architecture with the C compiler of ``ziglang``."""
+"""Build hook: compile each runtime's driver with the C compiler of ``ziglang``."""
 
 from __future__ import annotations
 
 import shutil
 import subprocess
 import sys
+from multiprocessing.pool import ThreadPool
 from pathlib import Path
 from typing import Any, Final
 
@@ -23,36 +24,37 @@ MODEL: Final = "examples/models/mobilenet_v1_025_128.tflite"
 FLAGS: Final = ("-O2", "-s", "-std=gnu11", "-D_FILE_OFFSET_BITS=64", "-Wall", "-Wextra", "-Werror")
 
 
-class ProbeBuildHook(BuildHookInterface):  # type: ignore[misc]  # hatchling is untyped
-    """Puts ``probe-<architecture>`` and a small model beside ``probe.c`` before collecting."""
+class DriverBuildHook(BuildHookInterface):  # type: ignore[misc]  # hatchling is untyped
+    """Puts ``RUNTIME-ARCHITECTURE`` and a small model into ``drivers/bin`` before collecting.
+
+    A runtime with a ``driver.c`` has a driver for the architectures that ``driver.targets`` beside
+    it names, or for all.
+    """
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
-        """Compile what is missing or older than its source."""
+        """Compile what is missing or older than one of its sources."""
         del version, build_data
         if self.target_name == "sdist":
             return
-        folder = Path(self.root) / "src" / "pareto_profiler" / "probe"
-        source = folder / "probe.c"
-        (folder / "bin").mkdir(exist_ok=True)
-        shutil.copyfile(Path(self.root) / MODEL, folder / "bin" / "model.tflite")
-        for architecture, target in TARGETS.items():
-            binary = folder / "bin" / f"probe-{architecture}"
-            if binary.is_file() and binary.stat().st_mtime >= source.stat().st_mtime:
-                continue
-            subprocess.run(
-                [
-                    sys.executable,
-                    "-m",
-                    "ziglang",
-                    "cc",
-                    "-target",
-                    target,
-                    *FLAGS,
-                    "-o",
-                    str(binary),
-                    str(source),
-                    "-ldl",
-                    "-lm",
-                ],
-                check=True,
-            )
+        package = Path(self.root) / "src" / "pareto_profiler"
+        common = package / "drivers"
+        (common / "bin").mkdir(exist_ok=True)
+        shutil.copyfile(Path(self.root) / MODEL, common / "bin" / "model.tflite")
+        jobs = []
+        for driver in sorted((package / "runtimes").glob("*/driver.c")):
+            sources = [common / "harness.c", common / "request.c", driver]
+            newest = max(p.stat().st_mtime for p in (*sources, common / "driver.h"))
+            named = driver.with_suffix(".targets")
+            wanted = named.read_text().split() if named.is_file() else list(TARGETS)
+            for architecture in wanted:
+                binary = common / "bin" / f"{driver.parent.name}-{architecture}"
+                if not binary.is_file() or binary.stat().st_mtime < newest:
+                    jobs.append((binary, TARGETS[architecture], common, sources))
+        with ThreadPool() as pool:
+            pool.starmap(_compile, jobs)
+
+
+def _compile(binary: Path, target: str, include: Path, sources: list[Path]) -> None:
+    compiler = [sys.executable, "-m", "ziglang", "cc", "-target", target, *FLAGS, f"-I{include}"]
+    files = map(str, sources)
+    subprocess.run([*compiler, "-o", str(binary), *files, "-ldl", "-lm"], check=True)

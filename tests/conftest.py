@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 from build_model import build, chain, dense
 from hypothesis import settings
+from rooms import ONERT
 
-from pareto_profiler.models import Model, load
+from pareto_profiler.models import Model
 
 settings.register_profile("default", deadline=None, max_examples=60, print_blob=True)
 settings.load_profile("default")
@@ -51,7 +52,7 @@ def mobilenet_file() -> Path:
 @pytest.fixture(scope="session")
 def mobilenet(mobilenet_file: Path) -> Model:
     """The same, read."""
-    return load(mobilenet_file)
+    return ONERT.read(mobilenet_file)
 
 
 @pytest.fixture

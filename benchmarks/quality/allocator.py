@@ -47,7 +47,7 @@ def compare(model: Path, folder: Path) -> None:
         return start(command, environment={**environment, **held}, time_limit_s=time_limit_s)
 
     shell.run = run  # type: ignore[method-assign]
-    runner = job.runner(folder)
+    runner = job.engine(folder)
     try:
         for assignment in islice(job.header.space, ASSIGNMENTS):
             rows: dict[bool, list[tuple[float, float]]] = {False: [], True: []}

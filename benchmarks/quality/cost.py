@@ -9,6 +9,7 @@ warm-ups in each as the search kept. Wall time over wall time.
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import tempfile
@@ -21,7 +22,7 @@ from pareto_profiler.cli.assembly import Choices, prepare
 from pareto_profiler.core.measurement import Measurement, objectives_of
 from pareto_profiler.core.ports import Problem
 from pareto_profiler.core.rules import Rules
-from pareto_profiler.runners.onert import OnertRunner, OnertTarget
+from pareto_profiler.drivers.engine import DriverEngine
 from pareto_profiler.samplers import RandomSampler
 from pareto_profiler.search import Budget, search
 from pareto_profiler.shells.base import Completed
@@ -33,7 +34,7 @@ CASES = (("mobilenet_v1_025_128.tflite", 1), ("mobilenet_v2_035_96.tflite", 2))
 
 
 class Listening(LocalShell):
-    """Remembers the commands of probes that measured."""
+    """Remembers the commands of drivers that measured."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -43,21 +44,17 @@ class Listening(LocalShell):
         self, command: Sequence[str], *, environment: Mapping[str, str], time_limit_s: float
     ) -> Completed:
         done = super().run(command, environment=environment, time_limit_s=time_limit_s)
-        if "--runs" in command and not done.status:
+        if any('"runs"' in word for word in command) and not done.status:
             self.commands.append((list(command), dict(environment)))
         return done
 
 
 def bare(command: Sequence[str], warmups: int, runs: int) -> list[str]:
     """The same process with exactly these numbers of runs."""
-    kept: list[str] = []
-    words = iter(command)
-    for word in words:
-        if word in {"--warmups", "--runs", "--most-runs", "--run-time-ms", "--precision-ppm"}:
-            next(words)
-        else:
-            kept.append(word)
-    return [*kept, "--warmups", str(warmups), "--runs", str(runs)]
+    exact = {"warmups": warmups, "runs": [runs, runs], "run_time_ms": 0, "precision_ppm": 0}
+    return [
+        json.dumps(json.loads(word) | exact) if word.startswith("{") else word for word in command
+    ]
 
 
 def one_round(model: str, threads: int, budget: int) -> tuple[float, float, float, int]:
@@ -75,11 +72,9 @@ def one_round(model: str, threads: int, budget: int) -> tuple[float, float, floa
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         store = Store(folder / JOURNAL, job.header)
-        runner = job.runner(folder)
-        assert isinstance(runner, OnertRunner)
-        target = runner._target  # noqa: SLF001
-        assert isinstance(target, OnertTarget)
-        runner._target = replace(target, shell=shell)  # noqa: SLF001
+        runner = job.engine(folder)
+        assert isinstance(runner, DriverEngine)
+        runner._driver = replace(runner._driver, shell=shell)  # noqa: SLF001
         kept: list[tuple[list[str], dict[str, str], Measurement]] = []
         failing_s = 0.0
         start = time.monotonic()

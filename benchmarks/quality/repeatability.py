@@ -92,7 +92,7 @@ def run(case: Case, rules: Rules, plan: dict[str, object], budget: int, seed: in
     journal = MemoryJournal()
     space = job.header.space
     with tempfile.TemporaryDirectory() as folder, hog(seed):
-        runner = job.runner(Path(folder))
+        runner = job.engine(Path(folder))
         try:
             for _ in search(
                 space,

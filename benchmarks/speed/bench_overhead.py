@@ -57,7 +57,7 @@ def main(model: Path, folder: Path) -> None:
             model=model, backends="cpu", plan={"repeats": PLAN.repeats, "warmups": PLAN.warmups}
         )
     )
-    runner = job.runner(folder)
+    runner = job.engine(folder)
     space = DecisionSpace.of(load(model).graph, ("cpu",), Granularity.NAME)
     np.save(folder / "input.npy", job.inputs[0])
     python = [sys.executable, "-c", PYTHON_CHILD, str(model), str(folder / "input.npy")]

@@ -16,11 +16,11 @@ from statistics import median
 
 from bench_overhead import own_time
 
-from pareto_profiler import DecisionSpace, Granularity, Plan, load
+from pareto_profiler import DecisionSpace, Granularity, Plan, runtime
 from pareto_profiler.core.measurement import Measurement
 from pareto_profiler.runners.inputs import random_inputs
-from pareto_profiler.runners.installation import install
-from pareto_profiler.runners.onert import OnertRunner, wheel_library
+from pareto_profiler.runtimes.base import Engine, Where
+from pareto_profiler.runtimes.onert.engine import wheel_library
 from pareto_profiler.shells.base import Shell
 from pareto_profiler.shells.local import LocalShell
 from pareto_profiler.shells.ssh import SshShell
@@ -36,14 +36,14 @@ PLAN = Plan(repeats=10, warmups=3)
 def main(model: Path, folder: Path) -> None:
     """Measure by turns, check equal outputs, print the overheads and their ratio."""
     server = Sshd(folder)
-    graph = load(model).graph
-    space = DecisionSpace.of(graph, ("cpu",), Granularity.NAME)
+    read = runtime().read(model)
+    space = DecisionSpace.of(read.graph, ("cpu",), Granularity.NAME)
 
-    def runner_on(shell: Shell, name: str) -> OnertRunner:
+    def runner_on(shell: Shell, name: str) -> Engine:
         work = PurePosixPath(folder / name)
-        target = install(shell, work=work, folder=work / "run", library=str(wheel_library()))
-        inputs = random_inputs(graph, 0)
-        return OnertRunner(target, space, PLAN, graph=graph, model_file=model, inputs=inputs)
+        where = Where(name, is_local=False, work=work, given={"library": str(wheel_library())})
+        inputs = random_inputs(read.graph, 0)
+        return runtime().find(shell, where).start(work / "run", space, PLAN, read, inputs)
 
     def timed(measure: Callable[[], Measurement]) -> tuple[float, float]:
         start = time.perf_counter()

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from pareto_profiler.core.trial import Failure, Placement, Trial
     from pareto_profiler.models import Model, load
     from pareto_profiler.report.summary import Summary
-    from pareto_profiler.runners.onert import OnertRunner, OnertTarget
     from pareto_profiler.runners.table import TableRunner
+    from pareto_profiler.runtimes import RUNTIMES, runtime
     from pareto_profiler.samplers import SAMPLERS
     from pareto_profiler.search import Budget, verify
     from pareto_profiler.store import Store, read
@@ -43,13 +43,12 @@ _HOMES: Final = {
     "Model": "models",
     "OBJECTIVES": "core.measurement",
     "Objective": "core.measurement",
-    "OnertRunner": "runners.onert",
-    "OnertTarget": "runners.onert",
     "Operation": "core.graph",
     "Placement": "core.trial",
     "Plan": "core.plan",
     "Recording": "core.recording",
     "Runner": "core.ports",
+    "RUNTIMES": "runtimes",
     "SAMPLERS": "samplers",
     "Sampler": "core.ports",
     "Store": "store",
@@ -62,11 +61,13 @@ _HOMES: Final = {
     "load": "models",
     "nondominated": "core.front",
     "read": "store",
+    "runtime": "runtimes",
     "verify": "search",
 }
 
 __all__ = [
     "OBJECTIVES",
+    "RUNTIMES",
     "SAMPLERS",
     "Assignment",
     "Budget",
@@ -80,8 +81,6 @@ __all__ = [
     "Measurement",
     "Model",
     "Objective",
-    "OnertRunner",
-    "OnertTarget",
     "Operation",
     "Placement",
     "Plan",
@@ -99,6 +98,7 @@ __all__ = [
     "load",
     "nondominated",
     "read",
+    "runtime",
     "verify",
 ]
 

@@ -23,6 +23,7 @@ from pareto_profiler.core.trial import Trial
 from pareto_profiler.errors import InputError, RunError
 from pareto_profiler.runners.devices import Device
 from pareto_profiler.runners.table import TableRunner
+from pareto_profiler.runtimes.problem import problem_of
 from pareto_profiler.samplers.told import Told
 from pareto_profiler.search import Budget, Clock, MemoryJournal, search
 
@@ -91,7 +92,7 @@ def run_one(
     What a sampler leaves of the budget goes to repeats that confirm the front, as in any search.
     """
     given = subject.problem
-    problem = Problem(given.space, given.objectives, given.graph, seed)
+    problem = replace(given, seed=seed)
     runner = subject.runner(seed)
     start = runner.now()
     seconds: list[float] = []
@@ -276,7 +277,7 @@ def table_subject(name: str, recording: Recording, objectives: Sequence[Objectiv
         raise InputError(f"{name}: nothing was measured in {', '.join(o.name for o in chosen)}")
     return Subject(
         name,
-        Problem(header.space, chosen, header.graph),
+        problem_of(replace(header, seed=0), chosen),
         lambda seed: TableRunner(header.space, recording.trials, seed=seed),
         truth,
         known,
@@ -302,7 +303,7 @@ def device_subject(name: str) -> Subject:
 
     return Subject(
         device.name,
-        Problem(device.space, graph=device.graph),
+        Problem(device.space, graph=device.graph, traits=device.traits),
         lambda seed: device.runner(plan, seed),
         truth,
         (device.space.default, *filter(device.space.is_feasible, device.space.uniforms())),

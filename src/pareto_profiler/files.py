@@ -1,16 +1,18 @@
-"""Reading a file that somebody named: a regular one of a sensible size, else a plain error."""
+"""Files that somebody named: a regular one of a sensible size, written whole or not at all."""
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from pathlib import Path
 from typing import Final
 
-from pareto_profiler.errors import ParetoProfilerError
+from pareto_profiler.errors import InputError, ParetoProfilerError, StoreWriteError
 
 LARGEST_MODEL_BYTES: Final = 8 << 30
 LARGEST_TEXT_BYTES: Final = 1 << 30
+_FULL: Final = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG}
 
 
 def is_folder(path: Path) -> bool:
@@ -63,3 +65,27 @@ def read_regular(path: Path, error: type[ParetoProfilerError], *, limit_bytes: i
             raise error(f"{path}: cannot be read: {cause.strerror}") from cause
         except MemoryError as cause:
             raise error(f"{path}: {status.st_size:,} bytes do not fit into memory") from cause
+
+
+def write_whole(path: Path, data: str | bytes) -> None:
+    """Write a result.
+
+    Raises:
+        InputError: It cannot be written there.
+        StoreWriteError: The disk is full; what was there before is intact.
+    """
+    # A file name need not be text: what stands for its bytes cannot be encoded.
+    content = data.encode("utf-8", "backslashreplace") if isinstance(data, str) else data
+    # Beside the target first, so that a full disk does not cost what was there before; a device
+    # such as /dev/stdout cannot be replaced.
+    is_device = path.exists() and not path.is_file()
+    draft = path if is_device else path.resolve().with_name(f".pareto-profiler-{os.getpid()}.draft")
+    try:
+        draft.write_bytes(content)
+        if not is_device:
+            draft.replace(path.resolve())
+    except OSError as error:
+        if not is_device:
+            draft.unlink(missing_ok=True)
+        kind = StoreWriteError if error.errno in _FULL else InputError
+        raise kind(f"{path}: cannot be written: {error.strerror}") from error

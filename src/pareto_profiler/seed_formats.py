@@ -9,16 +9,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from pareto_profiler.core.configuration import Configuration
 from pareto_profiler.core.estimate import Estimate, Estimates
 from pareto_profiler.core.graph import Graph, Operation
 from pareto_profiler.core.measurement import Measurement, objectives_of
 from pareto_profiler.core.recording import Header, Recording
-from pareto_profiler.core.space import DecisionSpace, Granularity, Variable, check_tellable
-from pareto_profiler.core.support import FIXED_NAMES, Support
+from pareto_profiler.core.space import DecisionSpace, Granularity, Variable
+from pareto_profiler.core.support import Support
 from pareto_profiler.core.trial import Trial
 from pareto_profiler.errors import InputError, SpaceError
 from pareto_profiler.files import LARGEST_TEXT_BYTES, first_bytes, read_regular
+from pareto_profiler.runtimes.onert import RUNTIME
+from pareto_profiler.runtimes.onert.configuration import OnertConfiguration
 
 MODES: Final = (Granularity.NAME, Granularity.INDEX)
 DUMP_OBJECTIVES: Final = ("exec_time", "max_rss")
@@ -124,7 +125,8 @@ class Oplist:
             InputError: The list is of another model.
             SpaceError: As :meth:`DecisionSpace.of`.
         """
-        check_tellable(graph, self.mode)
+        support = support or Support(RUNTIME)
+        support.table.check_granularity(graph, self.mode)
         return DecisionSpace.by_groups(
             backends, self.mode, self.groups(graph), support=support, settings=settings
         )
@@ -169,7 +171,7 @@ class Oplist:
 
 
 def _is_decided(operation: Operation) -> bool:
-    return bool(operation.name) and operation.name not in FIXED_NAMES
+    return not RUNTIME.is_fixed(operation)
 
 
 def oplist_of(space: DecisionSpace) -> list[str]:
@@ -232,7 +234,7 @@ def sampler_dump(
     configs = [
         f"{json.dumps(str(space.id_of(assignment)))}: "
         + json.dumps(
-            Configuration.of(space, assignment, load_every_backend=True, threads=threads).text
+            OnertConfiguration.of(space, assignment, load_every_backend=True, threads=threads).text
         )
         for assignment in sorted({e.assignment for e in front}, key=space.id_of)
     ]

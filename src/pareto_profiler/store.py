@@ -18,13 +18,13 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
-from pareto_profiler.core.configuration import SETTING_VALUES
 from pareto_profiler.core.graph import Graph
 from pareto_profiler.core.measurement import LARGEST, Measurement, objectives_of
 from pareto_profiler.core.plan import Plan, cpus_of
 from pareto_profiler.core.recording import Header, Recording
 from pareto_profiler.core.rules import CONFIDENCE, MARGIN
 from pareto_profiler.core.space import DecisionSpace
+from pareto_profiler.core.traits import Traits
 from pareto_profiler.core.trial import Failure, OperationTime, Placement, Profile, Trial
 from pareto_profiler.errors import FailureKind, InputError, SpaceError, StoreError, StoreWriteError
 from pareto_profiler.files import first_bytes, is_folder, read_regular
@@ -232,7 +232,7 @@ def _parse(data: bytes, path: Path) -> Recording:
         try:
             match record.get("record"):
                 case "trial":
-                    trial = trial_of(record, header.space)
+                    trial = trial_of(record, header)
                     if trial.number != len(trials):
                         raise ValueError(f"trial {trial.number}, expected {len(trials)}")
                     trials.append(trial)
@@ -276,6 +276,7 @@ def header_record(header: Header) -> dict[str, Any]:
         "confidence": header.confidence,
         "origin": dict(header.origin),
         "graph": header.graph.to_json() if header.graph else None,
+        "traits": header.traits.to_json() if header.traits else None,
         "space_fingerprint": header.space.fingerprint,
         "space": header.space.to_json(),
     }
@@ -296,9 +297,6 @@ def header_of(record: Mapping[str, Any], path: Path) -> Header:
     try:
         space = DecisionSpace.from_json(record["space"])
         _check_names(space, _list(record["space"]["backends"]))
-        unknown = {v.name for v in space.variables if v.is_setting} - set(SETTING_VALUES)
-        if unknown:
-            raise ValueError(f"settings unknown to this version: {', '.join(sorted(unknown))}")
         if space.fingerprint != record["space_fingerprint"]:
             raise ValueError("the space does not have the recorded fingerprint")
         return Header(
@@ -320,6 +318,7 @@ def header_of(record: Mapping[str, Any], path: Path) -> Header:
             confidence=_confidence(record.get("confidence", CONFIDENCE)),
             origin={k: _text(v) for k, v in _object_of(record.get("origin", {})).items()},
             graph=_graph(record.get("graph"), space),
+            traits=None if record.get("traits") is None else Traits.from_json(record["traits"]),
         )
     except DAMAGES as error:
         raise StoreError(f"{path}:1: damaged header: {type(error).__name__}: {error}") from error
@@ -408,8 +407,9 @@ def trial_record(trial: Trial, space: DecisionSpace) -> dict[str, Any]:
     if isinstance(trial.outcome, Failure):
         return record | {"failure": [str(trial.outcome.kind), trial.outcome.message]}
     if isinstance(trial.outcome, Profile):
+        rows = {"profile": trial.outcome.operations, "transfers": trial.outcome.transfers}
         return record | {
-            "profile": [[o.index, o.backend, o.seconds] for o in trial.outcome.operations]
+            name: [[o.index, o.backend, o.seconds] for o in times] for name, times in rows.items()
         }
     return record | {
         "samples": {name: list(values) for name, values in trial.outcome.samples.items()},
@@ -419,15 +419,22 @@ def trial_record(trial: Trial, space: DecisionSpace) -> dict[str, Any]:
     }
 
 
-def trial_of(record: Mapping[str, Any], space: DecisionSpace) -> Trial:
+def _times(rows: object) -> list[OperationTime]:
+    return [OperationTime(_whole(i), _text(b), _seconds(s)) for i, b, s in _list(rows)]
+
+
+def trial_of(record: Mapping[str, Any], header: Header) -> Trial:
     """Back from :func:`trial_record`; raises one of ``DAMAGES`` where it is damaged."""
+    space = header.space
     outcome: Measurement | Failure | Profile
     if "profile" in record:
+        times = _times(record["profile"])
+        # Before copies had a list of their own, they were numbered behind the model's operations.
+        own = len(header.graph.operations) if header.graph else None
+        later = _times(record.get("transfers", []))
         outcome = Profile(
-            tuple(
-                OperationTime(_whole(i), _text(b), _seconds(s))
-                for i, b, s in _list(record["profile"])
-            )
+            tuple(t for t in times if own is None or t.index < own),
+            (*(t for t in times if own is not None and t.index >= own), *later),
         )
     elif "failure" in record:
         kind, message = _list(record["failure"])

@@ -14,7 +14,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-from pareto_profiler.core.configuration import SETTING_VALUES
 from pareto_profiler.core.measurement import (
     LARGEST,
     METRIC_UNITS,
@@ -27,6 +26,7 @@ from pareto_profiler.core.space import Assignment, DecisionSpace, Granularity, V
 from pareto_profiler.core.trial import Failure, Trial
 from pareto_profiler.errors import FailureKind, InputError, SpaceError
 from pareto_profiler.files import first_bytes, read_regular
+from pareto_profiler.runtimes import settings
 from pareto_profiler.store import (
     DAMAGES,
     header_of,
@@ -41,6 +41,7 @@ PACKED_START: Final = b"PAR1"
 _LARGEST_BYTES: Final = 1 << 32
 # A hundred thousand trials of a thousand runs each have fewer.
 _MOST_VALUES: Final = 200_000_000
+_OF_PROFILES: Final = frozenset({"profile", "transfers"})
 _METADATA: Final = b"pareto_profiler"
 _OTHER_COLUMNS: Final = frozenset(
     "trial id source on_front disturbed failure message started_at duration_s pss_kib rss_anon_kib "
@@ -61,9 +62,9 @@ def pack(recording: Recording) -> bytes:
     rows = []
     for trial in recording.trials:
         record = trial_record(trial, space)
-        if "profile" in record:
-            keys = ("index", "backend", "seconds")
-            record["profile"] = [dict(zip(keys, r, strict=True)) for r in record["profile"]]
+        keys = ("index", "backend", "seconds")
+        for name in _OF_PROFILES & record.keys():
+            record[name] = [dict(zip(keys, r, strict=True)) for r in record[name]]
         if "failure" in record:
             kind, message = record.pop("failure")
             record |= {"failure_kind": kind, "failure_message": message}
@@ -103,7 +104,7 @@ def unpack(path: Path) -> Recording:
         _check_size(path, file.metadata)
         table = file.read(use_threads=False)
         header = header_of(about["header"], path)
-        trials = [trial_of(_record(row), header.space) for row in table.to_pylist()]
+        trials = [trial_of(_record(row), header) for row in table.to_pylist()]
         placements = [placement_of(p, header.space) for p in about["placements"]]
     except (*DAMAGES, pa.ArrowException) as error:
         raise InputError(
@@ -135,8 +136,9 @@ def _record(row: Mapping[str, Any]) -> dict[str, Any]:
     if "failure_kind" in record:
         record["failure"] = [record["failure_kind"], record.get("failure_message", "")]
     elif "profile" in record or "samples" not in record:
-        profile = record.get("profile", [])
-        record["profile"] = [[o["index"], o["backend"], o["seconds"]] for o in profile]
+        for name in _OF_PROFILES:
+            rows = record.get(name, [])
+            record[name] = [[o["index"], o["backend"], o["seconds"]] for o in rows]
     for kind in ("samples", "warmups"):
         found = record.get(kind) or {}
         record[kind] = {name: values for name, values in found.items() if values is not None}
@@ -204,7 +206,7 @@ def read_csv(path: Path, backends: Sequence[str] = (), baseline: str = "") -> Cs
     rows = [row for row in rows if row.get("source") != "profile"]
     measured = [c for c in columns if c in figures and any(row[c] for row in rows)]
     others = [c for c in columns if c not in figures and c not in _OTHER_COLUMNS]
-    left_out = [c for c in others if c not in SETTING_VALUES and _is_of_numbers(c, rows)]
+    left_out = [c for c in others if c not in settings() and _is_of_numbers(c, rows)]
     variables = [c for c in others if c not in left_out]
     if len(measured) < 2 or not variables:
         raise InputError(
@@ -277,7 +279,7 @@ def _trial_of(
     for name in variables:
         if not row[name] or not row[name].isprintable():
             raise ValueError(f"column {name}: {row[name]!r}: expected a choice in every row")
-        if name not in SETTING_VALUES and _number(row[name]) is not None:
+        if name not in settings() and _number(row[name]) is not None:
             raise ValueError(f"column {name}: {row[name]!r} is a number: expected a backend")
     outcome: Measurement | Failure
     if kind := row.get("failure"):
@@ -317,7 +319,7 @@ def _space_of(
 ) -> DecisionSpace:
     """The space of all choices that occur, in an order that does not depend on that of rows."""
     columns = list(zip(*(t.assignment for t in trials), strict=True))
-    of_settings = [name in SETTING_VALUES for name in variables]
+    of_settings = [name in settings() for name in variables]
     occurring = {
         b
         for column, is_setting in zip(columns, of_settings, strict=False)
@@ -379,7 +381,7 @@ def _cpu_first(backend: str) -> tuple[bool, str]:
 
 def _by_value(setting: str, value: str) -> tuple[int, float, str]:
     """The runtime's default first, then by size, then by name."""
-    order = SETTING_VALUES.get(setting, ())
+    order = settings().get(setting, ())
     number = _number(value)
     position = order.index(value) if value in order else len(order)
     return position, math.inf if number is None else number, value

@@ -15,6 +15,7 @@ from typing import Any, Final
 from pareto_profiler.core.plan import Plan, cpus_of
 from pareto_profiler.errors import InputError
 from pareto_profiler.files import LARGEST_TEXT_BYTES, read_regular
+from pareto_profiler.runtimes import RUNTIMES
 from pareto_profiler.shells.adb import AdbShell
 from pareto_profiler.shells.base import Shell
 from pareto_profiler.shells.local import LocalShell
@@ -24,7 +25,9 @@ from pareto_profiler.shells.ssh import SshShell
 FILE: Final = "targets.toml"
 
 SHELLS: Final = ("local", "ssh", "sdb", "adb")
-RUNNERS: Final = ("probe", "onert_run")
+RUNNERS: Final = ("driver", "tool")
+# What files of before call them.
+_FORMER_RUNNERS: Final = {"probe": "driver", "onert_run": "tool"}
 
 _PLAN_LIMITS: Final = {
     "repeats": (1, 100_000),
@@ -52,9 +55,11 @@ class Target:
         address: For ``ssh`` a host of its configuration or ``user@host``; for ``sdb`` and ``adb``
             a serial or ``address:port``, empty for the only device there is.
         options: Further arguments of ssh.
-        library: onert's library on the device or its folder; empty to look in the usual places.
-        tool: The device's ``onert_run`` or ``nnpackage_run``, or the folder it is in.
-        runner: ``probe``, or ``onert_run`` for the device's own tool.
+        library: The default runtime's library there or its folder; empty to look in the usual
+            places.
+        tool: The device's own measuring program, or the folder it is in.
+        runner: ``driver``, or ``tool`` for the device's own program.
+        libraries: Libraries of other runtimes by their names.
         backends: To choose from, the baseline's first; empty for all that load.
         work: The tool's folder on the device.
         root: Whether to ask sdb for root.
@@ -70,13 +75,23 @@ class Target:
     options: tuple[str, ...] = ()
     library: str = ""
     tool: str = ""
-    runner: str = "probe"
+    runner: str = "driver"
     backends: tuple[str, ...] = ()
     work: str = "/tmp/pareto-profiler"  # noqa: S108 - the device's
     root: bool = True
     patience_s: float = 120.0
     energy: tuple[str, ...] = ()
     plan: Mapping[str, Any] = field(default_factory=dict)
+    libraries: Mapping[str, str] = field(default_factory=dict)
+
+    def given(self, runtime: str) -> dict[str, str]:
+        """What is said of a runtime there."""
+        if runtime in self.libraries:
+            return {"library": self.libraries[runtime]}
+        if runtime != next(iter(RUNTIMES)):
+            return {}
+        own = {"library": self.library, "tool": self.tool, "runner": self.runner}
+        return {name: text for name, text in own.items() if text}
 
     def open_shell(self) -> Shell:
         """A shell on it; nothing is connected yet.
@@ -174,6 +189,8 @@ def _target(where: str, name: str, table: Any, folder: Path) -> Target:
     if not name or not set(name) <= _NAME_CHARACTERS:
         raise InputError(f"{where}: a name has letters, digits, _ and - only")
     values = dict(table)
+    if isinstance(values.get("runner"), str):
+        values["runner"] = _FORMER_RUNNERS.get(values["runner"], values["runner"])
     base = BUILT_IN.get(str(values.pop("like", name)))
     if "like" in table and base is None:
         raise InputError(
@@ -256,5 +273,11 @@ _CHECKS: Final[Mapping[str, tuple[str, Callable[[Any], bool]]]] = {
     "energy": ("a list of absolute paths", lambda v: _is_texts(v) and all(map(_is_path, v))),
     "patience_s": ("a number", lambda v: isinstance(v, int | float) and 0 <= v < 1e6),
     "plan": ("a table", lambda v: isinstance(v, dict)),
+    "libraries": (
+        f"a table of absolute paths, by the names {', '.join(RUNTIMES)}",
+        lambda v: (
+            isinstance(v, dict) and set(v) <= set(RUNTIMES) and all(map(_is_path, v.values()))
+        ),
+    ),
 }
 assert set(_CHECKS) == {f.name for f in fields(Target)} - {"name"}  # noqa: S101 - of this file

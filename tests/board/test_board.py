@@ -18,19 +18,19 @@ import pytest
 from conftest import MODELS, ROOT
 from devices import BOARD, BOARD_ADDRESS, Cable, need_board
 from e2e.command import pp, pp_json, run
+from rooms import ONERT, onert_space
 
 from pareto_profiler.core.configuration import settings_to_vary
 from pareto_profiler.core.front import Front
 from pareto_profiler.core.measurement import OBJECTIVES, Measurement
 from pareto_profiler.core.plan import Plan
 from pareto_profiler.core.recording import Recording
-from pareto_profiler.core.space import DecisionSpace, Granularity
+from pareto_profiler.core.space import Granularity
 from pareto_profiler.core.trial import Failure, Trial
 from pareto_profiler.errors import FailureKind
-from pareto_profiler.models import load
-from pareto_profiler.runners import installation
 from pareto_profiler.runners.inputs import random_inputs
-from pareto_profiler.runners.onert import OnertRunner
+from pareto_profiler.runtimes.onert import installation
+from pareto_profiler.runtimes.onert.engine import OnertEngine
 from pareto_profiler.shells.ssh import SshShell
 from pareto_profiler.store import JOURNAL, read
 
@@ -146,12 +146,12 @@ def test_check_finds_what_loads_and_what_prepares(tmp_path: Path):
 
 
 @pytest.fixture
-def runner() -> Iterator[OnertRunner]:
+def runner() -> Iterator[OnertEngine]:
     shell = SshShell("board", ["-F", str(BOARD / "ssh_config")])
     work = PurePosixPath("/tmp/test-board")
     target = installation.install(shell, work=work, folder=work / "run", library="/opt/one/lib")
-    graph = load(MODEL).graph
-    space = DecisionSpace.of(
+    graph = ONERT.read(MODEL).graph
+    space = onert_space(
         graph,
         ("cpu", "acl_neon", "xnnpack"),
         Granularity.NAME,
@@ -159,14 +159,14 @@ def runner() -> Iterator[OnertRunner]:
     )
     plan = Plan(repeats=3, warmups=1)
     inputs = random_inputs(graph, 0)
-    made = OnertRunner(target, space, plan, graph=graph, model_file=MODEL, inputs=inputs)
+    made = OnertEngine(target, space, plan, graph=graph, model_file=MODEL, inputs=inputs)
     yield made
     made.close()
     shell.remove(work)
     shell.close()
 
 
-def test_settings_reach_a_runtime_that_ignores_variables_by_the_package(runner: OnertRunner):
+def test_settings_reach_a_runtime_that_ignores_variables_by_the_package(runner: OnertEngine):
     """What Tizen's builds need; here both ways work and must give the same."""
     baseline = runner._space.default
 
@@ -186,7 +186,7 @@ def test_settings_reach_a_runtime_that_ignores_variables_by_the_package(runner: 
     assert placement.mismatches == ()
 
 
-def test_a_trace_tells_operations_and_copies(runner: OnertRunner):
+def test_a_trace_tells_operations_and_copies(runner: OnertEngine):
     mixed = ("acl_neon", "cpu", "acl_neon", "acl_neon", "cpu", "WIC")
     times = runner.trace(mixed)
     own = [time for time in times if time.index < 64]
@@ -196,7 +196,7 @@ def test_a_trace_tells_operations_and_copies(runner: OnertRunner):
     assert all(len(time.seconds) == 3 for time in times)
 
 
-def test_figures_repeat_to_a_thousandth(runner: OnertRunner):
+def test_figures_repeat_to_a_thousandth(runner: OnertEngine):
     first, second = (runner.run(runner._space.default) for _ in range(2))
     for objective in OBJECTIVE_PAIR:
         assert first.value(objective) == pytest.approx(second.value(objective), rel=1e-3)

@@ -10,21 +10,22 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 from build_model import build, dense
+from rooms import ONERT, onert_space
 from stand_ins.onert_run import ERAS, install
 
-from pareto_profiler import probe
+from pareto_profiler import drivers
 from pareto_profiler.core.measurement import METRIC_UNITS, OBJECTIVES, Measurement
 from pareto_profiler.core.plan import Plan
 from pareto_profiler.core.ports import Runner
 from pareto_profiler.core.space import DecisionSpace, Granularity
 from pareto_profiler.core.support import Support
 from pareto_profiler.core.trial import Failure, Trial
+from pareto_profiler.drivers.engine import Driver
 from pareto_profiler.errors import FailureKind, RunError, SpaceError, TargetError
-from pareto_profiler.models import load
 from pareto_profiler.runners.inputs import random_inputs
-from pareto_profiler.runners.onert import OnertRunner, OnertTarget, wheel_library
-from pareto_profiler.runners.onert_run import OnertRunRunner, OnertRunTarget
 from pareto_profiler.runners.table import TableRunner
+from pareto_profiler.runtimes.onert.engine import OnertEngine, wheel_library
+from pareto_profiler.runtimes.onert.tool import OnertRunTarget, ToolEngine
 from pareto_profiler.search import attempt
 from pareto_profiler.shells.local import LocalShell
 
@@ -35,26 +36,21 @@ MAY_BE_HIDDEN = {"clock_frequency", "clock_resolution", "temperature", "energy",
 
 def make_space(file: Path) -> DecisionSpace:
     """Two kinds of operations; ruy has only one of them, and is allowed for both."""
-    return DecisionSpace.of(
-        load(file).graph, ("cpu", "ruy"), Granularity.NAME, support=Support.of(allow=["ruy:*"])
+    return onert_space(
+        ONERT.read(file).graph,
+        ("cpu", "ruy"),
+        Granularity.NAME,
+        support=Support.of(["ruy:*"], table=ONERT),
     )
 
 
-def make_onert(file: Path, work: Path, plan: Plan = PLAN) -> OnertRunner:
-    graph = load(file).graph
-    target = OnertTarget(
-        LocalShell(),
-        probe=PurePosixPath(probe.binary()),
-        library=PurePosixPath(wheel_library()),
-        work=PurePosixPath(work),
-    )
-    return OnertRunner(
-        target,
-        make_space(file),
-        plan,
-        graph=graph,
-        model_file=file,
-        inputs=random_inputs(graph, 0),
+def make_onert(file: Path, work: Path, plan: Plan = PLAN) -> OnertEngine:
+    model = ONERT.read(file)
+    program = PurePosixPath(drivers.binary("onert"))
+    driver = Driver(LocalShell(), program, PurePosixPath(wheel_library()))
+    inputs = random_inputs(model.graph, 0)
+    return OnertEngine(
+        driver, PurePosixPath(work), make_space(file), plan, model=model, inputs=inputs
     )
 
 
@@ -73,18 +69,13 @@ def make_table(file: Path, work: Path, plan: Plan = PLAN) -> TableRunner:
 
 def make_onert_run(
     file: Path, work: Path, plan: Plan = PLAN, era: str = "head", **more: object
-) -> OnertRunRunner:
-    graph = load(file).graph
-    tool = install(work / "tool", era, probe.binary(), wheel_library(), **more)
-    target = OnertRunTarget(LocalShell(), PurePosixPath(tool), PurePosixPath(work / "files"))
-    return OnertRunRunner(
-        target,
-        make_space(file),
-        plan,
-        graph=graph,
-        model_file=file,
-        inputs=random_inputs(graph, 0),
-    )
+) -> ToolEngine:
+    model = ONERT.read(file)
+    tool = install(work / "tool", era, drivers.binary("onert"), wheel_library(), **more)
+    target = OnertRunTarget(LocalShell(), PurePosixPath(tool))
+    inputs = random_inputs(model.graph, 0)
+    folder = PurePosixPath(work / "files")
+    return ToolEngine(target, folder, make_space(file), plan, model=model, inputs=inputs)
 
 
 RUNNERS = {
@@ -118,7 +109,7 @@ CPU, RUY_DENSE, RUY = ("cpu", "cpu"), ("ruy", "cpu"), ("ruy", "ruy")
 @pytest.mark.parametrize("assignment", [CPU, RUY_DENSE])
 def test_every_metric_is_there_with_its_samples(runner: Runner, assignment: tuple[str, ...]):
     measurement = runner.run(assignment)
-    if isinstance(runner, OnertRunRunner):
+    if isinstance(runner, ToolEngine):
         assert set(measurement.samples) in (TOLD, TOLD - {"rss_before_load"})
         assert all(len(values) == 1 for values in measurement.samples.values())
         return

@@ -11,9 +11,9 @@ from importlib.util import find_spec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from rooms import onert_problem
 
 from pareto_profiler.core.measurement import Measurement
-from pareto_profiler.core.ports import Problem
 from pareto_profiler.core.space import DecisionSpace, Granularity, Variable
 from pareto_profiler.core.trial import Failure, Trial
 from pareto_profiler.errors import FailureKind
@@ -70,7 +70,7 @@ def finished(number: int, assignment: tuple[str, ...]) -> Trial:
 
 
 def run(name: str, space: DecisionSpace, seed: int, trials: int) -> list[tuple[str, ...]]:
-    sampler = SAMPLERS[name](Problem(space, seed=seed))
+    sampler = SAMPLERS[name](onert_problem(space, seed=seed))
     sampler.tell(finished(0, space.default))
     told = [space.default]
     while len(told) < trials:
@@ -93,7 +93,7 @@ def test_asks_are_feasible_and_never_repeat(name: str, space: DecisionSpace):
 @SamplerName
 @AnySpace
 def test_asking_is_a_query(name: str, space: DecisionSpace):
-    sampler = SAMPLERS[name](Problem(space, seed=1))
+    sampler = SAMPLERS[name](onert_problem(space, seed=1))
     assert sampler.ask(6) == sampler.ask(6)
     assert sampler.ask(2) == sampler.ask(6)[:2] == sampler.ask(3)[:2]
     assert 1 <= len(set(sampler.ask(6))) == len(sampler.ask(6)) <= 6
@@ -105,7 +105,7 @@ def test_asking_is_a_query(name: str, space: DecisionSpace):
 @settings(max_examples=6)
 @given(asks=st.lists(st.integers(0, 6), max_size=6), space=st.sampled_from([*SPACES.values()]))
 def test_asks_in_between_change_nothing(name: str, asks: list[int], space):
-    curious, quiet = (SAMPLERS[name](Problem(space(), seed=11)) for _ in range(2))
+    curious, quiet = (SAMPLERS[name](onert_problem(space(), seed=11)) for _ in range(2))
     for number, count in enumerate(asks):
         curious.ask(count)
         wanted = quiet.ask()
@@ -126,7 +126,7 @@ def test_the_same_seed_and_tells_give_the_same_asks(name: str, space: DecisionSp
 def test_a_resumed_sampler_goes_on_as_if_it_had_not_stopped(name: str, space: DecisionSpace):
     whole = run(name, space, 5, 14 if name in THOROUGH else 24)
     for stop in (1, 7, len(whole) - 2):
-        sampler = SAMPLERS[name](Problem(space, seed=5))
+        sampler = SAMPLERS[name](onert_problem(space, seed=5))
         for i, assignment in enumerate(whole[:stop]):
             sampler.tell(finished(i, assignment))
         rest = []
@@ -161,7 +161,7 @@ def test_the_whole_space_is_asked_for_and_then_nothing(name: str):
     space = small_space()
     told = run(name, space, 0, 1000)
     assert name in MAY_END or sorted(told) == sorted(space)
-    sampler = SAMPLERS[name](Problem(space))
+    sampler = SAMPLERS[name](onert_problem(space))
     for i, assignment in enumerate(told):
         sampler.tell(finished(i, assignment))
     assert sampler.ask() == []
@@ -177,7 +177,7 @@ def test_a_space_of_thousands_is_finished_too(name: str):
 @SamplerName
 def test_infeasible_and_repeated_tells_are_survived(name: str):
     space = small_space()
-    sampler = SAMPLERS[name](Problem(space, seed=0))
+    sampler = SAMPLERS[name](onert_problem(space, seed=0))
     infeasible = ("acl_cl", "ruy", "cpu", "1")
     for i in range(3):
         sampler.tell(finished(i, infeasible))
@@ -190,7 +190,7 @@ def test_infeasible_and_repeated_tells_are_survived(name: str):
 @SamplerName
 def test_told_ahead_is_not_asked_again(name: str):
     space = small_space()
-    sampler = SAMPLERS[name](Problem(space, seed=0))
+    sampler = SAMPLERS[name](onert_problem(space, seed=0))
     ahead = sampler.ask(8)
     assert ahead
     for i, assignment in enumerate(ahead):
@@ -200,7 +200,9 @@ def test_told_ahead_is_not_asked_again(name: str):
 
 def test_random_is_uniform_without_replacement():
     space = DecisionSpace.by_names(("a", "b"), ["x", "y", "z"])
-    firsts = Counter(SAMPLERS["random"](Problem(space, seed=seed)).ask()[0] for seed in range(4000))
+    firsts = Counter(
+        SAMPLERS["random"](onert_problem(space, seed=seed)).ask()[0] for seed in range(4000)
+    )
     assert len(firsts) == 8
     # Chi-squared with 7 degrees of freedom: 24.3 is its 99.9 % point.
     assert sum((n - 500) ** 2 / 500 for n in firsts.values()) < 24.3
@@ -208,11 +210,11 @@ def test_random_is_uniform_without_replacement():
 
 def test_random_draws_low_digits_of_huge_spaces_too():
     space = DecisionSpace.by_names(("a", "b"), [f"op{i}" for i in range(2000)])
-    ids = [space.id_of(a) for a in SAMPLERS["random"](Problem(space, seed=0)).ask(100)]
+    ids = [space.id_of(a) for a in SAMPLERS["random"](onert_problem(space, seed=0)).ask(100)]
     assert 20 < sum(number & 1 for number in ids) < 80
 
 
 def test_exhaustive_goes_by_id():
     space = small_space()
-    ids = [space.id_of(a) for a in SAMPLERS["exhaustive"](Problem(space, seed=0)).ask(100)]
+    ids = [space.id_of(a) for a in SAMPLERS["exhaustive"](onert_problem(space, seed=0)).ask(100)]
     assert ids == sorted(ids)

@@ -16,7 +16,8 @@ from typer.testing import CliRunner
 
 from pareto_profiler.cli.assembly import choices_of, prepare
 from pareto_profiler.cli.main import app
-from pareto_profiler.runners.onert import Deployed, OnertRunner
+from pareto_profiler.runtimes.onert import forms
+from pareto_profiler.runtimes.onert.engine import OnertEngine, OnertLaunch
 from pareto_profiler.store import read
 
 MODEL = MODELS / "mobilenet_v2_035_96.tflite"
@@ -111,12 +112,12 @@ def test_what_does_not_do_what_was_measured_is_found_out(run, tmp_path):
     space = header.space
     assignment = space.assignment_of(int(a_mix(run)))
     job = prepare(choices_of(header), space)
-    runner = job.runner(tmp_path)
-    assert isinstance(runner, OnertRunner)
+    runner = job.engine(tmp_path)
+    assert isinstance(runner, OnertEngine)
     script = tmp_path / "other.sh"
     script.write_text("export BACKENDS=cpu OP_BACKEND_MAP='61=cpu;62=cpu;63=cpu;64=cpu'\n")
     try:
-        _, placement = runner.run_deployed(Deployed(script=script), assignment)
+        _, placement = runner.run_artifact(OnertLaunch(script=script), assignment)
     finally:
         runner.close()
         job.shell.close()
@@ -146,17 +147,13 @@ def test_what_cannot_be_deployed_says_what_to_do(run, tmp_path):
 
 def test_another_setting_is_found_out(run, tmp_path, monkeypatch):
     """A script that says one thing less than was measured."""
-    from pareto_profiler.cli import deploy as command_module
-
     number = a_mix(run)
-    written = command_module._write
+    written = forms.script_of
 
-    def tampering(form, shipments, model, to) -> None:
-        written(form, shipments, model, to)
-        text = to.read_text()
-        to.write_text(re.sub(r"CPU_MEMORY_PLANNER=\w+", "CPU_MEMORY_PLANNER=WIC", text))
+    def tampering(artifact) -> str:
+        return re.sub(r"CPU_MEMORY_PLANNER=\w+", "CPU_MEMORY_PLANNER=WIC", written(artifact))
 
-    monkeypatch.setattr(command_module, "_write", tampering)
+    monkeypatch.setattr(forms, "script_of", tampering)
     monkeypatch.chdir(tmp_path)
     done = CliRunner().invoke(app, ["deploy", str(run), number, "--output", "x.sh"])
     assert done.exit_code == 1

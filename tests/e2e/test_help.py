@@ -29,7 +29,6 @@ def test_the_help_lists_every_command_and_where_to_begin(tmp_path: Path):
     [
         ("search", "Missing argument 'MODEL'; see: pareto-profiler search --help"),
         ("search x.tflite --budget -3", "'--budget': -3 is not in the range"),
-        ("deploy r --to foo", "'foo' is not one of 'env'"),
         ("serach x.tflite", "No such command 'serach'"),
         ("show r --jsno", "No such option: --jsno"),
     ],

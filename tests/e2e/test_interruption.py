@@ -125,7 +125,7 @@ def test_a_killed_search_takes_its_measurement_with_it(mobilenet_file: Path, tmp
     probes: list[int] = []
 
     def measuring() -> bool:
-        probes[:] = [p for p in children_of(process.pid) if b"probe-" in _command_line(p)]
+        probes[:] = [p for p in children_of(process.pid) if b"/onert-" in _command_line(p)]
         return bool(probes)
 
     wait_for(measuring)

@@ -16,7 +16,7 @@ from pyarrow import parquet
 
 from pareto_profiler.core.trial import Failure
 from pareto_profiler.errors import FailureKind
-from pareto_profiler.runners.onert import wheel_library
+from pareto_profiler.runtimes.onert.engine import wheel_library
 from pareto_profiler.store import read
 
 QUICK = ("--repeats", 2, "--warmups", 1)
@@ -327,7 +327,7 @@ def test_a_library_of_ones_own(dense_file: Path, tmp_path: Path):
 def test_a_library_that_is_no_onert(dense_file: Path, tmp_path: Path):
     (tmp_path / "fake.so").write_bytes(b"not an ELF")
     text = pp_error("search", dense_file, "--onert-library", "fake.so", cwd=tmp_path, status=3)
-    assert "no usable onert" in text
+    assert "fake.so: not usable" in text
 
 
 def test_dumpfile_is_the_seeds_format(dense_file: Path, tmp_path: Path):

@@ -13,9 +13,9 @@ import pytest
 from conftest import DATA, MODELS
 from devices import missing
 from e2e.command import pp, pp_error, pp_json
+from rooms import onert_problem
 
 from pareto_profiler.core.plan import Plan
-from pareto_profiler.core.ports import Problem
 from pareto_profiler.core.recording import Header, Recording
 from pareto_profiler.report.page import page_of
 from pareto_profiler.report.summary import Summary
@@ -171,7 +171,7 @@ def test_text_is_readable_on_a_phone_and_in_the_dark(browser, run, scheme):
 def test_a_graph_of_a_thousand_operations_is_drawn(browser, tmp_path):
     made = Device("large", Recipe("", 1000, 4, skips=0.3), 0)
     journal, runner = MemoryJournal(), made.runner(Plan(repeats=1, warmups=0))
-    proposer = SAMPLERS["random"](Problem(made.space, graph=made.graph))
+    proposer = SAMPLERS["random"](onert_problem(made.space, graph=made.graph))
     for _ in search(
         made.space, proposer, runner, journal, Budget(8), source="random", clock=runner
     ):

@@ -20,17 +20,16 @@ import pytest
 from build_model import build, dense
 from devices import ROOT, STAND_INS, Cable, Sshd
 from e2e.command import command, pp, pp_error, pp_json, run
+from rooms import ONERT, onert_problem, onert_space
 from stand_ins.onert_run import ERAS, install
 
-from pareto_profiler import probe
+from pareto_profiler import drivers
 from pareto_profiler.core.plan import Plan
-from pareto_profiler.core.ports import Problem
-from pareto_profiler.core.space import DecisionSpace, Granularity
+from pareto_profiler.core.space import Granularity
 from pareto_profiler.core.trial import Failure
-from pareto_profiler.models import load
-from pareto_profiler.runners import installation
 from pareto_profiler.runners.inputs import random_inputs
-from pareto_profiler.runners.onert import OnertRunner, wheel_library
+from pareto_profiler.runtimes.onert import installation
+from pareto_profiler.runtimes.onert.engine import OnertEngine, wheel_library
 from pareto_profiler.samplers.random import RandomSampler
 from pareto_profiler.search import Budget, MemoryJournal, search
 from pareto_profiler.shells.base import Completed
@@ -75,9 +74,9 @@ def test_one_command_searches_on_the_device(dense_file: Path, folder: Path, work
     header = json.loads((folder / "run" / "journal.jsonl").read_text().splitlines()[0])
     assert (header["target"], header["runtime"]) == ("lab", "onert 1.30.0")
     assert header["machine"]["architecture"] == os.uname().machine
-    # Placements were read back over there, and of the search nothing is left but the probe.
+    # Placements were read back over there, and of the search nothing is left but the driver.
     assert '"record":"placement"' in (folder / "run" / "journal.jsonl").read_text()
-    assert [path.name.split("-")[0] for path in work.iterdir()] == ["probe"]
+    assert [path.name.split("-")[0] for path in work.iterdir()] == ["driver"]
     again = pp(*options, cwd=folder)
     assert "going on in run" in again.stderr
     assert "cleaned" not in again.stderr
@@ -121,7 +120,7 @@ def test_processors_and_pauses_do_something(dense_file: Path, tmp_path: Path):
     pp("search", dense_file, "--output", "a", "--pause", "1s", "--budget", 2, cwd=tmp_path)
     assert time.monotonic() - began > 2
     done = pp("search", dense_file, "--cpus", "999", cwd=tmp_path, status=3)
-    assert "--cpus 999: there are no such processors here" in done.stderr
+    assert "cpus 999: there are no such processors here" in done.stderr
     done = pp("search", dense_file, "--cpus", "four", cwd=tmp_path, status=2)
     assert "expected something like 0,4-7" in done.stderr
 
@@ -134,7 +133,7 @@ def test_check_tells_what_the_target_can_do(dense_file: Path, folder: Path, tmp_
     assert found["refusals"]["cpu"] == {"FullyConnected": "", "ElementwiseActivation": ""}
     assert found["refusals"]["ruy"]["FullyConnected"] == ""
     assert "NYI" in found["refusals"]["ruy"]["ElementwiseActivation"]
-    assert found["reads_environment"] is True
+    assert found["remarks"] == []
     # What was found out is not asked for again.
     (kept,) = (tmp_path / "cache" / "pareto-profiler").iterdir()
     known = json.loads(kept.read_text())
@@ -161,7 +160,7 @@ def test_check_takes_a_library(folder: Path):
     done = pp("target", "check", "odroid", *library, cwd=folder)
     assert "ready to measure" in done.stdout
     done = pp("target", "clean", "odroid", cwd=folder)
-    assert "removed probe-" in done.stdout
+    assert "removed driver-" in done.stdout
     assert "nothing, it is clean" in pp("target", "clean", "odroid", cwd=folder).stdout
 
 
@@ -241,8 +240,8 @@ def test_a_device_that_restarts_between_two_trials_gets_its_files_again(
 def test_cleaning_takes_only_what_this_tool_left(folder: Path, work: Path):
     work.mkdir()
     token = "0123456789abcdef" * 2
-    own = ["probe-0123456789ab", "run-0123456789ab", f"pareto-profiler-{token}.d"]
-    others = ["check", "mine", "probe-notes", "run-my-thesis"]
+    own = ["driver-0123456789ab", "run-0123456789ab", f"pareto-profiler-{token}.d"]
+    others = ["check", "driver-notes", "mine", "run-my-thesis"]
     for name in (*own, *others):
         (work / name).mkdir()
     pp("target", "clean", "lab", cwd=folder)
@@ -373,7 +372,7 @@ class Counting(SshShell):
         self, command: Sequence[str], *, environment: Mapping[str, str], time_limit_s: float
     ) -> Completed:
         done = super().run(command, environment=environment, time_limit_s=time_limit_s)
-        if "--warmups" in command:
+        if any('"warmups"' in word for word in command):
             self.measured += 1
         return done
 
@@ -390,18 +389,16 @@ class Counting(SshShell):
 def test_twenty_cuts_cost_nothing_but_what_was_in_flight(tmp_path: Path, sshd: Sshd):
     file = tmp_path / "model.tflite"
     file.write_bytes(build(dense(layers=8)))
-    graph = load(file).graph
-    space = DecisionSpace.of(graph, ("cpu", "ruy"), Granularity.OPERATION)
+    model = ONERT.read(file)
+    graph = model.graph
+    space = onert_space(graph, ("cpu", "ruy"), Granularity.OPERATION)
     cable = Cable(sshd.port)
     shell = Counting("here", sshd.config(cable.port), patience_s=20)
     work = PurePosixPath(tmp_path / "device")
-    target = installation.install(
-        shell, work=work, folder=work / "run", library=str(wheel_library())
-    )
+    driver = installation.install(shell, work=work, library=str(wheel_library()))
     plan = Plan(repeats=20, pause_s=0.05)
-    runner = OnertRunner(
-        target, space, plan, graph=graph, model_file=file, inputs=random_inputs(graph, 0)
-    )
+    inputs = random_inputs(graph, 0)
+    runner = OnertEngine(driver, work / "run", space, plan, model=model, inputs=inputs)
     journal, cuts, stop = MemoryJournal(), 0, threading.Event()
 
     def cut_at_random() -> None:
@@ -420,7 +417,12 @@ def test_twenty_cuts_cost_nothing_but_what_was_in_flight(tmp_path: Path, sshd: S
     thread = threading.Thread(target=cut_at_random)
     thread.start()
     made = search(
-        space, RandomSampler(Problem(space, seed=0)), runner, journal, Budget(100), source="random"
+        space,
+        RandomSampler(onert_problem(space, seed=0)),
+        runner,
+        journal,
+        Budget(100),
+        source="random",
     )
     trials = list(made)
     stop.set()
@@ -441,7 +443,7 @@ def test_the_seeds_commands_drive_a_devices_own_tool(
     dense_file: Path, folder: Path, tmp_path: Path, era: str
 ):
     tools = tmp_path / "out" / "bin"
-    install(tools, era, probe.binary(), wheel_library())
+    install(tools, era, drivers.binary("onert"), wheel_library())
     done = run("gen_oplist", dense_file, "odroid", "--auth", "here", cwd=folder)
     assert "copied to here:/tmp/oplist.json" in done.stdout
     assert json.loads(Path("/tmp/oplist.json").read_text()) == json.loads(
@@ -460,7 +462,7 @@ def test_the_seeds_commands_drive_a_devices_own_tool(
 
 def test_on_the_device_itself_the_target_is_local(dense_file: Path, tmp_path: Path):
     tools = tmp_path / "out" / "bin"
-    install(tools, "1.26", probe.binary(), wheel_library())
+    install(tools, "1.26", drivers.binary("onert"), wheel_library())
     run("gen_oplist", dense_file, "local", cwd=tmp_path)
     options = ("--backends", "cpu,ruy")
     run("brute_force_profiler", dense_file, "local", tools, *options, cwd=tmp_path)

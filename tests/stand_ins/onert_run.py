@@ -1,7 +1,7 @@
 """A stand-in for ONE's runner, of which no registry has a build: its surface over the real onert.
 
 Options, report, files and exit statuses are those of one of its eras; what is measured, it measures
-with the probe and the onert wheel. ``install`` puts one into a folder.
+with the driver and the onert wheel. ``install`` puts one into a folder.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import os
 import stat
 import subprocess
 import sys
+from itertools import count, takewhile
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,14 @@ ERAS: dict[str, dict[str, Any]] = {
 }
 
 
-def install(folder: Path, era: str, probe: Path, library: Path, **more: Any) -> Path:
+def _protocol() -> int:
+    # Not where the stand-in runs, which may be without the package.
+    from pareto_profiler.drivers import PROTOCOL
+
+    return PROTOCOL
+
+
+def install(folder: Path, era: str, driver: Path, library: Path, **more: Any) -> Path:
     """Put a tool of an era into a folder.
 
     Further keys: ``deaf`` to ignore the environment, as Tizen's builds do; ``mute`` to leave the
@@ -32,7 +40,12 @@ def install(folder: Path, era: str, probe: Path, library: Path, **more: Any) -> 
     """
     folder.mkdir(parents=True, exist_ok=True)
     tool = folder / ERAS[era]["tool"]
-    settings = ERAS[era] | {"probe": str(probe), "library": str(library)} | more
+    settings = (
+        ERAS[era]
+        | {"driver": str(driver), "library": str(library)}
+        | more
+        | {"protocol": _protocol()}
+    )
     (folder / "stand_in.json").write_text(json.dumps(settings))
     tool.write_text(f"#!{sys.executable}\n{Path(__file__).read_text(encoding='utf-8')}")
     tool.chmod(tool.stat().st_mode | stat.S_IXUSR | stat.S_IXGRP | stat.S_IXOTH)
@@ -123,10 +136,10 @@ def main() -> None:
         environment["ONERT_LOG_ENABLE"] = environment["ENABLE_LOG"]
     if asked["m"] and not asked["w"]:
         asked["w"] = 1
-    command = [era["probe"], "--library", era["library"], "--model", str(package)]
-    command += ["--backends", environment.get("BACKENDS", "cpu")]
-    command += ["--warmups", str(asked["w"]), "--runs", str(asked["r"])]
-    inputs = 0
+    backends = environment.get("BACKENDS", "cpu").split(";")
+    request = {"protocol": era["protocol"], "library": era["library"], "model": str(package)}
+    request |= {"backends": {backend: {} for backend in backends}, "inputs": []}
+    request |= {"warmups": asked["w"], "runs": [asked["r"], asked["r"]]}
     if "l" in asked:
         if era.get("no_hdf5"):
             refuse("Not supported: built without HDF5", 255)
@@ -136,13 +149,13 @@ def main() -> None:
             for name in sorted(file["value"], key=int):
                 raw = Path(f"input-{name}.raw")
                 raw.write_bytes(file["value"][name][()].tobytes())
-                command += ["--input", str(raw)]
-    while "load:raw" in asked and Path(f"{asked['load:raw']}.{inputs}").exists():
-        command += ["--input", f"{asked['load:raw']}.{inputs}"]
-        inputs += 1
-    outputs = asked.get("dump:raw", "written")
+                request["inputs"].append({"file": str(raw)})
+    if "load:raw" in asked:
+        files = (f"{asked['load:raw']}.{i}" for i in count())
+        request["inputs"] = [{"file": f} for f in takewhile(os.path.exists, files)]
+    outputs = request["write_outputs"] = asked.get("dump:raw", "written")
     done = subprocess.run(
-        [*command, "--write-outputs", outputs],
+        [era["driver"], "--request", json.dumps(request)],
         env=environment,
         capture_output=True,
         text=True,

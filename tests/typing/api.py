@@ -30,6 +30,7 @@ from pareto_profiler import (
     load,
     nondominated,
     read,
+    runtime,
 )
 from pareto_profiler.core.ports import Problem
 from pareto_profiler.core.trial import Profile
@@ -41,7 +42,8 @@ space = DecisionSpace.of(graph, ("cpu", "ruy"), Granularity.INDEX)
 assert_type(space, DecisionSpace)
 assert_type(space.default, tuple[str, ...])
 assert_type(space.id_of(space.default), int)
-assert_type(Configuration.of(space, space.default).text, str)
+configuration: Configuration = runtime().configuration(space, space.default, None)
+assert_type(configuration.text, str)
 
 recording = read(Path("run"))
 assert_type(recording, Recording)

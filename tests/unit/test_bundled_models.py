@@ -10,8 +10,7 @@ from pathlib import Path
 
 import pytest
 from conftest import MODELS
-
-from pareto_profiler.models import load
+from rooms import ONERT
 
 ROWS = re.findall(
     r"^\| `([\w.]+)` \|.*\| ([\d×]+) \| (\d+) \| `(\w{64})` \|$",
@@ -29,7 +28,7 @@ def test_the_page_tells_the_truth(
     name: str, shape: str, operations: str, digest: str, tmp_path: Path
 ):
     file = MODELS / name
-    graph = load(file).graph
+    graph = ONERT.read(file).graph
     assert hashlib.sha256(file.read_bytes()).hexdigest() == digest == graph.digest
     assert len(graph.operations) == int(operations)
     assert "×".join(map(str, graph.tensors[graph.inputs[0]].shape)) == shape

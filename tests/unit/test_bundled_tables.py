@@ -9,13 +9,13 @@ import pyarrow.parquet as pq
 import pytest
 from comparison import Slowed, searched
 from conftest import MODELS, ROOT
+from rooms import ONERT
 
 from pareto_profiler.bench import run_one, scale_of, table_subject
 from pareto_profiler.core.measurement import Measurement
 from pareto_profiler.core.recording import Recording
 from pareto_profiler.core.trial import Failure
 from pareto_profiler.errors import FailureKind
-from pareto_profiler.models import load
 from pareto_profiler.report.compare import Change, Comparison
 from pareto_profiler.report.summary import Summary
 from pareto_profiler.runners.table import TableRunner
@@ -34,7 +34,8 @@ def table() -> Recording:
 
 def test_it_holds_every_feasible_assignment_of_the_bundled_model(table: Recording):
     assert (
-        table.header.model_digest == load(MODELS / f"{table.header.model_name}.tflite").graph.digest
+        table.header.model_digest
+        == ONERT.read(MODELS / f"{table.header.model_name}.tflite").graph.digest
     )
     space = table.header.space
     assert space.backends == ("cpu", "acl_neon", "xnnpack", "ruy")
@@ -96,7 +97,7 @@ def test_compare_is_quiet_about_noise_and_loud_about_a_slower_backend():
 
 def test_the_bundled_run_is_what_the_docs_show():
     summary = Summary.of(read(ROOT / "examples" / "runs" / "emulated_board"))
-    model = load(MODELS / f"{summary.header.model_name}.tflite")
+    model = ONERT.read(MODELS / f"{summary.header.model_name}.tflite")
     assert summary.header.model_digest == model.graph.digest
     assert summary.header.origin.keys() == {"command"}
     counts = (summary.trials, len(summary.measured), len(summary.failures), len(summary.front))

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from rooms import onert_problem
+
 from pareto_profiler.cooling import Cooling
 from pareto_profiler.core.measurement import objectives_of
 from pareto_profiler.core.plan import Plan
-from pareto_profiler.core.ports import Problem
 from pareto_profiler.core.rules import Rules
 from pareto_profiler.core.space import DecisionSpace
 from pareto_profiler.core.trial import Trial
@@ -23,7 +24,7 @@ def searched(noise: Noise, seed: int = 1) -> tuple[list[Trial], SimulatedRunner]
     journal = MemoryJournal()
     trials = search(
         SPACE,
-        RandomSampler(Problem(SPACE, seed=0)),
+        RandomSampler(onert_problem(SPACE, seed=0)),
         device,
         journal,
         Budget(250),

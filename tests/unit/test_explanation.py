@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from rooms import onert_problem
 
 from pareto_profiler.core.measurement import Measurement
 from pareto_profiler.core.plan import Plan
-from pareto_profiler.core.ports import Problem
 from pareto_profiler.core.space import Assignment
 from pareto_profiler.core.trial import Failure, Trial
 from pareto_profiler.errors import FailureKind, RunError, TargetError
@@ -21,7 +21,7 @@ from pareto_profiler.samplers.structured.explanation import Explanation, explana
 from pareto_profiler.search import Budget, MemoryJournal, measure_in_turns, search
 
 DEVICE = Device("a device", Recipe("", 9, 3, noise=Noise(), ruggedness=0.0, skips=0.4), 3)
-PROBLEM = Problem(DEVICE.space, graph=DEVICE.graph)
+PROBLEM = onert_problem(DEVICE.space, graph=DEVICE.graph)
 OBJECTIVES = ("exec_time", "max_rss")
 
 

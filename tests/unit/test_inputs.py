@@ -8,10 +8,10 @@ import h5py
 import numpy as np
 import pytest
 from build_model import GATHER, RELU, ModelSpec, OperationSpec, TensorSpec, build
+from rooms import onert_graph
 
 from pareto_profiler.core.graph import Graph
 from pareto_profiler.errors import InputError
-from pareto_profiler.models.reader import read_graph
 from pareto_profiler.runners.inputs import digest_of, load_inputs, random_inputs
 
 
@@ -23,7 +23,7 @@ def two_inputs() -> Graph:
         TensorSpec((4,)),
     ]
     operations = [OperationSpec(RELU, (0,), (2,)), OperationSpec(RELU, (1,), (3,))]
-    return read_graph(build(ModelSpec(tensors, operations, (0, 1), (2, 3))), "x")
+    return onert_graph(build(ModelSpec(tensors, operations, (0, 1), (2, 3))), "x")
 
 
 LEFT = np.arange(6, dtype=np.float32).reshape(2, 3)
@@ -95,7 +95,7 @@ def test_other_suffixes_are_refused(tmp_path: Path):
 
 def _one(dtype: int, shape: tuple[int, ...] = (1000,)) -> Graph:
     spec = ModelSpec([TensorSpec(shape, dtype)] * 2, [OperationSpec(RELU, (0,), (1,))], (0,), (1,))
-    return read_graph(build(spec), "x")
+    return onert_graph(build(spec), "x")
 
 
 @pytest.mark.parametrize(
@@ -127,7 +127,7 @@ def test_random_inputs_follow_the_seed():
 def test_random_indices_stay_inside_the_table_they_look_up_in():
     tensors = [TensorSpec((8, 5)), TensorSpec((200,), dtype=2), TensorSpec((200, 8))]
     spec = ModelSpec(tensors, [OperationSpec(GATHER, (0, 1), (2,))], (1,), (2,))
-    (indices,) = random_inputs(read_graph(build(spec), "x"), 0)
+    (indices,) = random_inputs(onert_graph(build(spec), "x"), 0)
     assert (indices.min(), indices.max()) == (0, 4)
 
 

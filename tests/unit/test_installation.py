@@ -8,10 +8,10 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
-from pareto_profiler import probe
+from pareto_profiler import drivers
 from pareto_profiler.errors import TargetError
-from pareto_profiler.runners import installation
-from pareto_profiler.runners.onert import wheel_library
+from pareto_profiler.runtimes.onert import installation
+from pareto_profiler.runtimes.onert.engine import wheel_library
 from pareto_profiler.shells.local import LocalShell
 
 SHELL = LocalShell()
@@ -44,7 +44,7 @@ def test_the_probe_is_chosen_by_the_librarys_header(
     kernel: Callable[[str], None], kernel_name: str, library_name: str
 ):
     kernel(kernel_name)
-    library = PurePosixPath(probe.binary(library_name))
+    library = PurePosixPath(drivers.binary("onert", library_name))
     assert installation._architecture(SHELL, library) == library_name
 
 
@@ -56,7 +56,7 @@ def test_a_library_of_another_processor_is_a_target_error(
 ):
     kernel(kernel_name)
     with pytest.raises(TargetError, match=f"is for {library_name}, the target is {kernel_name}"):
-        installation._architecture(SHELL, PurePosixPath(probe.binary(library_name)))
+        installation._architecture(SHELL, PurePosixPath(drivers.binary("onert", library_name)))
 
 
 @pytest.mark.parametrize("content", [b"", b"\x7fELF", b"#!/bin/sh\n" * 10, b"\x7fELF" + b"\0" * 60])
@@ -67,7 +67,6 @@ def test_what_is_no_library_is_a_target_error(tmp_path: Path, content: bytes):
         installation.install(
             SHELL,
             work=PurePosixPath(tmp_path / "w"),
-            folder=PurePosixPath(tmp_path / "w" / "run"),
             library=str(path),
         )
 
@@ -85,9 +84,9 @@ def test_a_library_is_found_as_a_file_or_in_its_folder(tmp_path: Path):
 
 def test_the_probe_is_pushed_once_and_again_when_it_is_gone(tmp_path: Path):
     work = PurePosixPath(tmp_path / "work")
-    options = {"work": work, "folder": work / "run", "library": str(wheel_library())}
+    options = {"work": work, "library": str(wheel_library())}
     first = installation.install(SHELL, **options)
-    pushed = Path(first.probe)
+    pushed = Path(first.program)
     before = pushed.stat().st_mtime_ns
     assert installation.install(SHELL, **options) == first
     assert pushed.stat().st_mtime_ns == before

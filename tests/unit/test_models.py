@@ -32,11 +32,13 @@ from build_model import (
 from circle_schema.v0_10.circle.BuiltinOperator import BuiltinOperator
 from circle_schema.v0_10.circle.TensorType import TensorType
 from conftest import MODELS
+from rooms import onert_graph
 
-from pareto_profiler.core.support import OPERATIONS
 from pareto_profiler.errors import ModelError
-from pareto_profiler.models import load, onert_loader, schema
+from pareto_profiler.models import load, schema
 from pareto_profiler.models.reader import read_graph
+from pareto_profiler.runtimes.onert import loader as onert_loader
+from pareto_profiler.runtimes.onert.support import OPERATIONS
 
 FUZZED_FILES = 10_000
 
@@ -103,7 +105,7 @@ def test_mobilenet(mobilenet):
 
 
 def test_edges_follow_tensors():
-    graph = read_graph(build(chain(3)), "chain")
+    graph = onert_graph(build(chain(3)), "chain")
     assert [(e.producer, e.consumer, e.tensor, e.size_bytes) for e in graph.edges] == [
         (0, 1, 1, 16),
         (1, 2, 2, 16),
@@ -114,17 +116,17 @@ def test_a_circle_file_has_its_own_operations():
     spec = chain(1)
     spec.identifier = b"CIR0"
     spec.operations = [OperationSpec(-6, (0,), (1,))]
-    graph = read_graph(build(spec), "x.circle")
+    graph = onert_graph(build(spec), "x.circle")
     assert (graph.format, graph.operations[0].builtin) == ("circle", "RMS_NORM")
     assert graph.operations[0].name == "RmsNorm"
     spec.identifier = b"TFL3"
-    assert read_graph(build(spec), "x.tflite").operations[0].name == ""
+    assert onert_graph(build(spec), "x.tflite").operations[0].problem
 
 
 def test_codes_above_127_are_read_from_the_new_field():
     spec = chain(1)
     spec.operations = [OperationSpec(DYNAMIC_UPDATE_SLICE, (0,), (1,), version=2)]
-    operation = read_graph(build(spec), "x").operations[0]
+    operation = onert_graph(build(spec), "x").operations[0]
     assert (operation.builtin, operation.name, operation.version) == (
         "DYNAMIC_UPDATE_SLICE",
         "DynamicUpdateSlice",
@@ -146,7 +148,7 @@ def test_codes_above_127_are_read_from_the_new_field():
 )
 def test_what_onerts_loader_refuses_is_named_with_the_reason(operation, problem):
     spec = ModelSpec([TensorSpec((1, 4))] * 3, [operation], (0,), (1,))
-    graph = read_graph(build(spec), "x")
+    graph = onert_graph(build(spec), "x")
     assert problem in graph.unloadable[0].problem
 
 
@@ -154,18 +156,18 @@ def test_optional_inputs_of_a_dense_layer_are_taken():
     spec = ModelSpec(
         [TensorSpec((1, 4))] * 3, [OperationSpec(FULLY_CONNECTED, (0, 1, -1), (2,))], (0,), (2,)
     )
-    assert read_graph(build(spec), "x").unloadable == ()
+    assert onert_graph(build(spec), "x").unloadable == ()
 
 
 def test_a_foreign_type_is_named():
     spec = ModelSpec([TensorSpec((1,), STRING)] * 2, [OperationSpec(RELU, (0,), (1,))], (0,), (1,))
-    assert "string" in read_graph(build(spec), "x").unloadable[0].problem
+    assert "string" in onert_graph(build(spec), "x").unloadable[0].problem
 
 
 def test_custom_codes_that_onert_knows_become_its_operations():
     spec = chain(1)
     spec.operations = [OperationSpec(CUSTOM, (0,), (1,), custom_code="Erf")]
-    operation = read_graph(build(spec), "x").operations[0]
+    operation = onert_graph(build(spec), "x").operations[0]
     assert (operation.builtin, operation.name, operation.kind) == (
         "Erf",
         "ElementwiseUnary",
@@ -185,7 +187,7 @@ def test_data_size_uses_the_real_type():
         spec = ModelSpec(
             [TensorSpec((1, 4), dtype)] * 2, [OperationSpec(RELU, (0,), (1,))], (0,), (1,)
         )
-        return read_graph(build(spec), "x").operations[0].data_bytes
+        return onert_graph(build(spec), "x").operations[0].data_bytes
 
     assert (size(FLOAT32), size(INT32), size(INT64), size(9), size(17)) == (32, 32, 64, 8, 4)
 
@@ -267,7 +269,7 @@ def test_counts_of_two_to_the_31_are_refused(slot: int):
 )
 def test_senseless_graphs_are_refused(spec: ModelSpec, found: str):
     with pytest.raises(ModelError, match=found):
-        read_graph(build(spec), "x")
+        onert_graph(build(spec), "x")
 
 
 def test_vectors_that_share_their_contents_do_not_take_for_ever():
@@ -414,7 +416,7 @@ def test_a_folder_without_manifest_is_no_package(tmp_path: Path):
 def test_names_cannot_move_the_cursor():
     spec = chain(1)
     spec.tensors = [TensorSpec((1, 4), name="a\x1b[2Jb"), TensorSpec((1, 4))]
-    assert read_graph(build(spec), "x").tensors[0].name == "a\ufffd[2Jb"
+    assert onert_graph(build(spec), "x").tensors[0].name == "a\ufffd[2Jb"
 
 
 @pytest.mark.parametrize("kind", ["fifo", "/dev/zero", "sparse", "long"])

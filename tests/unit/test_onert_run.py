@@ -5,11 +5,12 @@ from __future__ import annotations
 import pytest
 from conftest import DATA
 
-from pareto_profiler.core.configuration import Configuration
 from pareto_profiler.core.space import DecisionSpace
+from pareto_profiler.drivers.answer import NO_MEMORY
 from pareto_profiler.errors import TargetError
-from pareto_profiler.runners.log import NO_MEMORY, read_placement
-from pareto_profiler.runners.onert_run import Dialect, Report, read_csv_report, read_report
+from pareto_profiler.runtimes.onert.configuration import OnertConfiguration
+from pareto_profiler.runtimes.onert.log import read_placement
+from pareto_profiler.runtimes.onert.tool import Dialect, Report, read_csv_report, read_report
 
 FILES = DATA / "onert"
 BOOST = "  --nnpackage arg\n  -m [ --mem_poll ] arg (=0)\n  -p [ --write_report ] arg\n"
@@ -101,5 +102,5 @@ def test_the_log_of_every_version_tells_the_placement(version: str, backend: str
         (0, backend),
         *((i, "cpu") for i in range(1, 6)),
     )
-    assert Configuration.of(space, space.default).backends == ("cpu",)
+    assert OnertConfiguration.of(space, space.default).backends == ("cpu",)
     assert read_placement("Default backend for all ops: cpu", space, space.default) is None

@@ -9,26 +9,35 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 import pytest
 from build_model import build, chain
+from rooms import ONERT, onert_graph, onert_space
 
 from pareto_profiler.core.plan import Plan
 from pareto_profiler.core.space import DecisionSpace, Granularity
 from pareto_profiler.core.support import Support
+from pareto_profiler.drivers import PROTOCOL
+from pareto_profiler.drivers.engine import Driver
 from pareto_profiler.errors import ConnectionLostError, FailureKind, RunError, TargetError
-from pareto_profiler.models.reader import read_graph
-from pareto_profiler.runners.installation import offered_backends
+from pareto_profiler.models import Model
+from pareto_profiler.runners.inputs import Array
 from pareto_profiler.runners.machine import describe
-from pareto_profiler.runners.onert import OnertRunner, OnertTarget
+from pareto_profiler.runtimes.onert.engine import OnertEngine
+from pareto_profiler.runtimes.onert.installation import offered_backends
 from pareto_profiler.shells.base import Completed
 from pareto_profiler.shells.local import LocalShell
 
-GRAPH = read_graph(build(chain(2)), "chain")
-SPACE = DecisionSpace.of(
-    GRAPH, ("cpu", "ruy"), Granularity.OPERATION, support=Support.of(allow=["ruy:*"])
+GRAPH = onert_graph(build(chain(2)), "chain")
+SPACE = onert_space(
+    GRAPH, ("cpu", "ruy"), Granularity.OPERATION, support=Support.of(table=ONERT, allow=["ruy:*"])
 )
 OTHER = ("ruy", "cpu")
 THREADS = ("NUM_THREADS", "RUY_THREADS", "XNNPACK_THREADS", "OMP_NUM_THREADS")
 
-OPENED = {"event": "opened", "protocol": 5, "runtime_version": "1.30.0", "addresses": "fixed"}
+OPENED = {
+    "event": "opened",
+    "protocol": PROTOCOL,
+    "runtime_version": "1.30.0",
+    "addresses": "fixed",
+}
 OPENED["peak_before_load_kib"] = 5000  # type: ignore[assignment]
 LOADED = {"event": "loaded", "load_ns": 1_000_000, "peak_after_load_kib": 5500}
 PREPARED = {"event": "prepared", "prepare_ns": 2_000_000, "peak_after_prepare_kib": 6000}
@@ -79,7 +88,9 @@ GOOD = answer(OPENED, LOADED, PREPARED, FIRST_RUN, measured())
 
 
 class Scripted:
-    """A shell that plays the probe: answers what it was given, writes down what it was asked."""
+    """A shell that plays the driver: answers what it was given, writes down what it was asked."""
+
+    is_asked_for_everything = False
 
     def __init__(self, *answers: Completed) -> None:
         self.answers = list(answers)
@@ -89,7 +100,7 @@ class Scripted:
         self, command: Sequence[str], *, environment: Mapping[str, str], time_limit_s: float
     ) -> Completed:
         del time_limit_s
-        if command[0] not in {"/probe", "sh"}:
+        if "/driver" not in command and not self.is_asked_for_everything:
             return Completed(0, b"a boot id", b"")
         self.asked.append((list(command), dict(environment)))
         return self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
@@ -107,24 +118,27 @@ class Scripted:
         pass
 
 
-def target(shell: Scripted) -> OnertTarget:
-    return OnertTarget(
-        shell,
-        PurePosixPath("/probe"),
-        PurePosixPath("/libonert.so"),
+MODEL = Model(Path("chain.tflite"), Path("chain.tflite"), None, GRAPH)
+
+
+def driver(shell: Scripted) -> Driver:
+    return Driver(shell, PurePosixPath("/driver"), PurePosixPath("/libonert.so"))
+
+
+def runner(
+    shell: Scripted,
+    space: DecisionSpace = SPACE,
+    inputs: Sequence[Array] = (np.zeros((1, 4), np.float32),),
+    **plan: object,
+) -> OnertEngine:
+    return OnertEngine(
+        driver(shell),
         PurePosixPath("/w"),
-        reads_environment=True,
-    )
-
-
-def runner(shell: Scripted, **plan: object) -> OnertRunner:
-    return OnertRunner(
-        target(shell),
-        SPACE,
+        space,
         Plan(**plan),  # type: ignore[arg-type]
-        graph=GRAPH,
-        model_file=Path("chain.tflite"),
-        inputs=[np.zeros((1, 4), np.float32)],
+        model=MODEL,
+        inputs=inputs,
+        reads_environment=True,
     )
 
 
@@ -132,6 +146,10 @@ def failure(done: Completed) -> RunError:
     with pytest.raises(RunError) as caught:
         runner(Scripted(done)).run(SPACE.default)
     return caught.value
+
+
+def request_of(command: Sequence[str]) -> dict:
+    return json.loads(command[command.index("--request") + 1])
 
 
 class Losing(Scripted):
@@ -148,17 +166,11 @@ class Losing(Scripted):
 
 def test_what_is_lost_while_another_input_is_tried_costs_no_measurement():
     shell = Losing(GOOD)
-    one = OnertRunner(
-        target(shell),
-        SPACE,
-        Plan(),
-        graph=GRAPH,
-        model_file=Path("chain.tflite"),
-        inputs=[np.float32([[1, 2, 3, 4]])],
-    )
+    one = runner(shell, inputs=[np.float32([[1, 2, 3, 4]])])
     assert any("another input gives" in note for note in one.run(SPACE.default).notes)
     assert shell.losses == 1
-    assert sum("--warmups" in command for command, _ in shell.asked) == 1
+    requests = [request_of(command) for command, _ in shell.asked if "--request" in command]
+    assert sum("warmups" in request for request in requests) == 1
 
 
 @pytest.mark.parametrize(
@@ -176,7 +188,7 @@ def test_what_is_lost_while_another_input_is_tried_costs_no_measurement():
             "Error during model prepare : NYI",
         ),
         (
-            answer(OPENED, {"event": "refused", "stage": "load", "status": 4}, status=1),
+            answer(OPENED, {"event": "refused", "stage": "load", "status": -1}, status=1),
             FailureKind.OUT_OF_MEMORY,
             "load: ",
         ),
@@ -223,7 +235,7 @@ def test_long_words_are_kept_at_their_end():
     "done",
     [
         answer({"event": "refused", "stage": "open_library", "status": 0}, status=1),
-        answer(status=2, stderr="probe: --input: cannot be read"),
+        answer(status=2, stderr="driver: input.0: cannot be read"),
     ],
 )
 def test_what_no_assignment_could_change_is_the_targets_fault(done: Completed):
@@ -314,11 +326,14 @@ def test_everything_is_told_explicitly():
     shell = Scripted(GOOD)
     runner(shell, threads=2, memory_limit_kib=4096, time_limit_s=7.5).run(SPACE.default)
     command, environment = shell.asked[0]
-    options = dict(zip(command[1::2], command[2::2], strict=False))
-    assert options["--backends"] == "cpu"
-    assert options["--map"] == "0=cpu;1=cpu"
-    assert options["--memory-limit"] == "4096"
-    assert options["--time-limit"] == "9"
+    request = request_of(command)
+    assert request["protocol"] == PROTOCOL
+    assert request["library"] == "/libonert.so"
+    assert request["backends"] == {"cpu": {}}
+    assert request["place"] == [["0-1", "cpu"]]
+    assert request["memory_limit_kib"] == 4096
+    assert request["time_limit_s"] == 9
+    assert request["inputs"] == [{"file": "/w/input.0", "shape": [1, 4]}]
     assert environment == dict.fromkeys(THREADS, "2")
     assert not any("ONERT" in name for name in environment)
 
@@ -351,16 +366,9 @@ def test_a_runtime_without_a_log_cannot_tell():
 
 def test_more_backends_than_onert_takes_are_refused():
     names = ("cpu", "a_backend_of_twenty_", "another_of_twelve")
-    support = Support.of(allow=[f"{name}:*" for name in names[1:]])
-    space = DecisionSpace.of(GRAPH, names, Granularity.OPERATION, support=support)
-    made = OnertRunner(
-        target(Scripted(GOOD)),
-        space,
-        Plan(),
-        graph=GRAPH,
-        model_file=Path("chain.tflite"),
-        inputs=[],
-    )
+    support = Support.of(table=ONERT, allow=[f"{name}:*" for name in names[1:]])
+    space = onert_space(GRAPH, names, Granularity.OPERATION, support=support)
+    made = runner(Scripted(GOOD), space, inputs=[])
     with pytest.raises(RunError, match="31 characters") as caught:
         made.run(names[1:])
     assert caught.value.kind is FailureKind.REJECTED
@@ -384,11 +392,11 @@ def test_counters_that_the_kernel_does_not_keep_are_left_out():
 
 
 def test_the_version_is_asked_for():
-    assert target(Scripted(answer(OPENED))).version() == "1.30.0"
-    with pytest.raises(TargetError, match="speaks protocol 9, expected 5"):
-        target(Scripted(answer(OPENED | {"protocol": 9}))).version()
-    with pytest.raises(TargetError, match="no usable onert: no such file"):
-        target(Scripted(answer(status=1, stderr="no such file"))).version()
+    assert driver(Scripted(answer(OPENED))).version() == "1.30.0"
+    with pytest.raises(TargetError, match="not usable: driver: protocol 9"):
+        driver(Scripted(answer(status=2, stderr="driver: protocol 9: …"))).version()
+    with pytest.raises(TargetError, match="not usable: no such file"):
+        driver(Scripted(answer(status=1, stderr="no such file"))).version()
 
 
 def test_backends_beside_a_library_are_seen(tmp_path: Path):
@@ -407,7 +415,11 @@ def test_a_machine_is_described_by_its_answers():
         "architecture=armv7l\nkernel=Linux 4.14\ncores=8\ncpu=ODROID-XU4\ngovernor=performance\n"
         "memory_kib=2041748\n"
     )
-    machine = describe(Scripted(Completed(0, text.encode(), b"")))
+
+    class Plain(Scripted):
+        is_asked_for_everything = True
+
+    machine = describe(Plain(Completed(0, text.encode(), b"")))
     assert (machine.architecture, machine.cores, machine.governor) == ("armv7l", 8, "performance")
     with pytest.raises(TargetError, match="as a Linux would"):
-        describe(Scripted(Completed(0, b"Bad command or file name", b"")))
+        describe(Plain(Completed(0, b"Bad command or file name", b"")))

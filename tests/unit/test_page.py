@@ -10,12 +10,12 @@ from importlib.resources import files
 from pathlib import Path
 
 import pytest
+from rooms import onert_problem, onert_space
 
 from pareto_profiler.core.measurement import Measurement, objectives_of
 from pareto_profiler.core.plan import Plan
-from pareto_profiler.core.ports import Problem
 from pareto_profiler.core.recording import Header, Recording
-from pareto_profiler.core.space import DecisionSpace, Granularity
+from pareto_profiler.core.space import Granularity
 from pareto_profiler.core.trial import Failure, Trial
 from pareto_profiler.errors import FailureKind
 from pareto_profiler.models import Model
@@ -34,7 +34,7 @@ def recording_of(
     device: Device, budget: int, sampler: str = "random", repeats: int = 3
 ) -> Recording:
     journal, runner = MemoryJournal(), device.runner(Plan(repeats=repeats, warmups=0))
-    proposer = SAMPLERS[sampler](Problem(device.space, graph=device.graph))
+    proposer = SAMPLERS[sampler](onert_problem(device.space, graph=device.graph))
     for _ in search(
         device.space, proposer, runner, journal, Budget(budget), source=sampler, clock=runner
     ):
@@ -121,7 +121,7 @@ def test_a_run_without_figures_says_so(recording):
 
 
 def test_one_objective_more_has_its_place(mobilenet: Model):
-    space = DecisionSpace.of(mobilenet.graph, ("cpu", "ruy"), Granularity.NAME)
+    space = onert_space(mobilenet.graph, ("cpu", "ruy"), Granularity.NAME)
     names = (*OBJECTIVES, "cpu_time")
     trials = [
         Trial(i, a, Measurement({"exec_time": (x,), "max_rss": (y,), "cpu_time": (z,)}))

@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from rooms import onert_problem
 
 from pareto_profiler.core.front import unbeaten
 from pareto_profiler.core.membership import LIKELY, Membership, Verdict, memberships
 from pareto_profiler.core.plan import Plan
-from pareto_profiler.core.ports import Problem
 from pareto_profiler.core.recording import Header, Recording
 from pareto_profiler.core.rules import MARGIN, Rules
 from pareto_profiler.core.trial import Placement
@@ -23,7 +23,7 @@ NAMES = ("exec_time", "max_rss")
 
 
 def searched(device: Device, sampler: str, seed: int) -> Recording:
-    problem = Problem(device.space, graph=device.graph, seed=seed)
+    problem = onert_problem(device.space, graph=device.graph, seed=seed)
     runner, journal = device.runner(Plan(repeats=5, warmups=0), seed), MemoryJournal()
     for _ in search(
         problem.space,
@@ -48,14 +48,16 @@ def recordings() -> list[tuple[Device, Recording]]:
 
 
 def places(recording: Recording) -> tuple[Membership, ...]:
-    return places_of(recording, estimates_of(recording, Problem(recording.header.space).objectives))
+    return places_of(
+        recording, estimates_of(recording, onert_problem(recording.header.space).objectives)
+    )
 
 
 def test_what_the_sampler_learned_makes_places_right(recordings):
     """Against the truth: fewer are likelier elsewhere, and no more are called wrongly."""
     likelier, verdicts = np.zeros(2), np.zeros(2)
     for device, recording in recordings:
-        alone = estimates_of(recording, Problem(device.space).objectives)
+        alone = estimates_of(recording, onert_problem(device.space).objectives)
         truth = np.array([[device.truth(i.assignment)[n] for n in NAMES] for i in alone.items])
         is_on = unbeaten(truth, MARGIN, 1 + MARGIN / 2).tolist()
         for k, found in enumerate((places(recording), memberships(alone))):
@@ -80,13 +82,13 @@ def test_what_ran_elsewhere_is_on_no_front_and_teaches_nothing(recordings):
 
 def test_where_no_sampler_learned_or_nothing_was_repeated_measurements_decide(recordings):
     _, recording = recordings[0]
-    estimates = estimates_of(recording, Problem(recording.header.space).objectives)
+    estimates = estimates_of(recording, onert_problem(recording.header.space).objectives)
     by_chance = [replace(t, source="random") for t in recording.trials]
     assert places_of(replace(recording, trials=by_chance), estimates) == memberships(estimates)
     assert places_of(recording, estimates) != memberships(estimates)
     first = {t.assignment: t for t in reversed(recording.trials)}
     once = replace(recording, trials=sorted(first.values(), key=lambda t: t.number))
-    estimates = estimates_of(once, Problem(recording.header.space).objectives)
+    estimates = estimates_of(once, onert_problem(recording.header.space).objectives)
     assert places_of(once, estimates) == memberships(estimates)
 
 

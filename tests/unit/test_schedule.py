@@ -9,12 +9,12 @@ from unittest.mock import Mock
 
 import numpy as np
 import pytest
+from rooms import onert_problem
 
 from pareto_profiler.core.estimate import Estimates
 from pareto_profiler.core.measurement import Measurement, objectives_of
 from pareto_profiler.core.membership import Verdict, memberships
 from pareto_profiler.core.plan import Plan
-from pareto_profiler.core.ports import Problem
 from pareto_profiler.core.rules import ONE_SHOT, Rules
 from pareto_profiler.core.space import Assignment, DecisionSpace
 from pareto_profiler.core.trial import Trial
@@ -44,7 +44,7 @@ def go(
     plan = Plan(repeats=5, warmups=0)
     device = device or SimulatedRunner(SPACE, truth().get, noise, plan, seed=len(kept))
     journal = MemoryJournal(kept)
-    proposer = sampler or RandomSampler(Problem(SPACE, seed=0))
+    proposer = sampler or RandomSampler(onert_problem(SPACE, seed=0))
     for _ in search(
         SPACE,
         proposer,
@@ -69,7 +69,7 @@ def test_what_the_support_tables_deny_is_tried_when_nothing_else_is_left():
         device = SimulatedRunner(space, truth().get, QUIET, Plan(repeats=5, warmups=0))
         trials = search(
             space,
-            ExhaustiveSampler(Problem(space)),
+            ExhaustiveSampler(onert_problem(space)),
             device,
             MemoryJournal(),
             budget,
@@ -90,7 +90,7 @@ def test_what_the_support_tables_deny_is_tried_when_nothing_else_is_left():
 
 
 def test_once_is_once_and_in_the_order_asked_for():
-    trials = go(ONE_SHOT, Budget(), sampler=ExhaustiveSampler(Problem(SPACE)))
+    trials = go(ONE_SHOT, Budget(), sampler=ExhaustiveSampler(onert_problem(SPACE)))
     ids = [SPACE.id_of(t.assignment) for t in trials]
     assert ids == [0, 63, *range(1, 63)]
 
@@ -107,7 +107,7 @@ def test_the_anchor_comes_back_as_often_as_asked_for():
 def test_blocks_are_in_random_order_and_the_seed_decides_it():
     def order(seed: int) -> list[int]:
         rules = Rules(anchor_every=0, confirm_share=0.0, seed=seed)
-        trials = go(rules, Budget(), sampler=ExhaustiveSampler(Problem(SPACE)))
+        trials = go(rules, Budget(), sampler=ExhaustiveSampler(onert_problem(SPACE)))
         return [SPACE.id_of(t.assignment) for t in trials[2:]]
 
     assert order(0) == order(0) != order(1)
@@ -163,7 +163,7 @@ def test_an_undecidable_tie_is_not_measured_for_ever():
     list(
         search(
             SPACE,
-            RandomSampler(Problem(SPACE, seed=0)),
+            RandomSampler(onert_problem(SPACE, seed=0)),
             device,
             journal,
             Budget(),
@@ -189,7 +189,7 @@ def test_what_is_known_to_a_part_of_the_margin_is_not_repeated(
     device = SimulatedRunner(SPACE, figures.get, noise, Plan(repeats=5, warmups=0), seed=2)
     trials = search(
         SPACE,
-        ExhaustiveSampler(Problem(SPACE)),
+        ExhaustiveSampler(onert_problem(SPACE)),
         device,
         MemoryJournal(),
         Budget(),
@@ -274,7 +274,7 @@ def test_what_fails_when_repeated_is_left_alone():
     journal = MemoryJournal()
     for _ in search(
         SPACE,
-        RandomSampler(Problem(SPACE, seed=0)),
+        RandomSampler(onert_problem(SPACE, seed=0)),
         device,
         journal,
         Budget(400),
@@ -297,7 +297,7 @@ def test_rests_count_as_time():
     rules = Rules(margin=0.0, most_repeats=10**6)
     for _ in search(
         SPACE,
-        RandomSampler(Problem(SPACE, seed=0)),
+        RandomSampler(onert_problem(SPACE, seed=0)),
         device,
         MemoryJournal(),
         Budget(seconds=budget_s),

@@ -6,10 +6,11 @@ import threading
 from collections.abc import Callable, Sequence
 
 import pytest
+from rooms import onert_problem
 
 from pareto_profiler.cli import progress
 from pareto_profiler.core.measurement import Measurement, objectives_of
-from pareto_profiler.core.ports import LearningSampler, Problem
+from pareto_profiler.core.ports import LearningSampler
 from pareto_profiler.core.recording import Header, Recording
 from pareto_profiler.core.space import Assignment, DecisionSpace
 from pareto_profiler.core.trial import Failure, Placement, Profile, Trial
@@ -73,7 +74,7 @@ UNLIMITED = Budget()
 
 
 def go(runner, journal, budget=UNLIMITED, name="random", seed=0) -> list[Trial]:
-    sampler = SAMPLERS[name](Problem(SPACE, seed=seed))
+    sampler = SAMPLERS[name](onert_problem(SPACE, seed=seed))
     return list(search(SPACE, sampler, runner, journal, budget, source=name))
 
 
@@ -207,7 +208,7 @@ def test_a_long_thought_is_told_and_a_sampler_stays_what_it_is(
     monkeypatch.setattr(progress, "_LONG_THOUGHT_S", 0.0)
     space = DecisionSpace.by_names(("cpu", "ruy"), ["A", "B"])
     shown = progress.Progress(space, objectives_of(["exec_time", "max_rss"]), Budget(5), ())
-    sampler = SAMPLERS[name](Problem(space))
+    sampler = SAMPLERS[name](onert_problem(space))
     plain_ask = sampler.ask
     is_told = threading.Event()
     monkeypatch.setattr(progress, "note", lambda text: (told.append(text), is_told.set()))

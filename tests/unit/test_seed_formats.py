@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from build_model import IF, OperationSpec, TensorSpec, build, chain
 from conftest import DATA, MOBILENET_NAMES
+from rooms import onert_graph, onert_space
 
-from pareto_profiler.core.configuration import Configuration
 from pareto_profiler.core.estimate import Estimate, Estimates
 from pareto_profiler.core.front import Front
 from pareto_profiler.core.measurement import Measurement, objectives_of
@@ -18,9 +18,9 @@ from pareto_profiler.core.space import DecisionSpace, Granularity
 from pareto_profiler.core.trial import Trial
 from pareto_profiler.errors import InputError, SpaceError
 from pareto_profiler.models import Model
-from pareto_profiler.models.onert_loader import BUILTINS
-from pareto_profiler.models.reader import read_graph
 from pareto_profiler.report.summary import Summary
+from pareto_profiler.runtimes.onert.configuration import OnertConfiguration
+from pareto_profiler.runtimes.onert.loader import BUILTINS
 from pareto_profiler.seed_formats import (
     Oplist,
     brute_force_dump,
@@ -71,7 +71,7 @@ def test_the_documents_front_is_a_front_with_its_configuration_strings():
     assert {t.number for t in front.trials} == set(range(7))
     for number, text in document["configs"].items():
         assignment = space.assignment_of(int(number))
-        assert Configuration.of(space, assignment, load_every_backend=True).text == text
+        assert OnertConfiguration.of(space, assignment, load_every_backend=True).text == text
 
 
 def test_dumps_are_written_as_the_document_shows_them():
@@ -91,7 +91,7 @@ def test_a_dump_is_summarised_against_its_uniform_assignments():
 
 
 def test_index_mode_dump_round_trip(mobilenet: Model, tmp_path: Path):
-    space = DecisionSpace.of(mobilenet.graph, ("cpu", "ruy"), Granularity.INDEX)
+    space = onert_space(mobilenet.graph, ("cpu", "ruy"), Granularity.INDEX)
     recording = read_dump(BRUTE_FORCE)
     trials = [type(t)(t.number, space.assignment_of(t.number), t.outcome) for t in recording.trials]
     path = tmp_path / "index.json"
@@ -107,7 +107,7 @@ def test_index_mode_dump_round_trip(mobilenet: Model, tmp_path: Path):
 
 
 def test_a_brute_force_dump_by_index_is_laid_out_as_the_originals(mobilenet: Model, tmp_path: Path):
-    space = DecisionSpace.of(mobilenet.graph, ("cpu", "acl_cl"), Granularity.INDEX)
+    space = onert_space(mobilenet.graph, ("cpu", "acl_cl"), Granularity.INDEX)
     listed = Oplist.of(mobilenet.graph, Granularity.INDEX)
     trials = [
         Trial(i, space.assignment_of(n), Measurement({"exec_time": (0.001,), "max_rss": (2048.0,)}))
@@ -168,10 +168,8 @@ def scheduler_map(configuration: str) -> str:
 @pytest.mark.parametrize("threads", [None, 2])
 @pytest.mark.parametrize("settings", [{}, {"executor": ("Linear", "Parallel")}])
 def test_what_ones_scheduler_takes_of_a_configuration_is_the_map(mobilenet, threads, settings):
-    space = DecisionSpace.of(
-        mobilenet.graph, ("cpu", "acl_cl"), Granularity.INDEX, settings=settings
-    )
-    configuration = Configuration.of(space, space.assignment_of(5), threads=threads)
+    space = onert_space(mobilenet.graph, ("cpu", "acl_cl"), Granularity.INDEX, settings=settings)
+    configuration = OnertConfiguration.of(space, space.assignment_of(5), threads=threads)
     taken = dict(entry.split("=") for entry in scheduler_map(configuration.text).split(";"))
     assert taken == {str(i): b for i, b in configuration.backend_by_operation.items()}
     # For a shell all of it is in that line, too.
@@ -289,7 +287,7 @@ def test_oplist_gives_the_same_ids_as_the_models_own_order(
     path.write_text(json.dumps(oplist.to_json()))
     read = Oplist.read(path)
     assert read == oplist
-    ours = DecisionSpace.of(mobilenet.graph, ("cpu", "ruy"), mode)
+    ours = onert_space(mobilenet.graph, ("cpu", "ruy"), mode)
     theirs = read.space(mobilenet.graph, ("cpu", "ruy"))
     assert [v.operations for v in theirs.variables] == [v.operations for v in ours.variables]
     for number in (0, 1, 5, ours.id_limit - 1):
@@ -337,7 +335,7 @@ def test_operations_that_the_runtime_places_have_no_class():
     spec = chain(2)
     spec.tensors = [*spec.tensors, TensorSpec((1, 4))]
     spec.operations = [*spec.operations, OperationSpec(IF, (2,), (3,))]
-    graph = read_graph(build(spec), "if.tflite")
+    graph = onert_graph(build(spec), "if.tflite")
     assert Oplist.of(graph, Granularity.INDEX).classes == (0, 0, -1)
     assert Oplist.of(graph, Granularity.NAME).names == ("ElementwiseActivation",)
 
@@ -345,13 +343,13 @@ def test_operations_that_the_runtime_places_have_no_class():
 def test_index_mode_cannot_be_told_for_several_subgraphs():
     spec = chain(2)
     spec.subgraphs = 2
-    graph = read_graph(build(spec), "two")
+    graph = onert_graph(build(spec), "two")
     with pytest.raises(SpaceError, match="2 subgraphs"):
         Oplist.of(graph, Granularity.INDEX).space(graph, ("cpu",))
 
 
 def test_what_the_format_cannot_say_is_not_dumped(mobilenet: Model):
-    by_operation = DecisionSpace.of(mobilenet.graph, ("cpu",), Granularity.OPERATION)
+    by_operation = onert_space(mobilenet.graph, ("cpu",), Granularity.OPERATION)
     with pytest.raises(InputError, match="modes name and index, not operation"):
         sampler_dump(by_operation, [])
 

@@ -13,26 +13,31 @@ import pytest
 from build_model import build, chain
 from hypothesis import given
 from hypothesis import strategies as st
+from rooms import ONERT, onert_space
 
 from pareto_profiler.core.estimate import Figure
 from pareto_profiler.core.measurement import OBJECTIVES
 from pareto_profiler.core.plan import Plan
 from pareto_profiler.core.recording import Header
 from pareto_profiler.core.space import DecisionSpace, Granularity
-from pareto_profiler.deploy.code import header_of, python_of, read_header
-from pareto_profiler.deploy.package import (
+from pareto_profiler.deploy.verification import Verified, expected_range
+from pareto_profiler.errors import InputError
+from pareto_profiler.models import Model
+from pareto_profiler.runtimes.base import Artifact, Measured
+from pareto_profiler.runtimes.onert.code import header_of, python_of, read_header
+from pareto_profiler.runtimes.onert.package import (
     CALLS,
     CFG,
     configured,
     read_configuration,
     write_package,
 )
-from pareto_profiler.deploy.script import script_of
-from pareto_profiler.deploy.shipment import Measured, Shipment
-from pareto_profiler.deploy.switching import switching_of
-from pareto_profiler.deploy.verification import Verified, expected_range
-from pareto_profiler.errors import InputError
-from pareto_profiler.models import Model, load
+from pareto_profiler.runtimes.onert.script import script_of
+from pareto_profiler.runtimes.onert.shipment import (
+    calls_of,
+    configuration_of,
+)
+from pareto_profiler.runtimes.onert.switching import switching_of
 
 PLAN = Plan(threads=2)
 
@@ -43,8 +48,8 @@ def shipment_of(
     backends: tuple[str, ...] = ("cpu", "ruy"),
     name: str = "net",
     number: int = 5,
-) -> Shipment:
-    space = DecisionSpace.of(mobilenet.graph, backends, granularity)
+) -> Artifact:
+    space = onert_space(mobilenet.graph, backends, granularity)
     header = Header(
         name,
         "ab",
@@ -59,7 +64,7 @@ def shipment_of(
         Measured(OBJECTIVES["exec_time"], 2.5, (2.4, 2.6)),
         Measured(OBJECTIVES["max_rss"], 13000.0, None),
     ]
-    return Shipment(header, space.assignment_of(number), figures)
+    return Artifact(header, space.assignment_of(number), figures)
 
 
 @pytest.mark.parametrize("granularity", [Granularity.NAME, Granularity.OPERATION])
@@ -75,7 +80,7 @@ def test_a_shell_that_sources_the_script_has_the_configuration(mobilenet, tmp_pa
         cwd=tmp_path,
     )
     found = dict(pair.split("=", 1) for pair in done.stdout.decode().split("\0") if pair)
-    wanted = shipment.configuration.variables
+    wanted = configuration_of(shipment).variables
     assert {k: v for k, v in found.items() if k in wanted} == wanted
     assert "EXECUTOR" not in found
     assert (found.get("OP_BACKEND_Softmax") != "left") or granularity is Granularity.NAME
@@ -86,7 +91,7 @@ def test_the_header_compiles_to_what_the_calls_take(mobilenet, tmp_path):
     shipment = shipment_of(mobilenet, name="a */ b")
     file = tmp_path / "it.h"
     file.write_text(header_of(shipment), encoding="utf-8")
-    assert read_header(file.read_text(encoding="utf-8")) == shipment.calls()
+    assert read_header(file.read_text(encoding="utf-8")) == calls_of(shipment)
     assert max(map(len, file.read_text(encoding="utf-8").splitlines())) < 100
     program = tmp_path / "main.c"
     program.write_text(
@@ -98,7 +103,7 @@ def test_the_header_compiles_to_what_the_calls_take(mobilenet, tmp_path):
     compiler = [sys.executable, "-m", "ziglang", "cc", *flags]
     subprocess.run([*compiler, str(program), "-o", tmp_path / "main"], check=True)
     said = subprocess.run([tmp_path / "main"], check=True, capture_output=True, text=True).stdout
-    assert tuple(said.splitlines()) == shipment.calls()
+    assert tuple(said.splitlines()) == calls_of(shipment)
 
 
 def test_calls_have_their_limits(mobilenet):
@@ -106,9 +111,9 @@ def test_calls_have_their_limits(mobilenet):
     shipment = shipment_of(mobilenet, Granularity.NAME, backends)
     rest = ("cpu",) * (len(shipment.assignment) - 3)
     two = replace(shipment, assignment=("cpu", "fourteen_chars", "fourteen_chars", *rest))
-    assert two.calls()[0] == "fourteen_chars;cpu"
+    assert calls_of(two)[0] == "fourteen_chars;cpu"
     with pytest.raises(InputError, match="32 characters, the call for them takes 31"):
-        replace(shipment, assignment=("cpu", "fourteen_chars", "thirteen_char", *rest)).calls()
+        calls_of(replace(shipment, assignment=("cpu", "fourteen_chars", "thirteen_char", *rest)))
 
 
 def test_the_program_is_python_whatever_the_model_is_called(mobilenet, tmp_path):
@@ -127,21 +132,21 @@ def test_the_program_is_python_whatever_the_model_is_called(mobilenet, tmp_path)
         if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name)
     }
     assert values["MODEL"] == str((tmp_path / '@BACKENDS@ a "quoted" \\ 模型.tflite').resolve())
-    assert values["BACKENDS"] == shipment.calls()[0]
+    assert values["BACKENDS"] == calls_of(shipment)[0]
 
 
 def test_a_package_from_a_model_file(mobilenet, mobilenet_file, tmp_path):
     shipment = shipment_of(mobilenet, Granularity.INDEX)
     write_package(shipment, mobilenet_file, mobilenet.graph, tmp_path / "package")
-    again = load(tmp_path / "package")
+    again = ONERT.read(tmp_path / "package")
     assert again.graph.digest == mobilenet.graph.digest
     lines = (tmp_path / "package" / "metadata" / CFG).read_bytes()
     assert b"\r" not in lines
     found = dict(line.split("=", 1) for line in lines.decode().splitlines() if line[0] != "#")
-    wanted = shipment.configuration.variables
+    wanted = configuration_of(shipment).variables
     assert found == {k: v for k, v in wanted.items() if k != "OMP_NUM_THREADS"}
     calls = (tmp_path / "package" / "metadata" / CALLS).read_text(encoding="utf-8")
-    assert read_header(calls) == shipment.calls()
+    assert read_header(calls) == calls_of(shipment)
 
 
 def test_a_package_that_was_one_keeps_all_but_its_configuration(
@@ -190,7 +195,7 @@ def test_an_odd_manifest_is_no_obstacle(mobilenet, mobilenet_file, tmp_path, odd
 
 def test_a_recording_without_operation_numbers_has_no_calls():
     space = DecisionSpace.by_names(("cpu", "ruy"), ["Conv2D"])
-    shipment = Shipment(Header("table", "", space, ("exec_time", "max_rss")), ("ruy",), [])
+    shipment = Artifact(Header("table", "", space, ("exec_time", "max_rss")), ("ruy",), [])
     with pytest.raises(InputError, match="ship it as env"):
         header_of(shipment)
     (entry,) = json.loads(switching_of([shipment]))["configurations"]
@@ -202,7 +207,7 @@ def test_a_recording_without_operation_numbers_has_no_calls():
 @pytest.mark.parametrize("name", ["x; touch PWN #", "a b", "", "1x", "é"])
 def test_names_that_a_shell_would_run_are_refused(name):
     space = DecisionSpace.by_names(("cpu", "ruy"), [name])
-    shipment = Shipment(Header("table", "", space, ("exec_time", "max_rss")), ("ruy",), [])
+    shipment = Artifact(Header("table", "", space, ("exec_time", "max_rss")), ("ruy",), [])
     if f"OP_BACKEND_{name}".isidentifier() and name.isascii():
         assert f"OP_BACKEND_{name}=ruy" in script_of(shipment)
         return
@@ -214,7 +219,7 @@ def test_backends_that_would_end_a_string_are_refused(mobilenet):
     header = replace(shipment_of(mobilenet, backends=("cpu", "ruy")).header)
     space = DecisionSpace.by_names(("cpu", 'ru"y'), ["Conv2D"])
     with pytest.raises(InputError, match="expected letters, digits"):
-        header_of(Shipment(replace(header, space=space), ('ru"y',), []))
+        header_of(Artifact(replace(header, space=space), ('ru"y',), []))
 
 
 def test_the_switching_set_tells_all_configurations(mobilenet):
@@ -224,7 +229,7 @@ def test_the_switching_set_tells_all_configurations(mobilenet):
     first = data["configurations"][0]
     assert first["figures"]["exec_time"] == {"value": 2.5, "interval": [2.4, 2.6]}
     assert first["figures"]["max_rss"] == {"value": 13000.0, "interval": None}
-    assert (first["backends"], first["operation_backends"]) == shipments[0].calls()
+    assert (first["backends"], first["operation_backends"]) == calls_of(shipments[0])
     assert first["environment"]["NUM_THREADS"] == "2"
     assert data["objectives"]["max_rss"]["unit"] == "KiB"
     with pytest.raises(InputError, match="no front"):
@@ -234,18 +239,19 @@ def test_the_switching_set_tells_all_configurations(mobilenet):
 def test_a_model_with_subgraphs_has_no_calls(tmp_path):
     file = tmp_path / "m.tflite"
     file.write_bytes(build(chain(3)))
-    model = load(file)
+    model = ONERT.read(file)
     graph = type(model.graph)(
         **{**{n: getattr(model.graph, n) for n in model.graph.__slots__}, "subgraph_count": 2}
     )
-    space = DecisionSpace.of(model.graph, ("cpu", "ruy"), Granularity.NAME)
+    space = onert_space(model.graph, ("cpu", "ruy"), Granularity.NAME)
     header = Header("m", "", space, ("exec_time", "max_rss"), graph=graph)
-    shipment = Shipment(header, space.default, [])
+    shipment = Artifact(header, space.default, [])
     with pytest.raises(InputError, match="2 subgraphs"):
         header_of(shipment)
     entry = json.loads(switching_of([shipment]))["configurations"][0]
     assert entry["backends"] is None
-    assert entry["environment"]["BACKENDS"] == "cpu"
+    # Without a plan as the seed: every backend is loaded.
+    assert entry["environment"]["BACKENDS"] == "ruy;cpu"
 
 
 @given(st.floats(1e-4, 10), st.floats(0, 0.1), st.floats(1e-6, 0.1), st.floats(0, 0.1))

@@ -10,13 +10,14 @@ import reference
 from build_model import ADD, CONV_2D, IF, RELU, ModelSpec, OperationSpec, TensorSpec, build, chain
 from hypothesis import given
 from hypothesis import strategies as st
+from rooms import ONERT, onert_graph, onert_space
 
-from pareto_profiler.core.configuration import Configuration, settings_to_vary
+from pareto_profiler.core.configuration import settings_to_vary
 from pareto_profiler.core.graph import Graph
 from pareto_profiler.core.space import DecisionSpace, Granularity, Variable
 from pareto_profiler.core.support import Support
 from pareto_profiler.errors import InputError, SpaceError
-from pareto_profiler.models.reader import read_graph
+from pareto_profiler.runtimes.onert.configuration import OnertConfiguration
 
 
 @st.composite
@@ -116,14 +117,14 @@ def _graph() -> Graph:
         OperationSpec(RELU, (2,), (3,)),
         OperationSpec(ADD, (3, 3), (4,)),
     ]
-    return read_graph(build(ModelSpec(tensors, operations, (0,), (4,))), "x")
+    return onert_graph(build(ModelSpec(tensors, operations, (0,), (4,))), "x")
 
 
 def test_granularities():
     graph = _graph()
 
     def names(granularity: Granularity) -> list[str]:
-        return [v.name for v in DecisionSpace.of(graph, ("cpu", "acl_cl"), granularity).variables]
+        return [v.name for v in onert_space(graph, ("cpu", "acl_cl"), granularity).variables]
 
     assert names(Granularity.NAME) == ["Conv2D", "BinaryArithmetic", "ElementwiseActivation"]
     assert names(Granularity.INDEX) == [
@@ -141,7 +142,7 @@ def test_granularities():
 
 
 def test_backends_are_told_to_every_operation_of_a_variable():
-    space = DecisionSpace.of(_graph(), ("cpu", "acl_cl"), Granularity.NAME)
+    space = onert_space(_graph(), ("cpu", "acl_cl"), Granularity.NAME)
     assert space.backend_by_operation(space.assignment_of(2)) == {
         0: "cpu",
         1: "acl_cl",
@@ -151,7 +152,7 @@ def test_backends_are_told_to_every_operation_of_a_variable():
 
 
 def test_support_tables_decide_what_is_feasible():
-    space = DecisionSpace.of(_graph(), ("cpu", "ruy"), Granularity.NAME)
+    space = onert_space(_graph(), ("cpu", "ruy"), Granularity.NAME)
     assert [v.feasible for v in space.variables] == [("cpu", "ruy"), ("cpu",), ("cpu",)]
     assert (space.size, space.id_limit) == (2, 8)
     # All on ruy is tried once all the same; then all that ruy can run, where that is another.
@@ -160,11 +161,11 @@ def test_support_tables_decide_what_is_feasible():
 
 def test_support_can_be_corrected_both_ways():
     graph = _graph()
-    space = DecisionSpace.of(
+    space = onert_space(
         graph,
         ("cpu", "ruy"),
         Granularity.NAME,
-        support=Support.of(allow=["ruy:*"], forbid=["ruy:Conv2D"]),
+        support=Support.of(table=ONERT, allow=["ruy:*"], forbid=["ruy:Conv2D"]),
     )
     assert [v.feasible for v in space.variables] == [("cpu",), ("cpu", "ruy"), ("cpu", "ruy")]
 
@@ -172,7 +173,7 @@ def test_support_can_be_corrected_both_ways():
 @pytest.mark.parametrize("text", ["ruy", ":Conv2D", "ruy:", ""])
 def test_a_senseless_correction_is_named(text: str):
     with pytest.raises(InputError, match="expected BACKEND:OPERATION"):
-        Support.of(allow=[text])
+        Support.of(table=ONERT, allow=[text])
 
 
 def test_kinds_and_types_limit_support():
@@ -184,44 +185,44 @@ def test_kinds_and_types_limit_support():
     )
     spec.tensors = [TensorSpec((1, 4), 9)] * 3
     spec.operations = [OperationSpec(CONV_2D, (0,), (1,)), OperationSpec(108, (1,), (2,))]
-    conv, cos = read_graph(build(spec), "x").operations
-    assert "int8" in Support().why_not("ruy", conv)
-    assert "COS" in Support().why_not("acl_cl", cos)
-    assert Support().why_not("cpu", cos) == ""
-    assert Support().why_not("a_backend_of_mine", cos) == ""
+    conv, cos = onert_graph(build(spec), "x").operations
+    assert "int8" in Support(ONERT).why_not("ruy", conv)
+    assert "COS" in Support(ONERT).why_not("acl_cl", cos)
+    assert Support(ONERT).why_not("cpu", cos) == ""
+    assert Support(ONERT).why_not("a_backend_of_mine", cos) == ""
 
 
 def test_without_a_feasible_backend_the_operation_is_named():
     with pytest.raises(SpaceError, match=r"BinaryArithmetic.*ruy has no BinaryArithmetic"):
-        DecisionSpace.of(_graph(), ("ruy",), Granularity.NAME)
+        onert_space(_graph(), ("ruy",), Granularity.NAME)
 
 
 def test_operations_that_the_runtime_places_are_not_decided():
     spec = chain(1)
     spec.tensors = [*spec.tensors, TensorSpec((1, 4))]
     spec.operations = [*spec.operations, OperationSpec(IF, (1,), (2,))]
-    graph = read_graph(build(spec), "x")
-    space = DecisionSpace.of(graph, ("cpu",), Granularity.OPERATION)
+    graph = onert_graph(build(spec), "x")
+    space = onert_space(graph, ("cpu",), Granularity.OPERATION)
     assert [v.name for v in space.variables] == ["ElementwiseActivation@0"]
     spec.operations = [OperationSpec(IF, (0,), (1,))]
     with pytest.raises(SpaceError, match="nothing to decide"):
-        DecisionSpace.of(read_graph(build(spec), "x"), ("cpu",), Granularity.NAME)
+        onert_space(onert_graph(build(spec), "x"), ("cpu",), Granularity.NAME)
 
 
 def test_several_subgraphs_can_be_assigned_by_name_only():
     spec = chain(2)
     spec.subgraphs = 2
-    graph = read_graph(build(spec), "x")
-    assert DecisionSpace.of(graph, ("cpu",), Granularity.NAME).size == 1
+    graph = onert_graph(build(spec), "x")
+    assert onert_space(graph, ("cpu",), Granularity.NAME).size == 1
     with pytest.raises(SpaceError, match="2 subgraphs"):
-        DecisionSpace.of(graph, ("cpu",), Granularity.INDEX)
+        onert_space(graph, ("cpu",), Granularity.INDEX)
 
 
 def test_settings_stand_behind_the_operations_and_leave_ids_alone():
-    settings = settings_to_vary(["executor", "threads"], cores=2, threads=1)
+    settings = settings_to_vary(ONERT.settings, ["executor", "threads"], cores=2, threads=1)
     graph = _graph()
-    plain = DecisionSpace.of(graph, ("cpu", "acl_cl"), Granularity.NAME)
-    varied = DecisionSpace.of(graph, ("cpu", "acl_cl"), Granularity.NAME, settings=settings)
+    plain = onert_space(graph, ("cpu", "acl_cl"), Granularity.NAME)
+    varied = onert_space(graph, ("cpu", "acl_cl"), Granularity.NAME, settings=settings)
     assert varied.size == plain.size * 3 * 2
     assert varied.id_of((*plain.assignment_of(5), "Linear", "1")) == 5
     assert varied.id_of((*plain.assignment_of(5), "Dataflow", "1")) == 5 + 8
@@ -229,10 +230,15 @@ def test_settings_stand_behind_the_operations_and_leave_ids_alone():
 
 
 def test_thread_counts_follow_the_cores():
-    assert settings_to_vary(["threads"], cores=6, threads=1)["threads"] == ("1", "2", "4", "6")
-    assert settings_to_vary(["threads"], cores=1, threads=1)["threads"] == ("1",)
+    assert settings_to_vary(ONERT.settings, ["threads"], cores=6, threads=1)["threads"] == (
+        "1",
+        "2",
+        "4",
+        "6",
+    )
+    assert settings_to_vary(ONERT.settings, ["threads"], cores=1, threads=1)["threads"] == ("1",)
     with pytest.raises(InputError, match="expected one of threads"):
-        settings_to_vary(["turbo"], cores=1, threads=1)
+        settings_to_vary(ONERT.settings, ["turbo"], cores=1, threads=1)
 
 
 @pytest.mark.parametrize("digits", [(), (0, 0, 0), (2, 0), (-1, 0)])
@@ -257,10 +263,10 @@ def test_backends_are_named_once():
 
 
 def test_configuration_loads_only_what_is_used_unless_told():
-    space = DecisionSpace.of(_graph(), ("cpu", "acl_cl", "ruy"), Granularity.NAME)
-    default = Configuration.of(space, space.default)
+    space = onert_space(_graph(), ("cpu", "acl_cl", "ruy"), Granularity.NAME)
+    default = OnertConfiguration.of(space, space.default)
     assert default.backends == ("cpu",)
-    assert Configuration.of(space, space.default, load_every_backend=True).backends == (
+    assert OnertConfiguration.of(space, space.default, load_every_backend=True).backends == (
         "acl_cl",
         "ruy",
         "cpu",
@@ -268,8 +274,8 @@ def test_configuration_loads_only_what_is_used_unless_told():
 
 
 def test_configuration_by_index_names_every_operation():
-    space = DecisionSpace.of(_graph(), ("cpu", "acl_cl"), Granularity.OPERATION)
-    configuration = Configuration.of(space, space.assignment_of(0b1010), threads=2)
+    space = onert_space(_graph(), ("cpu", "acl_cl"), Granularity.OPERATION)
+    configuration = OnertConfiguration.of(space, space.assignment_of(0b1010), threads=2)
     assert configuration.text == (
         'BACKENDS="acl_cl;cpu" NUM_THREADS=2 OP_BACKEND_MAP="0=cpu;1=acl_cl;2=cpu;3=acl_cl"'
     )

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from rooms import ONERT, onert_problem, onert_space
 from scipy.stats import spearmanr
 
 from pareto_profiler.core.front import hypervolume
@@ -46,7 +47,7 @@ def device(recipe: Recipe = SMALL, seed: int = 0) -> Device:
 
 
 def problem_of(made: Device, seed: int = 0) -> Problem:
-    return Problem(made.space, graph=made.graph, seed=seed)
+    return onert_problem(made.space, graph=made.graph, seed=seed)
 
 
 def run(made: Device, budget: int, seed: int = 0) -> list[Trial]:
@@ -147,7 +148,7 @@ def keep_nothing(terms: Terms, weights: NDArray[np.float64]) -> None:
 
 def test_a_portable_backend_is_not_expected_to_take_what_a_library_of_kernels_takes():
     space = DecisionSpace.by_names(("cpu", "xnnpack", "acl_neon"), [f"op{i}" for i in range(10)])
-    sampler = StructuredSampler(Problem(space))
+    sampler = StructuredSampler(onert_problem(space))
     for number, (backend, size) in enumerate({"cpu": 15e6, "acl_neon": 47e6}.items()):
         samples = {"exec_time": (0.01,), "max_rss": (size,)}
         sampler.tell(Trial(number, (backend,) * 10, Measurement(samples)))
@@ -254,7 +255,7 @@ def test_explanations_explain_every_failure_and_contradict_no_success(start, len
     truth = [tuple((i, 1) for i in range(start, start + length))]
     digits = np.unique(np.array([[0] * 10, [1] * 10, *rows]), axis=0)
     works = avoids(digits, truth)
-    structure = Structure(Problem(culprit_space()))
+    structure = Structure(onert_problem(culprit_space()))
     for explanation in Culprits(structure, digits[works], digits[~works]).draw(
         5, np.random.default_rng(0)
     ):
@@ -263,7 +264,7 @@ def test_explanations_explain_every_failure_and_contradict_no_success(start, len
 
 def test_what_fails_in_one_block_is_suspected_in_its_likes():
     """Conv2D and Add together fail in three blocks; seen are two of them, not the third."""
-    structure = Structure(Problem(culprit_space(20)))
+    structure = Structure(onert_problem(culprit_space(20)))
     blocks = [(0, 1), (5, 6), (10, 11), (15, 16)]
     bad = [((a, 1), (b, 1)) for a, b in blocks]
     random = np.random.default_rng(3)
@@ -290,10 +291,10 @@ def test_what_edges_hold_together_is_suspected_though_other_operations_lie_betwe
         for i, n in enumerate(names)
     ]
     graph = Graph("tflite", "", tuple(tensors), tuple(operations), (0,), (12,))
-    space = DecisionSpace.of(
-        graph, BACKENDS, Granularity.OPERATION, support=Support.of(allow=["*:*"])
+    space = onert_space(
+        graph, BACKENDS, Granularity.OPERATION, support=Support.of(table=ONERT, allow=["*:*"])
     )
-    structure = Structure(Problem(space, graph=graph))
+    structure = Structure(onert_problem(space, graph=graph))
     bad = [((3, 1), (7, 1))]
     random = np.random.default_rng(0)
     rows = random.integers(0, 2, (80, 12))
@@ -314,7 +315,7 @@ def test_a_refusal_that_names_an_operation_is_blamed_on_it_alone():
             Trial(1, both, Failure(FailureKind.REJECTED, said)),
             Trial(2, refused, Failure(FailureKind.REJECTED, "no reason given")),
         ]
-        sampler = StructuredSampler(Problem(space))
+        sampler = StructuredSampler(onert_problem(space))
         for trial in trials:
             sampler.tell(trial)
         explanations = sampler.evidence.culprits().draw(20, np.random.default_rng(0))
@@ -328,7 +329,7 @@ def test_what_works_elsewhere_is_innocent_though_refusals_name_it():
     """Refusals say Pool2D, but some had it where it works: Add is what they have in common."""
     space = culprit_space()
     message = "in configure src/CpuPool2DKernel.cpp:12: tensor not supported"
-    sampler = StructuredSampler(Problem(space))
+    sampler = StructuredSampler(onert_problem(space))
     measured = Measurement({"exec_time": (1.0,), "max_rss": (1e6,)})
     sampler.tell(Trial(0, space.default, measured))
     for number, places in enumerate(({1, 6, 2, 7}, {1, 6}, {1, 6, 0}), 1):
@@ -446,8 +447,8 @@ def test_what_a_planner_does_to_time_is_a_share_of_the_time(told_of_settings):
 def test_numbers_of_threads_in_any_order_and_other_names_are_settings():
     graph = device(Recipe("", 6, 2), 0).graph
     settings = {"threads": ("2", "1", "4"), "executor": ("Linear", "Parallel")}
-    space = DecisionSpace.of(graph, ("cpu", "npu"), Granularity.OPERATION, settings=settings)
-    structure = Structure(Problem(space, graph=graph))
+    space = onert_space(graph, ("cpu", "npu"), Granularity.OPERATION, settings=settings)
+    structure = Structure(onert_problem(space, graph=graph))
     digits = np.zeros((3, len(space.variables)), dtype=np.intp)
     digits[:, -2] = [0, 1, 2]
     assert structure.has_setting(digits, len(space.variables) - 2, 0).tolist() == [0.0, 1.0, -0.5]
@@ -784,14 +785,14 @@ def test_it_stays_away_from_what_crashes():
 
 def test_what_a_table_lacks_says_nothing_of_what_fails():
     space = culprit_space()
-    sampler = StructuredSampler(Problem(space))
+    sampler = StructuredSampler(onert_problem(space))
     measured = Measurement({"exec_time": (1.0,), "max_rss": (1e6,)})
     sampler.tell(Trial(0, space.default, measured))
     for number, choices in enumerate(product(BACKENDS, repeat=3), start=1):
         assignment = (*choices, *["npu"] * 7)
         failure = Failure(FailureKind.NOT_RECORDED, "")
         sampler.tell(Trial(number, assignment, failure))
-    found = beliefs_of(Problem(space), [Trial(0, space.default, measured)])
+    found = beliefs_of(onert_problem(space), [Trial(0, space.default, measured)])
     assert found is not None
     assert found.culprits == ()
     assert sampler.ask(3)
@@ -959,14 +960,14 @@ def test_terms_of_which_nothing_was_learned_are_not_told():
 
 
 def test_nothing_is_believed_before_the_baseline_was_measured():
-    assert beliefs_of(Problem(culprit_space()), []) is None
+    assert beliefs_of(onert_problem(culprit_space()), []) is None
 
 
 def test_three_objectives_are_searched_too():
     made = device(SMALL, 1)
     problem = problem_of(made)
     three = (*problem.objectives, OBJECTIVES["cpu_time"])
-    sampler = StructuredSampler(Problem(made.space, three, made.graph))
+    sampler = StructuredSampler(onert_problem(made.space, three, made.graph))
     for number, assignment in enumerate(
         [made.space.default, *made.space.draw(np.random.default_rng(0), 6)]
     ):

@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import pytest
 from rich.console import Console
+from rooms import onert_problem
 
 from pareto_profiler.core.measurement import Measurement, objectives_of
 from pareto_profiler.core.plan import Plan
-from pareto_profiler.core.ports import Problem
 from pareto_profiler.core.recording import Header, Recording
 from pareto_profiler.core.space import Assignment, DecisionSpace, Variable
 from pareto_profiler.core.trial import Failure, Placement, Trial
@@ -134,7 +134,7 @@ def test_the_text_has_what_the_health_checks_say():
 
 def test_a_sampler_that_asks_for_no_more_is_done():
     device = Device.of("tiny-8x2:3")
-    sampler = StructuredSampler(Problem(device.space, graph=device.graph))
+    sampler = StructuredSampler(onert_problem(device.space, graph=device.graph))
     journal, runner = MemoryJournal(), device.runner()
     for _ in search(
         *(device.space, sampler, runner, journal, Budget(100)), source="structured", clock=runner

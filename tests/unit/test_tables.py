@@ -8,13 +8,13 @@ import pytest
 from conftest import ROOT
 from hypothesis import given
 from hypothesis import strategies as st
+from rooms import ONERT
 
 from pareto_profiler import tables
 from pareto_profiler.core.measurement import OBJECTIVES, Measurement
 from pareto_profiler.core.recording import Header, Recording
 from pareto_profiler.core.trial import Failure, OperationTime, Placement, Profile, Trial
 from pareto_profiler.errors import FailureKind, InputError
-from pareto_profiler.models import load
 from pareto_profiler.report.summary import Summary
 from pareto_profiler.runners.devices import Device
 from pareto_profiler.store import Store, read
@@ -69,7 +69,7 @@ def test_a_journal_keeps_profiles_and_the_graph(tmp_path: Path):
 
 @pytest.mark.parametrize("model", sorted((ROOT / "examples" / "models").glob("*.tflite")))
 def test_a_models_graph_survives_being_written(model: Path):
-    graph = load(model).graph
+    graph = ONERT.read(model).graph
     assert type(graph).from_json(graph.to_json()) == graph
 
 

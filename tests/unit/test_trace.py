@@ -7,7 +7,7 @@ import json
 import pytest
 from conftest import DATA
 
-from pareto_profiler.runners.trace import operation_times
+from pareto_profiler.runtimes.onert.trace import operation_times
 
 FILES = DATA / "onert"
 

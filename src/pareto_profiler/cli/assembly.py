@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import contextlib
+import hashlib
 import os
 import re
 import shutil
+import socket
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any, Final, TypedDict
+from typing import Any, Final
 
 from pareto_profiler import __version__
 from pareto_profiler.cli.exits import command_line
-from pareto_profiler.cli.output import show_warnings
+from pareto_profiler.cli.output import note, show_warnings
 from pareto_profiler.core.configuration import settings_to_vary
 from pareto_profiler.core.measurement import objectives_of
 from pareto_profiler.core.plan import Plan, cpus_of
@@ -23,19 +24,16 @@ from pareto_profiler.core.recording import Header
 from pareto_profiler.core.rules import CONFIDENCE, MARGIN
 from pareto_profiler.core.space import DecisionSpace, Granularity
 from pareto_profiler.core.support import Support
-from pareto_profiler.errors import ConnectionLostError, InputError, ModelError, TargetError
-from pareto_profiler.models import Model, load
-from pareto_profiler.probe import binary
+from pareto_profiler.errors import InputError, ModelError, TargetError
+from pareto_profiler.models import Model
+from pareto_profiler.runners import inputs
+from pareto_profiler.runners.inputs import Array
+from pareto_profiler.runners.machine import describe, energy_sources
+from pareto_profiler.runtimes import runtime, runtime_of
+from pareto_profiler.runtimes.base import Engine, Installation, Runtime, Where
 from pareto_profiler.seed_formats import Oplist
-
-if TYPE_CHECKING:
-    from pareto_profiler.core.graph import Graph
-    from pareto_profiler.core.ports import Runner
-    from pareto_profiler.runners.inputs import Array
-    from pareto_profiler.runners.onert import OnertRunner, OnertTarget
-    from pareto_profiler.runners.onert_run import OnertRunRunner, OnertRunTarget
-    from pareto_profiler.shells.base import Shell
-    from pareto_profiler.targets import Target
+from pareto_profiler.shells.base import Shell
+from pareto_profiler.targets import Target, find
 
 _WORK_PREFIX: Final = ".pareto-profiler-work-"
 _LEAST_CONFIDENCE: Final = 0.5
@@ -50,7 +48,7 @@ class Choices:
     """What the user asked for, whichever command it was.
 
     Attributes are the options of ``search``, see its help; ``plan`` has what differs from the
-    target's own plan, ``run_folder`` is where on the target its own tool or its onert is.
+    target's own plan, ``run_folder`` is where on the target the runtime or its own tool is.
     """
 
     model: Path
@@ -64,7 +62,8 @@ class Choices:
     objectives: str = "exec_time,max_rss"
     plan: Mapping[str, Any] = field(default_factory=dict)
     input_file: Path | None = None
-    onert_library: str = ""
+    runtime: str = ""
+    library: str = ""
     target: str = "local"
     targets_file: Path | None = None
     address: str = ""
@@ -75,14 +74,8 @@ class Choices:
     confidence: float = CONFIDENCE
 
 
-Start = Callable[[PurePosixPath, DecisionSpace], "OnertRunner | OnertRunRunner"]
-"""Makes a runner, with its files in a folder of the target."""
-
-
-class _Files(TypedDict):
-    graph: Graph
-    model_file: Path
-    inputs: Sequence[Array]
+Start = Callable[[PurePosixPath, DecisionSpace], Engine]
+"""Makes an engine, with its files in a folder of the target."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +88,8 @@ class Job:
         inputs: Input tensors.
         target: Where it is measured.
         shell: How that is reached; to be closed by the caller.
-        start: Makes the runner, with its files in a folder of the target.
+        runtime: What runs the model.
+        start: Makes the engine, with its files in a folder of the target.
     """
 
     model: Model
@@ -103,10 +97,11 @@ class Job:
     inputs: Sequence[Array]
     target: Target
     shell: Shell
+    runtime: Runtime
     start: Start
 
-    def runner(self, run_folder: Path) -> Runner:
-        """A runner with its files on the target: here in a new folder inside the run's.
+    def engine(self, run_folder: Path) -> Engine:
+        """An engine with its files on the target: here in a new folder inside the run's.
 
         The caller holds the run's journal: what an earlier, killed search left is removed.
 
@@ -114,7 +109,7 @@ class Job:
             TargetError: The files cannot be put there.
         """
         if self.target.shell != "local":
-            return self.start(_folder_on(self.target, str(run_folder.resolve())), self.header.space)
+            return self.start(folder_on(self.target, str(run_folder.resolve())), self.header.space)
         for left in run_folder.glob(f"{_WORK_PREFIX}*"):
             if not left.is_symlink():
                 shutil.rmtree(left, ignore_errors=True)
@@ -135,32 +130,30 @@ def prepare(choices: Choices, space: DecisionSpace | None = None) -> Job:
     Raises:
         InputError, ModelError, SpaceError, TargetError: As what they say.
     """
-    from pareto_profiler.targets import find
-
     objectives_of(split(choices.objectives))
-    model = load_measurable(choices.model)
     target = find(choices.target, choices.targets_file, choices.address)
+    room = runtime(choices.runtime)
+    model = load_measurable(room, choices.model)
     shell = target.open_shell()
     try:
-        return _prepare(choices, model, target, shell, space)
+        return _prepare(choices, room, model, target, shell, space)
     except BaseException:
         shell.close()
         raise
 
 
 def _prepare(
-    choices: Choices, model: Model, target: Target, shell: Shell, space: DecisionSpace | None
+    choices: Choices,
+    room: Runtime,
+    model: Model,
+    target: Target,
+    shell: Shell,
+    space: DecisionSpace | None,
 ) -> Job:
-    from pareto_profiler.runners import inputs
-    from pareto_profiler.runners.machine import describe
-    from pareto_profiler.runners.onert import OnertRunner, OnertTarget
-    from pareto_profiler.runners.onert_run import OnertRunRunner
-
     show_warnings()
     machine = describe(shell)
-    runtime = runtime_of(target, shell, choices.onert_library, choices.run_folder)
-    if "energy" in split(choices.objectives):
-        runtime = _with_energy(runtime, target, shell)
+    needs_energy = "energy" in split(choices.objectives)
+    installation = install(room, target, shell, choices, needs_energy=needs_energy)
     source = choices.input_file or model.input_file
     arrays = (
         inputs.load_inputs(model.graph, source)
@@ -169,16 +162,13 @@ def _prepare(
     )
     plan = Plan(**{**target.plan, **choices.plan, "input_digest": inputs.digest_of(arrays)})
 
-    def start(folder: PurePosixPath, space: DecisionSpace) -> OnertRunner | OnertRunRunner:
-        files: _Files = {"graph": model.graph, "model_file": model.file, "inputs": arrays}
-        if isinstance(runtime.target, OnertTarget):
-            return OnertRunner(replace(runtime.target, work=folder), space, plan, **files)
-        return OnertRunRunner(replace(runtime.target, work=folder), space, plan, **files)
+    def start(folder: PurePosixPath, space: DecisionSpace) -> Engine:
+        return installation.start(folder, space, plan, model, arrays)
 
     if space is None:
-        backends = _backends(choices, model, target, runtime, start)
+        backends = _backends(choices, model, target, installation, start)
         processors = len(cpus_of(plan.cpus)) if plan.cpus else machine.cores
-        space = space_of(choices, model, backends, processors, plan.threads)
+        space = space_of(choices, room, model, backends, processors, plan.threads)
     header = Header(
         model_name=model.name,
         model_digest=model.graph.digest,
@@ -186,7 +176,7 @@ def _prepare(
         objectives=tuple(o.name for o in objectives_of(split(choices.objectives))),
         plan=plan,
         target=target.name,
-        runtime=runtime.name,
+        runtime=installation.name,
         machine=machine.to_json(),
         sampler=choices.sampler,
         seed=choices.seed,
@@ -196,15 +186,16 @@ def _prepare(
         confidence=choices.confidence,
         origin=_origin(choices),
         graph=model.graph,
+        traits=room.traits,
     )
-    return Job(model, header, arrays, target, shell, start)
+    return Job(model, header, arrays, target, shell, room, start)
 
 
 def _origin(choices: Choices) -> dict[str, str]:
     """Where things were and by which command, so that more can be measured from any folder."""
     files = {"model": choices.model, "input": choices.input_file, "targets": choices.targets_file}
     texts = {
-        "onert_library": choices.onert_library,
+        "library": choices.library,
         "address": choices.address,
         "run_folder": choices.run_folder,
         "command": command_line(),
@@ -231,7 +222,9 @@ def choices_of(header: Header) -> Choices:
         objectives=",".join(header.objectives),
         plan=plan,
         input_file=Path(origin["input"]) if "input" in origin else None,
-        onert_library=origin.get("onert_library", ""),
+        runtime=runtime_of(header).name,
+        # Runs of before the tool knew several runtimes call it otherwise.
+        library=next((v for k, v in origin.items() if k.endswith("library")), ""),
         target=header.target,
         targets_file=Path(origin["targets"]) if "targets" in origin else None,
         address=origin.get("address", ""),
@@ -243,148 +236,43 @@ def choices_of(header: Header) -> Choices:
     )
 
 
-def _with_energy(runtime: Runtime, target: Target, shell: Shell) -> Runtime:
-    from pareto_profiler.runners.machine import energy_sources
-    from pareto_profiler.runners.onert import OnertTarget
-
-    if not isinstance(runtime.target, OnertTarget):
-        raise InputError(f"objective energy: {runtime.name} does not measure it, the probe does")
-    sources = target.energy or energy_sources(shell)
-    return replace(runtime, target=replace(runtime.target, energy=sources))
-
-
-@dataclass(frozen=True, slots=True)
-class Runtime:
-    """What measures on a target.
-
-    Attributes:
-        name: And version.
-        target: The probe with an onert, or the target's own tool.
-        library: onert's library, where it is known.
-    """
-
-    name: str
-    target: OnertTarget | OnertRunTarget
-    library: PurePosixPath | None
-
-
-def runtime_of(target: Target, shell: Shell, library: str = "", run_folder: str = "") -> Runtime:
-    """The probe where it runs, else the target's own tool; or that at once where it is asked for.
-
-    Args:
-        target: Which.
-        shell: How it is reached.
-        library: Instead of the target's own.
-        run_folder: Where to look first for its tool, then for its library.
+def install(
+    room: Runtime,
+    target: Target,
+    shell: Shell,
+    choices: Choices | None = None,
+    *,
+    needs_energy: bool = False,
+) -> Installation:
+    """A runtime as it is found on a target.
 
     Raises:
-        InputError: There is no such library here.
+        InputError: What the user says of it is not there, or it does not measure energy.
         TargetError: Nothing there can measure.
     """
-    from pareto_profiler.cli.output import note
-    from pareto_profiler.runners.onert_run import find_tool
-
-    if run_folder:
-        if find_tool(shell, run_folder):
-            return _tool_of(target, shell, library, run_folder)
-        library = library or _library_near(shell, run_folder)
-    if target.runner == "probe":
-        try:
-            onert = onert_of(target, shell, library)
-            return Runtime(f"onert {onert.version()}", onert, onert.library)
-        except ConnectionLostError:
-            raise
-        except TargetError as error:
-            if not target.tool or not find_tool(shell, target.tool):
-                raise
-            note(f"the probe cannot measure on {target.name}: {error}")
-            note(f"measuring with the tool in {target.tool}")
-    return _tool_of(target, shell, library or target.library, target.tool)
-
-
-def _library_near(shell: Shell, run_folder: str) -> str:
-    """Onert's library in a folder with programs or beside it, as ONE's builds lay it out."""
-    from pareto_profiler.runners.installation import LIBRARY_NAMES, find_library
-    from pareto_profiler.runners.onert_run import TOOL_NAMES
-
-    for folder in (run_folder, str(PurePosixPath(run_folder).parent / "lib")):
-        with contextlib.suppress(TargetError):
-            return str(find_library(shell, folder))
-    names = ", ".join((*TOOL_NAMES, *LIBRARY_NAMES))
-    raise TargetError(f"run folder {run_folder}: none of {names} there")
-
-
-def _tool_of(target: Target, shell: Shell, library: str, tool: str) -> Runtime:
-    from pareto_profiler.runners.installation import find_library
-    from pareto_profiler.runners.onert_run import TOOL_NAMES, OnertRunTarget, find_tool
-
-    path = find_tool(shell, tool) if tool else None
-    if path is None:
-        where = tool or f"target {target.name} (tool = … in targets.toml names it)"
-        raise TargetError(f"{where}: no {' or '.join(TOOL_NAMES)} there")
-    found = None
-    with contextlib.suppress(TargetError):
-        found = find_library(shell, library or str(path.parent.parent / "lib"))
-    own = OnertRunTarget(
-        shell,
-        path,
-        _folder_on(target, f"check by {os.getpid()}"),
-        library_path=str(found.parent) if found and library else "",
+    given = target.given(room.name)
+    if choices is not None:
+        own = {"library": choices.library, "run_folder": choices.run_folder}
+        given = {**given, **{name: text for name, text in own.items() if text}}
+    energy = (target.energy or energy_sources(shell)) if needs_energy else ()
+    where = Where(
+        target.name, target.shell == "local", PurePosixPath(target.work), given, tuple(energy)
     )
-    version = own.dialect().version or "of unknown version"
-    return Runtime(f"onert {version} ({path.name})", own, found)
-
-
-def onert_of(target: Target, shell: Shell, library: str = "") -> OnertTarget:
-    """The onert of a target, and the probe for it.
-
-    Args:
-        target: Which.
-        shell: How it is reached.
-        library: Instead of the target's own.
-
-    Raises:
-        InputError: There is no such library here.
-        TargetError: There is none on the target, or no probe for it.
-    """
-    from pareto_profiler.runners.installation import find_library, install
-    from pareto_profiler.runners.onert import OnertTarget, wheel_library
-
-    named = library or target.library
-    folder = _folder_on(target, f"check by {os.getpid()}")
-    if target.shell != "local":
-        return install(shell, work=PurePosixPath(target.work), folder=folder, library=named)
-    if not named:
-        return OnertTarget(
-            shell,
-            probe=PurePosixPath(binary()),
-            library=PurePosixPath(wheel_library().resolve()),
-            work=folder,
-            reads_environment=True,
-        )
-    if not os.access(named, os.R_OK):
-        raise InputError(f"{named}: no library that can be read")
-    path = find_library(shell, str(Path(named).resolve()))
-    return OnertTarget(
-        shell,
-        probe=PurePosixPath(binary()),
-        library=path,
-        work=folder,
-        library_path=str(path.parent),
-    )
+    made = room.find(shell, where)
+    if needs_energy and not made.tells_energy:
+        raise InputError(f"objective energy: {made.name} does not measure it, a driver does")
+    return made
 
 
 def _backends(
     choices: Choices,
     model: Model,
     target: Target,
-    runtime: Runtime,
+    installation: Installation,
     start: Start,
 ) -> tuple[str, ...]:
     """Those that were asked for, or those that the target has and can load."""
-    from pareto_profiler.runners.installation import offered_backends
-
-    offered = offered_backends(runtime.target.shell, runtime.library) if runtime.library else ()
+    offered = installation.offered_backends()
     asked = () if choices.backends.isdecimal() else split(choices.backends) or target.backends
     missing = [b for b in asked if offered and b not in offered]
     if missing:
@@ -393,8 +281,8 @@ def _backends(
         )
     if asked:
         return asked
-    is_trusted = target.shell == "local" and target.runner == "probe"
-    loading = offered if is_trusted else _loading(model, target, runtime, start, offered)
+    is_trusted = target.shell == "local" and target.runner == "driver"
+    loading = offered if is_trusted else _loading(model, target, start, offered)
     if not choices.backends:
         return loading
     if not 1 <= int(choices.backends) <= len(loading):
@@ -405,16 +293,14 @@ def _backends(
 def _loading(
     model: Model,
     target: Target,
-    runtime: Runtime,
     start: Start,
     offered: tuple[str, ...],
 ) -> tuple[str, ...]:
     """Those of the offered backends that can be loaded; the others are named in a note."""
-    from pareto_profiler.cli.output import note
-
     if not offered:
         raise InputError(f"target {target.name}: its backends cannot be seen: name --backends")
-    runner = start(runtime.target.work, DecisionSpace.of(model.graph, offered, Granularity.NAME))
+    folder = folder_on(target, f"check by {os.getpid()}")
+    runner = start(folder, DecisionSpace.of(model.graph, offered, Granularity.NAME))
     try:
         loading = tuple(b for b in offered if b == offered[0] or runner.loads(b))
     finally:
@@ -424,26 +310,28 @@ def _loading(
     return loading
 
 
-def _folder_on(target: Target, purpose: str) -> PurePosixPath:
+def folder_on(target: Target, purpose: str) -> PurePosixPath:
     """The same for the same purpose of this machine: what a killed search left is found again."""
-    import hashlib
-    import socket
-
     text = f"{socket.gethostname()}:{purpose}"
     return PurePosixPath(target.work) / f"run-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
 
 
 def space_of(
-    choices: Choices, model: Model, backends: Sequence[str], cores: int, threads: int
+    choices: Choices,
+    room: Runtime,
+    model: Model,
+    backends: Sequence[str],
+    cores: int,
+    threads: int,
 ) -> DecisionSpace:
     """The decision space that the options ask for.
 
     Raises:
         InputError, SpaceError: The options do not fit the model.
     """
-    support = Support.of(choices.allow, choices.forbid)
+    support = Support.of(choices.allow, choices.forbid, room)
     support.check(backends, {o.name for o in model.graph.operations})
-    settings = settings_to_vary(list(split(choices.vary)), cores, threads)
+    settings = settings_to_vary(room.settings, split(choices.vary), cores, threads)
     if choices.oplist is not None:
         oplist = Oplist.read(choices.oplist)
         try:
@@ -457,18 +345,18 @@ def space_of(
     return space.limited_to(numbers_of(choices.only)) if choices.only else space
 
 
-def load_measurable(path: Path) -> Model:
-    """Read a model that onert's loader is known to take.
+def load_measurable(room: Runtime, path: Path) -> Model:
+    """Read a model that a runtime is known to take.
 
     Raises:
-        ModelError: It cannot be read, or has operations that onert cannot load: all are named.
+        ModelError: It cannot be read, or has operations that it does not know: all are named.
     """
-    model = load(path)
-    refused = [o for o in model.graph.operations if not o.name]
+    model = room.read(path)
+    refused = [o for o in model.graph.operations if o.problem and room.is_fixed(o)]
     if refused:
         named = ", ".join(f"@{o.index} {o.builtin}" for o in refused[:10])
         more = f" and {len(refused) - 10} more" if len(refused) > 10 else ""
-        raise ModelError(f"{path}: onert cannot load {named}{more}; see: inspect {path}")
+        raise ModelError(f"{path}: {room.name} cannot load {named}{more}; see: inspect {path}")
     return model
 
 
@@ -597,8 +485,6 @@ def shortened(name: str) -> str:
 
 def _identity(header: Header) -> str:
     """Eight hex digits over everything that makes trials comparable."""
-    import hashlib
-
     plan = header.plan.to_json() if header.plan else {}
     text = f"{header.model_digest} {header.space.fingerprint} {sorted(plan.items())}"
     return hashlib.sha256(f"{text} {header.target} {header.runtime}".encode()).hexdigest()[:8]

@@ -13,6 +13,7 @@ from pareto_profiler.cli.measure import (
     CpusOption,
     JsonOption,
     LibraryOption,
+    RuntimeOption,
     TargetOption,
     TargetsOption,
     ThreadsOption,
@@ -41,7 +42,8 @@ def doctor(
     ] = None,
     threads: ThreadsOption = None,
     cpus: CpusOption = "",
-    onert_library: LibraryOption = "",
+    runtime: RuntimeOption = "",
+    library: LibraryOption = "",
     target: TargetOption = "local",
     address: AddressOption = "",
     targets: TargetsOption = None,
@@ -54,7 +56,7 @@ def doctor(
     """
     import tempfile
 
-    from pareto_profiler import probe
+    from pareto_profiler import drivers
     from pareto_profiler.cli.assembly import Choices, prepare
     from pareto_profiler.cli.output import print_json
     from pareto_profiler.core.trial import Failure, Trial
@@ -63,9 +65,10 @@ def doctor(
     from pareto_profiler.search import attempt
 
     choices = Choices(
-        model=model or probe.model(),
+        model=model or drivers.model(),
         plan=plan_of(threads=threads, cpus=cpus),
-        onert_library=onert_library,
+        runtime=runtime,
+        library=library,
         target=target,
         address=address,
         targets_file=targets,
@@ -76,7 +79,7 @@ def doctor(
         machine, here = describe(job.shell), conditions(job.shell)
         trials: list[Trial] = []
         with tempfile.TemporaryDirectory(prefix="pareto-profiler-") as folder:
-            runner = job.runner(Path(folder))
+            runner = job.engine(Path(folder))
             try:
                 for number in range(processes):
                     baseline = job.header.space.default

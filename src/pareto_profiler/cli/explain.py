@@ -91,16 +91,16 @@ def explain(
     from pareto_profiler.cli.output import console, note, print_json
     from pareto_profiler.cli.report import leave_report
     from pareto_profiler.cli.show import open_recording
-    from pareto_profiler.core.ports import Problem
     from pareto_profiler.files import is_folder
     from pareto_profiler.report.summary import Summary
+    from pareto_profiler.runtimes.problem import problem_of
     from pareto_profiler.samplers.structured.explanation import explanation_of
 
     recording = reopened(run) if simplify else open_recording(run, backends, baseline)
     summary = Summary.of(recording)
     header = recording.header
     assignment = _assignment_of(summary, name)
-    problem = Problem(header.space, summary.objectives, header.graph, header.seed)
+    problem = problem_of(header, summary.objectives)
     found = explanation_of(problem, recording.trials, assignment, _tolerances(summary, assignment))
     if found is None:
         raise InputError(f"{run}: the baseline was not measured: there is nothing to explain by")
@@ -400,7 +400,7 @@ def _try(
     folder = run if is_folder(run) else run.parent
     try:
         store = Store(run / JOURNAL if is_folder(run) else run, job.header)
-        runner = job.runner(folder)
+        runner = job.engine(folder)
         before = len(store.trials)
         try:
             every = [assignment, *simpler]

@@ -5,18 +5,21 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from pareto_profiler.cli.exits import reporting_errors
+from pareto_profiler.cli.measure import RuntimeOption
 from pareto_profiler.core.graph import Graph, Operation
 from pareto_profiler.core.space import DecisionSpace, Granularity, readable
-from pareto_profiler.core.support import FIXED_NAMES, OPERATIONS, Support
+from pareto_profiler.core.support import Support
 from pareto_profiler.errors import SpaceError
-from pareto_profiler.models import Model, load
+from pareto_profiler.runtimes import runtime as runtime_named
 
-_KNOWN_BACKENDS = ",".join(b for b in OPERATIONS if b not in {"trix", "ggml"})
+if TYPE_CHECKING:
+    from pareto_profiler.models import Model
+    from pareto_profiler.runtimes.base import Runtime
 
 
 @reporting_errors
@@ -25,8 +28,13 @@ def inspect(
         Path, typer.Argument(metavar="MODEL", help="A .tflite or .circle file, or an nnpackage.")
     ],
     backends: Annotated[
-        str, typer.Option(help="Backends to look at, comma-separated; the first is the baseline.")
-    ] = _KNOWN_BACKENDS,
+        str,
+        typer.Option(
+            help="Backends to look at, comma-separated; the first is the baseline.",
+            show_default="all that the runtime's tables know",
+        ),
+    ] = "",
+    runtime: RuntimeOption = "",
     operations: Annotated[
         bool, typer.Option("--operations", help="List every operation, too.")
     ] = False,
@@ -41,20 +49,26 @@ def inspect(
 ) -> None:
     """Show a model's operations, which backend can run them, and the size of each decision space.
 
-    Nothing is measured and no runtime is needed. What onert's loader refuses is listed with the
+    Nothing is measured, and the runtime need not be installed. What it refuses is listed with the
     reason.
     """
     from pareto_profiler.cli.assembly import split
     from pareto_profiler.cli.output import print_json
 
-    read = load(model)
-    support = Support.of(allow or (), forbid or ())
-    support.check(split(backends), {o.name for o in read.graph.operations})
-    found = _findings(read, split(backends), support, every_operation=operations or as_json)
+    room = runtime_named(runtime)
+    read = room.read(model)
+    support = Support.of(allow or (), forbid or (), room)
+    named = split(backends) or room.backends[:1] + tuple(
+        b
+        for b in room.backends[1:]
+        if any(not support.why_not(b, o) for o in read.graph.operations if not room.is_fixed(o))
+    )
+    support.check(named, {o.name for o in read.graph.operations})
+    found = _findings(read, named, support, every_operation=operations or as_json)
     if as_json:
         print_json(found)
     else:
-        _print(found, read, operations=operations)
+        _print(found, read, room, operations=operations)
 
 
 def _findings(
@@ -110,17 +124,15 @@ def _operation(operation: Operation, graph: Graph) -> dict[str, Any]:
 def _by_name(graph: Graph, backends: tuple[str, ...], support: Support) -> list[dict[str, Any]]:
     groups: dict[str, list[Operation]] = {}
     for operation in graph.operations:
-        groups.setdefault(operation.name or operation.builtin, []).append(operation)
+        groups.setdefault(operation.name, []).append(operation)
     return [
         {
             "name": name,
             "count": len(group),
             "kinds": dict(Counter(o.kind for o in group if o.kind)),
             "weight_bytes": sum(o.weight_bytes for o in group),
-            "placed_by_runtime": group[0].name in FIXED_NAMES,
-            "supported": {
-                b: sum(bool(o.name) and not support.why_not(b, o) for o in group) for b in backends
-            },
+            "placed_by_runtime": support.table.is_fixed(group[0]) and not group[0].problem,
+            "supported": {b: sum(not support.why_not(b, o) for o in group) for b in backends},
         }
         for name, group in groups.items()
     ]
@@ -141,7 +153,7 @@ def _space(
     }
 
 
-def _print(found: dict[str, Any], model: Model, *, operations: bool) -> None:
+def _print(found: dict[str, Any], model: Model, room: Runtime, *, operations: bool) -> None:
     from rich import box
     from rich.table import Table
 
@@ -168,7 +180,7 @@ def _print(found: dict[str, Any], model: Model, *, operations: bool) -> None:
         table.add_column(column, justify="left" if is_text else "right", no_wrap=column != "kinds")
     for row in names:
         kinds = ", ".join(f"{n} {kind}" for kind, n in row["kinds"].items())
-        cells = [_cell(row, backend) for backend in backends]
+        cells = [_cell(row, backend, room) for backend in backends]
         table.add_row(row["name"], str(row["count"]), kinds, *cells)
     out.print(table)
     out.print(
@@ -183,7 +195,7 @@ def _print(found: dict[str, Any], model: Model, *, operations: bool) -> None:
         out.print(f"  {granularity:9} {text}", markup=False)
     for operation in found["unloadable"]:
         out.print(
-            f"  onert cannot load @{operation['index']} {operation['builtin']}: "
+            f"  {room.name} cannot load @{operation['index']} {operation['builtin']}: "
             f"{operation['problem']}",
             markup=False,
         )
@@ -193,16 +205,16 @@ def _print(found: dict[str, Any], model: Model, *, operations: bool) -> None:
                 "×".join(map(str, graph.tensors[t].shape)) or "scalar" for t in o.outputs
             )
             out.print(
-                f"  @{o.index:<4} {o.builtin} v{o.version} → {o.name or '(none)'} {o.kind} "
+                f"  @{o.index:<4} {o.builtin} v{o.version} → {o.name} {o.kind} "
                 f"{o.dtype} → {shapes}; {o.data_bytes:,} B data, {o.weight_bytes:,} B weights",
                 markup=False,
             )
 
 
-def _cell(row: dict[str, Any], backend: str) -> str:
+def _cell(row: dict[str, Any], backend: str, room: Runtime) -> str:
     if row["placed_by_runtime"]:
         return "="
-    if backend not in OPERATIONS:
+    if backend not in room.backends:
         return "?"
     count = row["supported"][backend]
     return "✓" if count == row["count"] else str(count) if count else "–"

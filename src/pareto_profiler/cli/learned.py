@@ -29,14 +29,13 @@ def learned(
     """
     from pareto_profiler.cli.output import console, note, print_json
     from pareto_profiler.cli.show import open_recording
-    from pareto_profiler.core.measurement import objectives_of
-    from pareto_profiler.core.ports import Problem
     from pareto_profiler.report.summary import Summary
+    from pareto_profiler.runtimes.problem import problem_of
     from pareto_profiler.samplers.structured.beliefs import beliefs_of
 
     recording = open_recording(run, backends, baseline)
     header = recording.header
-    problem = Problem(header.space, objectives_of(header.objectives), header.graph, header.seed)
+    problem = problem_of(header)
     found = beliefs_of(problem, recording.trials)
     told = Summary.of(recording).baseline
     untold = told.untold if told else ()

@@ -21,6 +21,7 @@ from pareto_profiler.core.plan import Plan, cpus_of
 from pareto_profiler.core.rules import CONFIDENCE, MARGIN, ONE_SHOT, Rules
 from pareto_profiler.core.space import Granularity, readable
 from pareto_profiler.errors import InputError, TargetError
+from pareto_profiler.runtimes import RUNTIMES
 
 if TYPE_CHECKING:
     from pareto_profiler.cli.assembly import Choices, Job
@@ -281,9 +282,21 @@ MemoryLimitOption = Annotated[
 LibraryOption = Annotated[
     str,
     typer.Option(
-        help="onert's library on the target, or the folder it is in.",
-        show_default="the target's, here the onert wheel's",
+        "--library",
+        "--onert-library",
+        help="The runtime's library on the target, or the folder it is in.",
+        show_default="the target's, here the runtime's wheel",
         rich_help_panel="Target",
+    ),
+]
+RuntimeOption = Annotated[
+    str,
+    typer.Option(
+        "--runtime",
+        help="What runs the model: " + ", ".join(RUNTIMES) + ".",
+        show_default=next(iter(RUNTIMES)),
+        rich_help_panel="Target",
+        autocompletion=lambda: list(RUNTIMES),
     ),
 ]
 TargetOption = Annotated[
@@ -377,7 +390,8 @@ def search(
     confirm: ConfirmOption = True,
     margin: MarginOption = "",
     confidence: ConfidenceOption = "",
-    onert_library: LibraryOption = "",
+    runtime: RuntimeOption = "",
+    library: LibraryOption = "",
     target: TargetOption = "local",
     address: AddressOption = "",
     targets: TargetsOption = None,
@@ -385,7 +399,7 @@ def search(
     dumpfile: DumpfileOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Search for the Pareto front of a model, here with the embedded onert or on a target.
+    """Search for the Pareto front of a model, here or on a target.
 
     Measures the baseline (all on the first backend) and the uniform assignments, then what the
     sampler proposes, each in a fresh process. Every finished trial is kept at once: interrupt it
@@ -422,7 +436,8 @@ def search(
             pause=pause,
         ),
         input_file=input_file,
-        onert_library=onert_library,
+        runtime=runtime,
+        library=library,
         target=target,
         address=address,
         targets_file=targets,
@@ -466,7 +481,8 @@ def record(
     retries: RetriesOption = _RULES.retries,
     margin: MarginOption = "",
     confidence: ConfidenceOption = "",
-    onert_library: LibraryOption = "",
+    runtime: RuntimeOption = "",
+    library: LibraryOption = "",
     target: TargetOption = "local",
     address: AddressOption = "",
     targets: TargetsOption = None,
@@ -507,7 +523,8 @@ def record(
             pause=pause,
         ),
         input_file=input_file,
-        onert_library=onert_library,
+        runtime=runtime,
+        library=library,
         target=target,
         address=address,
         targets_file=targets,
@@ -933,7 +950,7 @@ def run_job(
 
     header = store.header
     objectives = objectives_of(job.header.objectives)
-    runner = job.runner(folder)
+    runner = job.engine(folder)
     progress = Progress(
         header.space, objectives, budget, store.trials, repeats=rules.confirm_share > 0
     )
@@ -981,11 +998,9 @@ def make_sampler(name: str, header: Header) -> Sampler:
     Raises:
         InputError: There is none.
     """
-    from pareto_profiler.core.measurement import objectives_of
-    from pareto_profiler.core.ports import Problem
+    from pareto_profiler.runtimes.problem import problem_of
     from pareto_profiler.samplers import SAMPLERS
 
     if name not in SAMPLERS:
         raise InputError(f"sampler {name!r}: expected one of {', '.join(SAMPLERS)}")
-    objectives = objectives_of(header.objectives)
-    return SAMPLERS[name](Problem(header.space, objectives, header.graph, header.seed))
+    return SAMPLERS[name](problem_of(header))

@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import errno
 import json
 import math
-import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from pareto_profiler.cli.exits import silence
-from pareto_profiler.errors import InputError, StoreWriteError, tame
+from pareto_profiler.errors import InputError, tame
+from pareto_profiler.files import write_whole
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from pareto_profiler.report.summary import Summary
-
-
-_FULL: Final = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG}
 
 
 def print_json(data: Any) -> None:
@@ -72,22 +68,8 @@ def write_file(path: Path, data: str | bytes) -> None:
         InputError: It cannot be written there, or would overwrite a journal.
         StoreWriteError: The disk is full; what was there before is intact.
     """
-    _check_no_journal(path)
-    # A file name need not be text: what stands for its bytes cannot be encoded.
-    content = data.encode("utf-8", "backslashreplace") if isinstance(data, str) else data
-    # Beside the target first, so that a full disk does not cost what was there before; a device
-    # such as /dev/stdout cannot be replaced.
-    is_device = path.exists() and not path.is_file()
-    draft = path if is_device else path.resolve().with_name(f".pareto-profiler-{os.getpid()}.draft")
-    try:
-        draft.write_bytes(content)
-        if not is_device:
-            draft.replace(path.resolve())
-    except OSError as error:
-        if not is_device:
-            draft.unlink(missing_ok=True)
-        kind = StoreWriteError if error.errno in _FULL else InputError
-        raise kind(f"{path}: cannot be written: {error.strerror}") from error
+    check_no_journal(path)
+    write_whole(path, data)
 
 
 def check_writable(path: Path) -> None:
@@ -96,7 +78,7 @@ def check_writable(path: Path) -> None:
     Raises:
         InputError: It cannot, or it would overwrite a journal.
     """
-    _check_no_journal(path)
+    check_no_journal(path)
     try:
         was_there = path.exists()
         path.open("ab").close()
@@ -106,7 +88,12 @@ def check_writable(path: Path) -> None:
         raise InputError(f"{path}: cannot be written: {error.strerror}") from error
 
 
-def _check_no_journal(path: Path) -> None:
+def check_no_journal(path: Path) -> None:
+    """See that a file is no journal of a run.
+
+    Raises:
+        InputError: It is one.
+    """
     from pareto_profiler.store import is_journal
 
     if path.is_file() and is_journal(path):

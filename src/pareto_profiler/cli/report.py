@@ -95,12 +95,12 @@ def leave_report(recording: Recording, summary: Summary, folder: Path) -> None:
 
 def beliefs_about(recording: Recording, summary: Summary) -> Beliefs | None:
     """What the structured model makes of a run; None where it can say nothing in a moment."""
-    from pareto_profiler.core.ports import Problem
+    from pareto_profiler.runtimes.problem import problem_of
     from pareto_profiler.samplers.structured.beliefs import beliefs_of
 
     header = recording.header
     if summary.baseline is None or len(summary.measured) > _MOST_LEARNED:
         return None
-    problem = Problem(header.space, summary.objectives, header.graph, header.seed)
+    problem = problem_of(header, summary.objectives)
     found = beliefs_of(problem, recording.trials, has_front=False)
     return found and found.without(summary.baseline.untold)

@@ -14,6 +14,7 @@ from typer.core import TyperCommand
 from pareto_profiler.cli.exits import reporting_errors
 from pareto_profiler.core.space import Granularity
 from pareto_profiler.errors import InputError
+from pareto_profiler.runtimes import runtime
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -98,7 +99,7 @@ def gen_oplist(
     device = find(target.value, address=auth)
     if device.shell == "ssh" and not device.address:
         raise InputError(f"target {target}: expected --auth user@host")
-    oplist = Oplist.of(load_measurable(model).graph, Granularity(mode))
+    oplist = Oplist.of(load_measurable(runtime(), model).graph, Granularity(mode))
     write_file(_OPLIST, json.dumps(oplist.to_json()) + "\n")
     print(f"{_OPLIST}: {len(oplist.names)} operation names", end="")
     print(f", {max(oplist.classes) + 1} classes" if oplist.classes else "")
@@ -277,7 +278,7 @@ def _oplist_here(mode: Mode, model: Path) -> Path | None:
                 note(f"{path} is of the other mode and is left alone")
                 continue
             if path != _OPLIST:
-                oplist.groups(load_measurable(model).graph)
+                oplist.groups(load_measurable(runtime(), model).graph)
         except InputError as error:
             if path == _OPLIST:
                 raise

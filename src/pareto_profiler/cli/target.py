@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
@@ -13,16 +14,17 @@ from pareto_profiler.cli.measure import (
     AddressOption,
     JsonOption,
     LibraryOption,
+    RuntimeOption,
     TargetsOption,
 )
-from pareto_profiler.errors import FailureKind, RunError, TargetError
+from pareto_profiler.errors import RunError, TargetError
 from pareto_profiler.shells.base import printable
 
 if TYPE_CHECKING:
     from pareto_profiler.core.space import Variable
     from pareto_profiler.models import Model
     from pareto_profiler.runners.machine import Conditions, Machine
-    from pareto_profiler.runners.onert import OnertTarget
+    from pareto_profiler.runtimes.base import Installation, Runtime
     from pareto_profiler.shells.base import Shell
     from pareto_profiler.targets import Target
 
@@ -46,7 +48,10 @@ _HEX: Final = "[0-9a-f]"
 _OWN: Final = " ".join(
     (
         f"probe-{_HEX * 12}",
-        f"probe-{_HEX * 12}.part",
+        f"driver-{_HEX * 12}",
+        f"driver-{_HEX * 12}.part",
+        f"library-{_HEX * 12}.so",
+        f"library-{_HEX * 12}.so.part",
         f"run-{_HEX * 12}",
         f"pareto-profiler-{_HEX * 32}",
         f"pareto-profiler-{_HEX * 32}.d",
@@ -87,7 +92,7 @@ def list_targets(targets: TargetsOption = None, as_json: JsonOption = False) -> 
 @app.command()
 @reporting_errors
 def clean(name: NameArgument, address: AddressOption = "", targets: TargetsOption = None) -> None:
-    """Remove what this tool left on a target: the probe, and files of searches that were killed."""
+    """Remove what this tool left on a target: drivers, and files of searches that were killed."""
     from pareto_profiler.targets import find
 
     target = find(name, targets, address)
@@ -115,7 +120,7 @@ class Findings:
     loading: dict[str, bool] = field(default_factory=dict)
     refusals: dict[str, dict[str, str]] = field(default_factory=dict)
     supported: set[tuple[str, str]] = field(default_factory=set)
-    reads_environment: bool | None = None
+    remarks: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
 
     def advice(self, model: Path | None) -> list[str]:
@@ -130,11 +135,7 @@ class Findings:
                 f"{', '.join(absent)}: there, but not to be loaded (a missing driver or library, "
                 f"such as OpenCL): searches leave it out"
             )
-        if self.reads_environment is False:
-            said.append(
-                "this onert ignores environment variables, as Tizen's builds do: settings go by "
-                "the package, placements by the probe; placements cannot be read back"
-            )
+        said += self.remarks
         corrections = [
             f"{'--forbid' if words else '--allow'} {backend}:{operation}"
             for backend, refused in self.refusals.items()
@@ -162,7 +163,8 @@ def check(
         ),
     ] = None,
     address: AddressOption = "",
-    onert_library: LibraryOption = "",
+    runtime: RuntimeOption = "",
+    library: LibraryOption = "",
     targets: TargetsOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -174,15 +176,17 @@ def check(
     from pareto_profiler.cli.assembly import load_measurable
     from pareto_profiler.cli.output import print_json, show_warnings
     from pareto_profiler.runners.machine import conditions, describe
+    from pareto_profiler.runtimes import runtime as runtime_named
     from pareto_profiler.targets import find
 
     target = find(name, targets, address)
-    read = load_measurable(model) if model else None
+    room = runtime_named(runtime)
+    read = load_measurable(room, model) if model else None
     show_warnings()
     shell = target.open_shell()
     try:
         found = Findings(name, describe(shell), conditions(shell))
-        _look_at_runtime(found, target, shell, read, onert_library)
+        _look_at_runtime(found, room, target, shell, read, library)
     finally:
         shell.close()
     advice = found.advice(model)
@@ -197,19 +201,17 @@ def check(
 
 
 def _look_at_runtime(
-    found: Findings, target: Target, shell: Shell, model: Model | None, library: str
+    found: Findings, room: Runtime, target: Target, shell: Shell, model: Model | None, library: str
 ) -> None:
-    from pareto_profiler.cli.assembly import runtime_of
-    from pareto_profiler.runners.installation import offered_backends
-    from pareto_profiler.runners.onert import OnertTarget
+    from pareto_profiler.cli.assembly import Choices, install
 
     try:
-        runtime = runtime_of(target, shell, library)
+        installation = install(room, target, shell, Choices(Path(), library=library))
     except TargetError as error:
         found.problems.append(str(error))
         return
-    found.runtime, found.library = runtime.name, str(runtime.library or "")
-    there = offered_backends(shell, runtime.library) if runtime.library else ()
+    found.runtime, found.library = installation.name, installation.library
+    there = installation.offered_backends()
     for backend in target.backends:
         if there and backend not in there:
             found.problems.append(
@@ -217,56 +219,53 @@ def _look_at_runtime(
                 f"there are {', '.join(there)}"
             )
     found.offered = tuple(b for b in target.backends if b in there) or there
-    if model and found.offered and isinstance(runtime.target, OnertTarget):
-        _try_operations(found, runtime.target, model)
+    if model and found.offered:
+        _try_operations(found, room, target, installation, model)
 
 
-def _try_operations(found: Findings, onert: OnertTarget, model: Model) -> None:
+def _try_operations(
+    found: Findings, room: Runtime, target: Target, installation: Installation, model: Model
+) -> None:
+    from pareto_profiler.cli.assembly import folder_on
     from pareto_profiler.cli.known import Known
     from pareto_profiler.core.plan import Plan
     from pareto_profiler.core.space import DecisionSpace, Granularity
     from pareto_profiler.core.support import Support
     from pareto_profiler.runners.inputs import random_inputs
-    from pareto_profiler.runners.installation import library_digest
-    from pareto_profiler.runners.onert import OnertRunner
 
     graph = model.graph
-    support = Support.of([f"{backend}:*" for backend in found.offered], ())
+    support = Support.of([f"{backend}:*" for backend in found.offered], (), room)
     space = DecisionSpace.of(graph, found.offered, Granularity.NAME, support=support)
-    known = Known.of(found.machine, found.runtime, library_digest(onert), graph.digest)
-    runner = OnertRunner(
-        onert, space, Plan(), graph=graph, model_file=model.file, inputs=random_inputs(graph, 0)
-    )
+    known = Known.of(found.machine, found.runtime, installation.digest(), graph.digest)
+    folder = folder_on(target, f"check by {os.getpid()}")
+    engine = installation.start(folder, space, Plan(), model, random_inputs(graph, 0))
 
     def refusal(backend: str, variable: Variable) -> str:
         question = f"{backend}:{variable.name}"
-        if question in known.answers:
-            return known.answers[question]
-        try:
-            runner.prepare(dict.fromkeys(variable.operations, backend))
-        except RunError as error:
-            if error.kind is not FailureKind.REJECTED:
+        if question not in known.answers:
+            try:
+                known.answers[question] = engine.refusal(
+                    dict.fromkeys(variable.operations, backend)
+                )
+            except RunError as error:
                 return f"{error.kind}: {error.message}"  # another time it may be otherwise
-            known.answers[question] = error.message or "refused"
-        else:
-            known.answers[question] = ""
         return known.answers[question]
 
     try:
-        try:
-            runner.prepare({})
-        except RunError as error:
-            found.problems.append(f"the model cannot be prepared at all: {error}")
+        if words := engine.refusal({}):
+            found.problems.append(f"the model cannot be prepared at all: {words}")
             return
-        found.reads_environment = runner.reads_environment()
-        tables = DecisionSpace.of(graph, found.offered, Granularity.NAME)
+        found.remarks = engine.remarks()
+        tables = DecisionSpace.of(graph, found.offered, Granularity.NAME, support=Support(room))
         found.supported = {(b, v.name) for v in tables.variables for b in v.feasible}
         for backend in found.offered:
-            found.loading[backend] = runner.loads(backend)
+            found.loading[backend] = engine.loads(backend)
             if found.loading[backend]:
                 found.refusals[backend] = {v.name: refusal(backend, v) for v in space.variables}
+    except RunError as error:
+        found.problems.append(f"the model cannot be prepared at all: {error}")
     finally:
-        runner.close()
+        engine.close()
         known.keep()
 
 

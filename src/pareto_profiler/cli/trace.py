@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from statistics import median
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from pareto_profiler.cli.exits import reporting_errors
@@ -14,6 +14,7 @@ from pareto_profiler.cli.measure import (
     LibraryOption,
     ModelArgument,
     RepeatsOption,
+    RuntimeOption,
     TargetOption,
     TargetsOption,
     ThreadsOption,
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from pareto_profiler.core.graph import Graph
-    from pareto_profiler.runners.trace import OperationTime
+    from pareto_profiler.core.trial import OperationTime, Profile
 
 
 @reporting_errors
@@ -36,7 +37,8 @@ def trace(
     repeats: RepeatsOption = None,
     threads: ThreadsOption = None,
     cpus: CpusOption = "",
-    onert_library: LibraryOption = "",
+    runtime: RuntimeOption = "",
+    library: LibraryOption = "",
     target: TargetOption = "local",
     address: AddressOption = "",
     targets: TargetsOption = None,
@@ -53,7 +55,6 @@ def trace(
 
     from pareto_profiler.cli.assembly import Choices, prepare
     from pareto_profiler.cli.output import note, print_json
-    from pareto_profiler.runners.onert import OnertRunner
 
     plan = plan_of(repeats=repeats, threads=threads, cpus=cpus)
     job = prepare(
@@ -62,88 +63,74 @@ def trace(
             granularity=Granularity.OPERATION,
             backends=backends,
             plan=plan,
-            onert_library=onert_library,
+            runtime=runtime,
+            library=library,
             target=target,
             address=address,
             targets_file=targets,
         )
     )
     space, graph = job.header.space, job.model.graph
-    found: dict[str, Sequence[OperationTime]] = {}
+    profiles: dict[str, Profile] = {}
     try:
         with tempfile.TemporaryDirectory(prefix="pareto-profiler-") as here:
-            runner = job.runner(Path(here))
+            engine = job.engine(Path(here))
             try:
-                if not isinstance(runner, OnertRunner):
-                    raise InputError(f"{job.header.runtime} cannot be traced: the probe is needed")
+                if not engine.can_profile:
+                    raise InputError(f"{job.header.runtime} cannot be traced: a driver is needed")
                 for backend in space.backends:
                     assignment = tuple(
                         backend if backend in v.feasible else v.feasible[0] for v in space.variables
                     )
                     try:
-                        found[backend] = runner.trace(assignment)
+                        profiles[backend] = engine.profile(assignment)
                     except RunError as error:
                         note(f"{backend}: {error.kind}: {error.message}")
             finally:
-                runner.close()
+                engine.close()
     finally:
         job.shell.close()
-    if not any(found.values()):
+    if not any(profile.operations for profile in profiles.values()):
         raise InputError(f"{job.header.runtime} left no trace")
     if as_json:
-        print_json(_facts(graph, found))
+        print_json(_facts(graph, profiles))
     else:
-        _print(graph, found)
+        _print(graph, profiles)
 
 
-def _facts(graph: Graph, found: dict[str, Sequence[OperationTime]]) -> dict[str, Any]:
+def _facts(graph: Graph, profiles: dict[str, Profile]) -> dict[str, Any]:
     return {
         "operations": [
             {"index": o.index, "name": o.name, "builtin": o.builtin} for o in graph.operations
         ],
-        "seconds": {
-            backend: [
-                {
-                    "index": t.index,
-                    "subgraph": t.subgraph,
-                    "name": t.name,
-                    "backend": t.backend,
-                    "seconds": t.seconds,
-                }
-                for t in times
-            ]
-            for backend, times in found.items()
-        },
+        "profiles": {backend: asdict(profile) for backend, profile in profiles.items()},
     }
 
 
-def _print(graph: Graph, found: dict[str, Sequence[OperationTime]]) -> None:
+def _print(graph: Graph, profiles: dict[str, Profile]) -> None:
     from rich.table import Table
 
     from pareto_profiler.cli.output import console
 
     out = console()
     table = Table("", "operation", box=None)
-    for backend in found:
+    for backend in profiles:
         table.add_column(f"{backend} ms", justify="right")
-    by_backend = {b: {t.index: t for t in times} for b, times in found.items()}
-    count = len(graph.operations)
+    by_backend = {b: {t.index: t for t in p.operations} for b, p in profiles.items()}
     for operation in graph.operations:
-        times = [by_backend[b].get(operation.index) for b in found]
+        times = [by_backend[b].get(operation.index) for b in profiles]
         cells = [
-            f"{1e3 * median(t.seconds):.3f}" if t and t.seconds and t.backend == b else "–"
-            for b, t in zip(found, times, strict=True)
+            f"{1e3 * t.seconds:.3f}" if t and t.backend == b else "–"
+            for b, t in zip(profiles, times, strict=True)
         ]
         table.add_row(f"@{operation.index}", f"{operation.name} ({operation.builtin})", *cells)
 
-    def total(times: Sequence[OperationTime], *, of_copies: bool) -> str:
-        chosen = [t for t in times if (t.index >= count) is of_copies and t.seconds]
-        return f"{1e3 * sum(median(t.seconds) for t in chosen):.3f}"
+    def total(times: Sequence[OperationTime]) -> str:
+        return f"{1e3 * sum(t.seconds for t in times):.3f}"
 
     table.add_section()
-    table.add_row(
-        "", "copies between backends", *(total(t, of_copies=True) for t in found.values())
-    )
-    table.add_row("", "all operations", *(total(t, of_copies=False) for t in found.values()))
+    copies = (total(p.transfers) for p in profiles.values())
+    table.add_row("", "copies between backends", *copies)
+    table.add_row("", "all operations", *(total(p.operations) for p in profiles.values()))
     out.print(table)
     out.print("  medians · – runs on another backend there", highlight=False)

@@ -1,36 +1,34 @@
-"""Configuration: what a runtime is told to realise an assignment."""
+"""Configuration: what a runtime is told to realise an assignment; and the settings to vary."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Final
+from collections.abc import Mapping, Sequence
+from typing import Final, Protocol
 
-from pareto_profiler.core.space import Assignment, DecisionSpace, Granularity
 from pareto_profiler.errors import InputError
 
-SETTING_VALUES: Final[Mapping[str, tuple[str, ...]]] = {
-    "threads": (),
-    "executor": ("Linear", "Dataflow", "Parallel"),
-    "memory_planner": ("WIC", "FirstFit", "Bump"),
-    "use_mmaped_data": ("0", "1"),
-}
-"""Runtime settings that can be varied, onert's default first; threads depend on the machine."""
-
-_SETTING_KEYS: Final = {
-    # One key since 1.30, one per backend before: all are set, an unknown key is ignored.
-    "threads": ("NUM_THREADS", "RUY_THREADS", "XNNPACK_THREADS", "OMP_NUM_THREADS"),
-    "executor": ("EXECUTOR",),
-    "memory_planner": ("CPU_MEMORY_PLANNER",),
-    "use_mmaped_data": ("USE_MMAPED_DATA",),
-}
+THREADS: Final = "threads"
+"""The setting that every runtime calls so; its values depend on the machine."""
 
 
-def settings_to_vary(names: list[str], cores: int, threads: int) -> dict[str, tuple[str, ...]]:
+class Configuration(Protocol):
+    """One assignment in the words of its runtime."""
+
+    @property
+    def text(self) -> str:
+        """As one line for people."""
+        ...
+
+
+def settings_to_vary(
+    known: Mapping[str, Sequence[str]], names: Sequence[str], cores: int, threads: int
+) -> dict[str, tuple[str, ...]]:
     """Setting → its values, the default first.
 
     Args:
-        names: Settings to vary; ``threads`` takes 1, 2, 4 … up to the number of cores.
+        known: The runtime's settings, each with its values, the default first; none for threads,
+            whose values are 1, 2, 4 … up to the number of cores.
+        names: Settings to vary.
         cores: Cores of the target.
         threads: The default number of threads.
 
@@ -38,121 +36,19 @@ def settings_to_vary(names: list[str], cores: int, threads: int) -> dict[str, tu
         InputError: A name is unknown or comes twice.
 
     Examples:
-        >>> settings_to_vary(["threads", "executor"], cores=4, threads=2)
-        {'threads': ('2', '1', '4'), 'executor': ('Linear', 'Dataflow', 'Parallel')}
+        >>> known = {"threads": (), "executor": ("Linear", "Parallel")}
+        >>> settings_to_vary(known, ["threads", "executor"], cores=4, threads=2)
+        {'threads': ('2', '1', '4'), 'executor': ('Linear', 'Parallel')}
     """
     varied: dict[str, tuple[str, ...]] = {}
     for name in names:
         if name in varied:
             raise InputError(f"setting {name!r} is named twice")
-        if name not in SETTING_VALUES:
-            raise InputError(f"setting {name!r}: expected one of {', '.join(SETTING_VALUES)}")
-        varied[name] = SETTING_VALUES[name]
-        if name == "threads":
+        if name not in known:
+            raise InputError(f"setting {name!r}: expected one of {', '.join(known)}")
+        varied[name] = tuple(known[name])
+        if name == THREADS:
             counts = {threads, cores} | {2**i for i in range(cores.bit_length()) if 2**i <= cores}
             others = sorted(counts - {threads})
             varied[name] = tuple(map(str, (threads, *others)))
     return varied
-
-
-@dataclass(frozen=True, slots=True)
-class Configuration:
-    """One assignment in the runtime's words.
-
-    Attributes:
-        backends: To load, in the seed's order: the baseline's backend last.
-        backend_by_name: onert name → backend, where the space is grouped by name; else empty.
-        backend_by_operation: Operation index → backend.
-        settings: Setting → value, the fixed number of threads included.
-    """
-
-    backends: tuple[str, ...]
-    backend_by_name: Mapping[str, str]
-    backend_by_operation: Mapping[int, str]
-    settings: Mapping[str, str]
-
-    @classmethod
-    def of(
-        cls,
-        space: DecisionSpace,
-        assignment: Assignment,
-        *,
-        load_every_backend: bool = False,
-        threads: int | None = None,
-    ) -> Configuration:
-        """The configuration of an assignment.
-
-        Args:
-            space: Where the assignment is from.
-            assignment: What to realise.
-            load_every_backend: Load all backends of the space, as the seed does, and not only
-                those in use (a loaded backend costs memory, used or not).
-            threads: Threads to set where the space does not vary them; None to leave them alone.
-
-        Raises:
-            SpaceError: The assignment is of another space.
-
-        Examples:
-            >>> space = DecisionSpace.by_names(("cpu", "acl_cl"), ["Pool2D", "Conv2D"])
-            >>> Configuration.of(space, ("cpu", "acl_cl")).text
-            'BACKENDS="acl_cl;cpu" OP_BACKEND_Pool2D=cpu OP_BACKEND_Conv2D=acl_cl '
-        """
-        settings = space.settings(assignment)
-        used = {c for c, v in zip(assignment, space.variables, strict=True) if not v.is_setting}
-        first, *others = space.backends
-        by_name: dict[str, str] = {}
-        if space.granularity is Granularity.NAME:
-            by_name = {
-                v.name: c
-                for c, v in zip(assignment, space.variables, strict=True)
-                if not v.is_setting
-            }
-        if threads is not None:
-            settings = {"threads": str(threads)} | settings
-        return cls(
-            backends=tuple(b for b in (*others, first) if load_every_backend or b in used),
-            backend_by_name=by_name,
-            backend_by_operation=space.backend_by_operation(assignment),
-            settings=settings,
-        )
-
-    @property
-    def operation_map(self) -> str:
-        """``OP_BACKEND_MAP``'s value: index and backend of every decided operation."""
-        return ";".join(f"{i}={b}" for i, b in self.backend_by_operation.items())
-
-    @property
-    def environment(self) -> dict[str, str]:
-        """Environment variables of the settings, without the placement."""
-        return {key: value for name, value in self.settings.items() for key in _SETTING_KEYS[name]}
-
-    @property
-    def variables(self) -> dict[str, str]:
-        """All of it as environment variables, which are the keys of a package's cfg file, too.
-
-        Examples:
-            >>> space = DecisionSpace.by_names(("cpu", "acl_cl"), ["Pool2D", "Conv2D"])
-            >>> Configuration.of(space, ("cpu", "cpu")).variables
-            {'BACKENDS': 'cpu', 'OP_BACKEND_Pool2D': 'cpu', 'OP_BACKEND_Conv2D': 'cpu'}
-        """
-        found = {"BACKENDS": ";".join(self.backends)}
-        if self.backend_by_name:
-            found |= {f"OP_BACKEND_{name}": b for name, b in self.backend_by_name.items()}
-        elif self.backend_by_operation:
-            found["OP_BACKEND_MAP"] = self.operation_map
-        return found | self.environment
-
-    @property
-    def text(self) -> str:
-        """As one line for a shell, in the form that ONE's tools write.
-
-        By name each entry ends in a blank. With a map the line ends in the map's closing quote, and
-        settings stand before it: ONE's ``pareto_scheduler`` takes what lies between
-        ``OP_BACKEND_MAP="`` and the last character.
-        """
-        backends = f'BACKENDS="{";".join(self.backends)}"'
-        settings = [f"{_SETTING_KEYS[n][0]}={value}" for n, value in self.settings.items()]
-        if self.backend_by_name or not self.backend_by_operation:
-            names = [f"OP_BACKEND_{name}={b}" for name, b in self.backend_by_name.items()]
-            return "".join(f"{entry} " for entry in (backends, *names, *settings))
-        return " ".join((backends, *settings, f'OP_BACKEND_MAP="{self.operation_map}"'))

@@ -1,4 +1,4 @@
-"""Graph: what a model file says, operation by operation in file order (which is onert's index)."""
+"""Graph: what a model file says, operation by operation in file order."""
 
 from __future__ import annotations
 
@@ -28,18 +28,18 @@ class Operation:
     """One operation of a model.
 
     Attributes:
-        index: Position in the file, which is the index onert gives it.
+        index: Position in the file.
         builtin: Name in the model's schema, e.g. ``DEPTHWISE_CONV_2D``; the custom code for a
             custom operation.
         version: Version of the builtin.
-        name: onert's name, e.g. ``DepthwiseConv2D``; empty where onert's loader has none.
-        kind: onert's sub-kind, e.g. ``ADD`` of ``BinaryArithmetic``; empty where it has none.
+        name: The runtime's name, e.g. ``DepthwiseConv2D``; the builtin's where it has none.
+        kind: The runtime's sub-kind, e.g. ``ADD`` of ``BinaryArithmetic``; empty where it has none.
         dtype: Type of the first input, which decides which kernels apply.
         inputs: Tensor indices; -1 stands for an optional input left out.
         outputs: Tensor indices.
         data_bytes: Bytes of all inputs and outputs together: the seed's *data size*.
         weight_bytes: Bytes of the constant inputs, as stored in the file.
-        problem: Why onert's loader refuses it; empty when it does not.
+        problem: Why the runtime refuses it; empty when nothing says that it does.
     """
 
     index: int
@@ -76,8 +76,7 @@ class Graph:
         operations: In file order.
         inputs: Tensor indices of the model's inputs.
         outputs: Tensor indices of the model's outputs.
-        subgraph_count: Subgraphs in the file; onert applies one index map to each of them, so a
-            file with several can be assigned by operation name only.
+        subgraph_count: Subgraphs in the file.
     """
 
     format: str
@@ -158,5 +157,5 @@ class Graph:
 
     @property
     def unloadable(self) -> tuple[Operation, ...]:
-        """Operations that onert's loader refuses, each with its ``problem``."""
+        """Operations that the runtime refuses, each with its ``problem``."""
         return tuple(operation for operation in self.operations if operation.problem)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
 from pareto_profiler.core.estimate import Predictions
 from pareto_profiler.core.graph import Graph
 from pareto_profiler.core.measurement import OBJECTIVES, Measurement, Objective
 from pareto_profiler.core.space import Assignment, DecisionSpace
+from pareto_profiler.core.traits import Traits
 from pareto_profiler.core.trial import Placement, Profile, Trial
 
 
@@ -22,12 +23,14 @@ class Problem:
         objectives: What is minimised.
         graph: The model's operations and how they are joined; None where only names are known.
         seed: Of all chance.
+        traits: What is known of the runtime's costs.
     """
 
     space: DecisionSpace
     objectives: tuple[Objective, ...] = (OBJECTIVES["exec_time"], OBJECTIVES["max_rss"])
     graph: Graph | None = None
     seed: int = 0
+    traits: Traits = field(default_factory=Traits)
 
 
 class Sampler(Protocol):

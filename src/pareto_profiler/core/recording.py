@@ -10,6 +10,7 @@ from pareto_profiler.core.graph import Graph
 from pareto_profiler.core.plan import Plan
 from pareto_profiler.core.rules import CONFIDENCE, MARGIN
 from pareto_profiler.core.space import DecisionSpace
+from pareto_profiler.core.traits import Traits
 from pareto_profiler.core.trial import Placement, Trial
 
 
@@ -24,7 +25,7 @@ class Header:
         objectives: Names, in order.
         plan: How each assignment was measured.
         target: Name of the target, such as ``local``.
-        runtime: Name and version of the runtime, such as ``onert 1.30.0``.
+        runtime: Name and version of the runtime, and its version.
         machine: What the target is, see ``runners.machine``.
         sampler: Name of the sampler that the search began with.
         seed: Its seed.
@@ -34,6 +35,7 @@ class Header:
         confidence: Of each verdict on what is on the front.
         origin: Where model, inputs and target were, to measure more, and the command that began it.
         graph: The model's operations and how they are joined; None where only names are known.
+        traits: What is known of the runtime's costs; None where it was not recorded.
     """
 
     model_name: str
@@ -52,6 +54,7 @@ class Header:
     confidence: float = CONFIDENCE
     origin: Mapping[str, str] = field(default_factory=dict)
     graph: Graph | None = None
+    traits: Traits | None = None
 
     def differences(self, other: Header) -> list[str]:
         """What makes trials under another header no trials of this search, in words."""

@@ -12,7 +12,7 @@ from itertools import product
 from typing import TYPE_CHECKING, Any
 
 from pareto_profiler.core.graph import Graph, Operation
-from pareto_profiler.core.support import FIXED_NAMES, Support
+from pareto_profiler.core.support import Support
 from pareto_profiler.errors import SpaceError
 
 if TYPE_CHECKING:
@@ -26,9 +26,9 @@ class Granularity(StrEnum):
     """How operations are grouped; ``name`` and ``index`` are the seed's two modes."""
 
     NAME = "name"
-    """All operations of one onert name share a backend."""
+    """All operations of one name share a backend."""
     INDEX = "index"
-    """All operations of one ⟨onert name, data size⟩ share a backend."""
+    """All operations of one ⟨name, data size⟩ share a backend."""
     OPERATION = "operation"
     """Each operation has its own backend."""
 
@@ -111,17 +111,18 @@ class DecisionSpace:
             graph: The model.
             backends: What may be chosen, the baseline's first.
             granularity: How operations are grouped.
-            support: Which backend can run what; the tables without corrections by default.
+            support: Which backend can run what, and what nobody decides; by default all is trusted.
             settings: Runtime settings to vary, each with its values, the default first.
 
         Raises:
-            SpaceError: Some operations have no feasible backend, the model has several subgraphs
-                and the granularity is not ``name``, or nothing is left to decide.
+            SpaceError: Some operations have no feasible backend, the runtime cannot be told
+                assignments of this granularity, or nothing is left to decide.
         """
-        check_tellable(graph, granularity)
+        support = support or Support()
+        support.table.check_granularity(graph, granularity)
         groups: dict[str, list[Operation]] = {}
         for operation in graph.operations:
-            if operation.name and operation.name not in FIXED_NAMES:
+            if not support.table.is_fixed(operation):
                 groups.setdefault(_group_name(operation, granularity), []).append(operation)
         return cls.by_groups(
             backends, granularity, groups, support=support, settings=settings or {}
@@ -351,19 +352,6 @@ class DecisionSpace:
         """SHA-256 over everything that gives ids their meaning, in hex."""
         text = json.dumps(self.to_json(), sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()
-
-
-def check_tellable(graph: Graph, granularity: Granularity) -> None:
-    """See that assignments of this granularity can be told to onert.
-
-    Raises:
-        SpaceError: The model has several subgraphs, and it is not ``name``.
-    """
-    if graph.subgraph_count > 1 and granularity is not Granularity.NAME:
-        raise SpaceError(
-            f"the model has {graph.subgraph_count} subgraphs and onert applies one index map "
-            f"to each of them: granularity {granularity} cannot be told, use name"
-        )
 
 
 def _group_name(operation: Operation, granularity: Granularity) -> str:

@@ -34,7 +34,7 @@ class OperationTime:
     """How long one operation took in a traced run.
 
     Attributes:
-        index: Its index; one beyond the model's own is a copy that the runtime inserted.
+        index: Its index in the file; of a copy the runtime's own number.
         backend: Where it ran.
         seconds: Median over the traced runs.
     """
@@ -52,9 +52,11 @@ class Profile:
 
     Attributes:
         operations: In the order of execution; empty where the runtime left no trace.
+        transfers: Copies that the runtime made between backends.
     """
 
     operations: tuple[OperationTime, ...] = ()
+    transfers: tuple[OperationTime, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import NormalDist, median
 from typing import Final
@@ -11,10 +11,17 @@ from typing import Final
 import numpy as np
 
 from pareto_profiler.core.estimate import Figure
+from pareto_profiler.core.measurement import OBJECTIVES
+from pareto_profiler.core.space import Assignment
+from pareto_profiler.errors import RunError, TargetError
+from pareto_profiler.runtimes.base import Engine, Launch
 
 CONFIDENCE: Final = 0.99
 _UNKNOWN_NOISE: Final = 0.05
 _WIDE: Final = 2.0
+# Turns where the noise is not known, and at most, until both ways are as fast as each other.
+_SOME_TURNS: Final = 3
+_MOST_TURNS: Final = 8
 
 
 def spread_of(noise: float) -> float:
@@ -45,20 +52,6 @@ def expected_range(figure: Figure, noise: float, margin: float) -> tuple[float, 
     freedom = figure.freedom if math.isfinite(figure.freedom) else 1e6
     reach = float(stdtrit(freedom, (1 + CONFIDENCE) / 2)) * spread + math.log1p(margin)
     return figure.value * math.exp(-reach), figure.value * math.exp(reach)
-
-
-def differences(found: Mapping[str, str], wanted: Mapping[str, str]) -> tuple[str, ...]:
-    """Variables that have another value than they should, a line each.
-
-    Examples:
-        >>> differences({"NUM_THREADS": "1"}, {"NUM_THREADS": "2", "EXECUTOR": "Linear"})
-        ('NUM_THREADS is 1, expected 2', 'EXECUTOR is not set, expected Linear')
-    """
-    return tuple(
-        f"{name} is {found.get(name, 'not set')}, expected {value}"
-        for name, value in wanted.items()
-        if found.get(name) != value
-    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,3 +156,61 @@ class Verified:
             return f"as measured {then}, "
         faster = "faster than" if median(self.seconds) < low else "not as fast as"
         return f"the machine is {faster} it was then {then}, "
+
+
+def verify(
+    engine: Engine,
+    launch: Launch,
+    assignment: Assignment,
+    figure: Figure,
+    *,
+    noise: float,
+    margin: float,
+) -> Verified:
+    """Run what was written and the assignment in turns, until both are as fast as each other.
+
+    Args:
+        engine: Where it was measured.
+        launch: What was written.
+        assignment: What it shall realise.
+        figure: Its ``exec_time`` in the search.
+        noise: Standard deviation from process to process, of the logarithm; 0 where it is unknown.
+        margin: A difference that nobody would notice, as a fraction.
+
+    Raises:
+        TargetError: One of the two does not run.
+    """
+    time = OBJECTIVES["exec_time"]
+    expected = expected_range(figure, noise, margin)
+    taken: list[float] = []
+    beside: list[float] = []
+    disturbed = 0
+    wrong: tuple[str, ...] | None = launch.differences or None
+    while True:
+        try:
+            made, placement = engine.run_artifact(launch, assignment)
+        except RunError as error:
+            words = f"what was written does not run: {error.kind}: {error.message}"
+            raise TargetError(words) from error
+        try:
+            own = engine.run(assignment, is_repeat=True)
+        except RunError as error:
+            words = f"the assignment itself does not run any more: {error.kind}: {error.message}"
+            raise TargetError(words) from error
+        taken.append(made.value(time))
+        beside.append(own.value(time))
+        disturbed += own.is_contended
+        if placement is not None:
+            wrong = tuple(dict.fromkeys([*(wrong or ()), *placement.mismatches]))
+        verified = Verified(
+            tuple(taken),
+            expected,
+            wrong,
+            tuple(beside),
+            noise,
+            margin,
+            is_disturbed=2 * disturbed > len(beside),
+        )
+        is_known = noise > 0 or len(taken) >= _SOME_TURNS
+        if wrong or (verified.is_as_fast and is_known) or len(taken) == _MOST_TURNS:
+            return verified

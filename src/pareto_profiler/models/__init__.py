@@ -73,7 +73,7 @@ def load(path: Path) -> Model:
 
 
 def read_manifest(package: Path) -> dict[str, Any]:
-    """The MANIFEST of an nnpackage, read as JsonCpp reads it, which onert uses.
+    """The MANIFEST of an nnpackage, read as JsonCpp reads it.
 
     A byte order mark, comments, a comma behind the last entry and text behind the closing brace
     are passed over.
@@ -112,9 +112,7 @@ def _open_package(folder: Path) -> tuple[Path, str]:
     if not isinstance(names, list) or not names or not isinstance(names[0], str):
         raise ModelError(f'{manifest}: expected a list of file names under "models"')
     if len(names) > 1:
-        raise ModelError(
-            f"{manifest}: {len(names)} models; onert takes no operation map for several"
-        )
+        raise ModelError(f"{manifest}: {len(names)} models; operations of several cannot be placed")
     file = folder / names[0]
     try:
         is_inside = file.resolve().is_relative_to(folder.resolve())

@@ -8,8 +8,11 @@ from collections.abc import Sequence
 from typing import Final
 
 from pareto_profiler.core.graph import Graph, Operation, Tensor
-from pareto_profiler.models import onert_loader, schema
+from pareto_profiler.models import schema
 from pareto_profiler.models.flatbuffer import FlatBuffer, Table
+
+CUSTOM: Final = "custom"
+"""Kind of an operation whose name is a custom code."""
 
 IDENTIFIERS: Final = {b"TFL3": "tflite", b"CIR0": "circle"}
 
@@ -20,7 +23,8 @@ _RANK_LIMIT: Final = 64
 def read_graph(data: bytes, path: str) -> Graph:
     """Read the main subgraph of a TFLite or circle file.
 
-    Takes time linear in the size of the file, whatever is in it.
+    Operations have the names of the file's format; a runtime's reading gives them its own. Takes
+    time linear in the size of the file, whatever is in it.
 
     Args:
         data: The whole file.
@@ -156,27 +160,18 @@ class _Reader:
             self._check_tensor(t, len(tensors), f"an input of operation {index}", least=-1)
         for t in outputs:
             self._check_tensor(t, len(tensors), f"an output of operation {index}", least=0)
-        onert = onert_loader.translate(builtin, is_custom=is_custom, is_circle=self._is_circle)
         touched = [tensors[t] for t in (*inputs, *outputs) if t >= 0]
         return Operation(
             index=index,
             builtin=builtin,
             version=version,
-            name=onert.name if onert else "",
-            kind=onert.kind if onert else "",
+            name=builtin,
+            kind=CUSTOM if is_custom else "",
             dtype=touched[0].dtype if touched else "",
             inputs=inputs,
             outputs=outputs,
             data_bytes=sum(t.size_bytes for t in touched),
             weight_bytes=sum(tensors[t].constant_bytes for t in inputs if t >= 0),
-            problem=onert_loader.problem_of(
-                builtin,
-                onert,
-                inputs,
-                outputs,
-                tuple(t.dtype for t in touched),
-                is_circle=self._is_circle,
-            ),
         )
 
     def _check_tensor(self, index: int, count: int, what: str, *, least: int) -> None:

@@ -13,6 +13,7 @@ from pareto_profiler.core.recording import Recording
 from pareto_profiler.core.space import Assignment
 from pareto_profiler.core.trial import Trial
 from pareto_profiler.errors import InputError
+from pareto_profiler.runtimes.problem import problem_of
 from pareto_profiler.samplers import SAMPLERS
 
 _MOST_LEARNED: Final = 1000
@@ -71,7 +72,7 @@ def is_finished(recording: Recording, objectives: Sequence[Objective]) -> bool:
 def _learned(recording: Recording, objectives: Sequence[Objective]) -> Iterator[LearningSampler]:
     """The samplers that learn among those that made trials, told everything."""
     header = recording.header
-    problem = Problem(header.space, tuple(objectives), header.graph, header.seed)
+    problem = problem_of(header, objectives)
     for name in {t.source for t in recording.trials} & _LEARNING.keys():
         sampler = _LEARNING[name](problem)
         for trial in _in_place(recording):

@@ -9,7 +9,6 @@ from typing import Any, Final
 
 import numpy as np
 
-from pareto_profiler.core.configuration import Configuration
 from pareto_profiler.core.estimate import Estimate, Estimates
 from pareto_profiler.core.front import (
     Front,
@@ -26,6 +25,7 @@ from pareto_profiler.core.trial import Failure, Placement, Profile, Trial
 from pareto_profiler.report.health import Check, checks_of, warnings_of
 from pareto_profiler.report.history import Step, steps_of
 from pareto_profiler.report.places import estimates_of, places_of
+from pareto_profiler.runtimes import runtime_of
 
 INTERVAL: Final = 0.95
 """Confidence of the intervals that are shown."""
@@ -348,13 +348,7 @@ def _intervals(
 
 
 def _configuration(header: Header, assignment: Assignment) -> str:
-    plan = header.plan
-    return Configuration.of(
-        header.space,
-        assignment,
-        load_every_backend=plan is None or plan.load_every_backend,
-        threads=plan.threads if plan else None,
-    ).text
+    return runtime_of(header).configuration(header.space, assignment, header.plan).text
 
 
 def _profiles(recording: Recording) -> dict[str, dict[int, float]]:
@@ -362,15 +356,14 @@ def _profiles(recording: Recording) -> dict[str, dict[int, float]]:
 
     Where settings vary, those of the baseline.
     """
-    graph, space = recording.header.graph, recording.header.space
+    space = recording.header.space
     settings = space.settings(space.default)
     found: dict[str, dict[int, float]] = {}
     for trial in recording.trials:
         if not isinstance(trial.outcome, Profile) or space.settings(trial.assignment) != settings:
             continue
         for time in trial.outcome.operations:
-            if graph is None or time.index < len(graph.operations):
-                found.setdefault(time.backend, {})[time.index] = time.seconds
+            found.setdefault(time.backend, {})[time.index] = time.seconds
     return found
 
 

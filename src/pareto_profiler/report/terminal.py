@@ -298,8 +298,8 @@ def _failure_lines(summary: Summary) -> list[str]:
             lines.append(f"    and {len(messages) - _MESSAGES} other messages")
         if kind == FailureKind.WRONG_OUTPUT:
             lines.append(
-                "    some mixes of backends and planners compute wrong results in onert itself; "
-                "see docs/measurement.md"
+                "    some mixes of backends and planners compute wrong results in the runtime "
+                "itself; see docs/measurement.md"
             )
     lines += [f"  misplaced: {m}" for p in summary.misplaced for m in p.mismatches[:1]]
     return lines

@@ -19,6 +19,7 @@ from pareto_profiler.core.graph import Graph, Operation, Tensor
 from pareto_profiler.core.plan import Plan
 from pareto_profiler.core.space import Assignment, DecisionSpace, Granularity
 from pareto_profiler.core.support import Support
+from pareto_profiler.core.traits import Role, SettingTrait, Traits
 from pareto_profiler.core.trial import OperationTime, Profile
 from pareto_profiler.errors import FailureKind, InputError, RunError
 from pareto_profiler.runners.simulated import Noise, SimulatedRunner
@@ -35,6 +36,13 @@ _KINDS: Final = (
     ("Pool2D", 0.1),
     ("FullyConnected", 0.1),
 )
+_BUILTINS: Final = {
+    "Conv2D": "CONV_2D",
+    "DepthwiseConv2D": "DEPTHWISE_CONV_2D",
+    "BinaryArithmetic": "ADD",
+    "Pool2D": "AVERAGE_POOL_2D",
+    "FullyConnected": "FULLY_CONNECTED",
+}
 _MIB: Final = 1024.0 * 1024.0
 
 
@@ -217,7 +225,7 @@ class Device:
             operations.append(
                 Operation(
                     i,
-                    name.upper(),
+                    _BUILTINS[name],
                     1,
                     name,
                     "",
@@ -251,6 +259,17 @@ class Device:
             support=Support.of(allow=[f"{b}:*" for b in backends], forbid=forbid),
             settings=settings if self.recipe.has_settings else None,
         )
+
+    @property
+    def traits(self) -> Traits:
+        """What is known of its costs: of the first backend that it is small, and where waste is."""
+        first = frozenset({self.space.backends[0]})
+        waste = {"WIC": (0.0, 0.02), "FirstFit": (0.1, 0.1), "Bump": (1.0, 0.5)}
+        settings = {
+            "threads": SettingTrait(Role.THREADS),
+            "memory_planner": SettingTrait(Role.ARENA, waste),
+        }
+        return Traits((first,), first, first, settings=settings)
 
     @cached_property
     def _times(self) -> Vector:
@@ -420,7 +439,7 @@ class Device:
         chosen = np.array(self.space.encode(assignment))[: self.recipe.operations]
         names = self.space.backends
         constant, per_byte = self._copies
-        found = []
+        found, copies = [], []
         for i, (b, own) in enumerate(zip(chosen.tolist(), self._alone(chosen), strict=True)):
             seconds = own * random.lognormal(0, 0.02) + 5e-6
             if self.recipe.enqueues and b == len(names) - 1:
@@ -429,5 +448,5 @@ class Device:
         for n, (_, _, p, q, size) in enumerate(self._handed_over(chosen)):
             seconds = float(constant[p, q] + per_byte[p, q] * size)
             if seconds:
-                found.append(OperationTime(len(chosen) + n, "builtin", seconds))
-        return Profile(tuple(found))
+                copies.append(OperationTime(len(chosen) + n, "builtin", seconds))
+        return Profile(tuple(found), tuple(copies))

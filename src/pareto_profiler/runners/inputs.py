@@ -18,7 +18,7 @@ Array = NDArray[np.generic]
 
 _NUMPY_TYPES: Final = set("float32 float16 int32 uint8 int64 bool int16 int8".split())
 _LARGEST_BYTES: Final = 4 << 30
-_LOOKUPS: Final = {"Gather": (0, 1), "EmbeddingLookup": (1, 0)}  # table input, index input
+_LOOKUPS: Final = {"GATHER": (0, 1), "EMBEDDING_LOOKUP": (1, 0)}  # table input, index input
 
 
 def load_inputs(graph: Graph, path: Path) -> list[Array]:
@@ -113,7 +113,7 @@ def digest_of(arrays: Sequence[Array]) -> str:
 def _index_limits(graph: Graph) -> dict[int, int]:
     limits: dict[int, int] = {}
     for operation in graph.operations:
-        table, index = _LOOKUPS.get(operation.name, (0, len(operation.inputs)))
+        table, index = _LOOKUPS.get(operation.builtin, (0, len(operation.inputs)))
         if index < len(operation.inputs) and operation.inputs[table] >= 0:
             shape = graph.tensors[operation.inputs[table]].shape
             t = operation.inputs[index]

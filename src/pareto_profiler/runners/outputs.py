@@ -19,7 +19,7 @@ def largest_error(outputs: Sequence[Mapping[str, Any]], tolerance: float) -> flo
     """Largest error of any output, as a fraction of the reference's range.
 
     Args:
-        outputs: One comparison each, as the probe answers it and :func:`compared` makes it.
+        outputs: One comparison each, as the driver answers it and :func:`compared` makes it.
         tolerance: How large a fraction is allowed.
 
     Raises:
@@ -51,7 +51,7 @@ def largest_error(outputs: Sequence[Mapping[str, Any]], tolerance: float) -> flo
 
 
 def compared(output: Array, reference: Array) -> dict[str, Any]:
-    """One output against its reference, as the probe would answer.
+    """One output against its reference, as the driver would answer.
 
     Examples:
         >>> compared(np.float32([1, 2]), np.float32([1, 4]))["max_abs_error"]

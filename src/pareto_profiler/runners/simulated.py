@@ -64,7 +64,7 @@ class Noise:
 class SimulatedRunner:
     """Draws what a device with such noise would answer; it is its own clock.
 
-    Runs until the plan's precision is reached, as the probe does.
+    Runs until the plan's precision is reached, as the driver does.
 
     Args:
         space: Of the assignments.

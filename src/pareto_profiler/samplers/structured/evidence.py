@@ -269,7 +269,7 @@ class Evidence:
                 if name == assignment[i]:
                     mine = seen.setdefault(space.backends.index(name), {})
                     mine[i] = min(share, mine.get(i, share))
-            copies[assignment] = self._copied_seconds(profile) / whole
+            copies[assignment] = sum(o.seconds for o in profile.transfers) / whole
         times = {}
         for backend, mine in seen.items():
             times[backend] = np.full(len(s.counts), np.nan)
@@ -284,15 +284,8 @@ class Evidence:
         for k, objective in enumerate(self._problem.objectives):
             if objective.name == "exec_time":
                 return max(self.told.values[default][k], 1e-12)
-        operations = self._profiles[default].operations if default in self._profiles else ()
-        return sum(o.seconds for o in operations) or 1.0
-
-    def _copied_seconds(self, profile: Profile) -> float:
-        """Of the operations that the runtime added to the graph's."""
-        graph = self._problem.graph
-        if graph is None:
-            return 0.0
-        return sum(o.seconds for o in profile.operations if o.index >= len(graph.operations))
+        profile = self._profiles.get(default, Profile())
+        return sum(o.seconds for o in (*profile.operations, *profile.transfers)) or 1.0
 
     def _seen_copies(self, terms: Terms, profiled: _Profiled) -> tuple[Any, Vector]:
         """What copies between backends took in traced runs: features, and values."""

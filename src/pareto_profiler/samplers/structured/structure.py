@@ -279,7 +279,7 @@ class Structure:
     def living(self, digits: Digits, backend: int) -> tuple[Vector, Vector]:
         """Bytes of a backend's activations at the fullest moment, and how many more it may be.
 
-        More where a backend keeps to the end what others take, as onert's do: it frees what its
+        More where a backend keeps to the end what others take: it frees what its
         own operations used last, and of others' it does not know. Not looked at in large graphs.
 
         Args:
@@ -310,14 +310,17 @@ class Structure:
         return self.problem.space.backends
 
 
+_CONVOLUTIONS: Final = {"CONV_2D", "DEPTHWISE_CONV_2D", "TRANSPOSE_CONV"}
+
+
 def _work(graph: Graph, operation: Operation) -> float:
     """Multiplications of the usual kernels, and values read and written."""
     touched = operation.data_bytes / _FLOAT_BYTES
     shapes = [graph.tensors[t].shape for t in operation.outputs if t >= 0]
     shape = shapes[0] if shapes else ()
-    if operation.name in {"Conv2D", "DepthwiseConv2D", "TransposeConv"} and len(shape) == 4:
+    if operation.builtin in _CONVOLUTIONS and len(shape) == 4:
         return operation.weight_bytes / _FLOAT_BYTES * shape[1] * shape[2] + touched
-    if operation.name == "FullyConnected" and len(shape) > 1:
+    if operation.builtin == "FULLY_CONNECTED" and len(shape) > 1:
         return operation.weight_bytes / _FLOAT_BYTES * math.prod(shape[:-1]) + touched
     return touched
 

@@ -9,10 +9,8 @@ from typing import Any, Final
 import numpy as np
 
 from pareto_profiler.core.measurement import Objective
+from pareto_profiler.core.traits import Role, SettingTrait
 from pareto_profiler.samplers.structured.structure import Digits, Flags, Structure, Vector
-
-PORTABLE: Final = frozenset({"cpu", "ruy", "xnnpack", "ggml", "builtin"})
-"""onert hands tensors from one of these to another without a copy."""
 
 GROUPS: Final = (
     "fixed",
@@ -30,7 +28,7 @@ GROUPS: Final = (
 _DISTRUST: Final = 0.4
 _OPEN: Final = 0.7
 _FLOOR: Final = 0.2
-# What a portable backend takes that does nothing: it is a small library, and finds others loaded.
+# What a small backend takes that does nothing: it finds others loaded.
 _SMALL_BYTES: Final = 2**18
 _PAIR: Final = 0.02
 _MOST_PAIRS: Final = 5000
@@ -54,7 +52,7 @@ class Sway:
         shared: Of each backend's share of the work, as far as it follows Amdahl's law.
         pools: Of another backend in use, whose threads may get in the way.
         memory: Of the baseline's memory, whatever runs where.
-        arenas: Of activations, alike on all backends; of known planners see ``_WASTE``.
+        arenas: Of activations, alike on all backends; of values whose waste is known, see traits.
         arena: Of activations, on each backend.
     """
 
@@ -68,21 +66,16 @@ class Sway:
 
 
 _SWAYS: Final = {
-    "threads": Sway(
+    Role.THREADS: Sway(
         time=0.05, work=0.15, shared=0.6, pools=0.1, memory=0.05, arenas=0.0, arena=0.1
     ),
     # What is placed elsewhere is cached differently: up to 2 % were seen.
-    "memory_planner": Sway(
+    Role.ARENA: Sway(
         time=0.005, work=0.005, shared=0.0, pools=0.0, memory=0.01, arenas=0.7, arena=0.1
     ),
+    Role.OTHER: Sway(time=0.15, work=0.3, shared=0.0, pools=0.1, memory=0.1, arenas=0.5, arena=0.5),
 }
-# What onert's planners take beyond the activations' fullest moment, as a share of it: mean and
-# standard deviation. WIC takes the largest first, FirstFit what comes first, Bump reuses nothing.
-_WASTE: Final = {"WIC": (0.0, 0.02), "FirstFit": (0.1, 0.1), "Bump": (1.0, 0.5)}
 _PAIR_SWAY: Final = 0.02
-_ANY_SWAY: Final = Sway(
-    time=0.15, work=0.3, shared=0.0, pools=0.1, memory=0.1, arenas=0.5, arena=0.5
-)
 
 
 @dataclass(slots=True)
@@ -428,14 +421,15 @@ class Terms:
             "arena": (self.bytes_once, 0.7 * self.bytes_once),
             "kept": (0.5 * kept, 0.5 * kept),
         }
+        traits = s.problem.traits
         for kind, (mean, loose) in kinds.items():
             per_backend[kind] = len(prior.means)
             for b, backend in enumerate(backends):
                 is_open = kind == "work" and self.is_unseen(known, b) and not memory
-                # onert's own backends do keep what others take; of the rest nothing is known.
-                own = 0.0 if kind == "kept" and backend not in PORTABLE else mean
+                # Where it is not known that a backend keeps what others take, nothing is known.
+                own = 0.0 if kind == "kept" and backend not in traits.keeps_inputs else mean
                 width = _OPEN if is_open else loose
-                if kind == "used" and memory and b and backend in PORTABLE:
+                if kind == "used" and memory and b and backend in traits.small:
                     width = min(width, _SMALL_BYTES / known.base)
                 prior.add("backend", f"{kind} of {backend}", own, width)
         hand_counts = self._hand_overs("copies", largest)
@@ -524,10 +518,11 @@ class Terms:
         pairs: dict[tuple[int, int, int, int], int] = {}
         wholes: dict[int, float] = {}
         for i in s.setting_variables:
-            sway = _sway(variables[i].name, known)
+            trait = s.problem.traits.settings.get(variables[i].name, SettingTrait())
+            sway = _sway(trait.role, known)
             whole = wholes[i] = sway.memory if memory else sway.time
             # How far threads are from what is expected says nothing of planners.
-            is_planner = variables[i].name == "memory_planner"
+            is_planner = trait.role is Role.ARENA
             group = "planner" if is_planner else "setting"
             along = (sway.arenas, sway.arena) if memory else (0.0, sway.work)
             along_all, along_each = (self.bytes_once * x if memory else x for x in along)
@@ -543,7 +538,7 @@ class Terms:
                 for b, backend_name in enumerate((*backends, "all backends")):
                     mean, loose = 0.0, along_each if b < len(backends) else along_all
                     if memory and is_planner and b == len(backends):
-                        mean, loose = self._wasted(variables[i].choices, choice, loose)
+                        mean, loose = self._wasted(trait, variables[i].choices, choice, loose)
                     with_backend[i, choice, b] = prior.add(
                         group, f"{name} with {backend_name}", mean, loose
                     )
@@ -561,11 +556,13 @@ class Terms:
                         )
         return settings, with_backend, pools, pairs
 
-    def _wasted(self, planners: Sequence[str], choice: int, loose: float) -> tuple[float, float]:
-        """What one planner takes more than the first, of activations: mean and deviation."""
-        if not {planners[0], planners[choice]} <= _WASTE.keys():
+    def _wasted(
+        self, trait: SettingTrait, values: Sequence[str], choice: int, loose: float
+    ) -> tuple[float, float]:
+        """What one value takes more than the first, of activations: mean and deviation."""
+        if not {values[0], values[choice]} <= trait.waste.keys():
             return 0.0, loose
-        (mean, spread), (first, first_spread) = _WASTE[planners[choice]], _WASTE[planners[0]]
+        (mean, spread), (first, first_spread) = trait.waste[values[choice]], trait.waste[values[0]]
         return self.bytes_once * (mean - first), self.bytes_once * np.hypot(spread, first_spread)
 
     def _hand_overs(self, name: str, largest: float) -> int:
@@ -573,9 +570,12 @@ class Terms:
         names = [*s.backends, "the host"]
         first = len(prior.means)
         crossings = max(1, len(s.hand_overs))
+        traits = s.problem.traits
         for p in names:
             for q in names:
-                is_free = {p, q} <= PORTABLE | {"the host"} or p == q
+                is_free = traits.are_free(p, q) or any(
+                    {p, q} <= group | {"the host"} for group in traits.zero_copy
+                )
                 if self.is_memory:
                     loose = 0.0 if name == "copies" else 0.5 * self.bytes_once
                 else:
@@ -585,13 +585,13 @@ class Terms:
         return first
 
 
-def _sway(setting: str, known: Known) -> Sway:
+def _sway(role: Role, known: Known) -> Sway:
     """How much a setting may change.
 
-    A planner changes times by a share of theirs, and the fastest are what a front is made of.
+    An arena changes times by a share of theirs, and the fastest are what a front is made of.
     """
-    sway = _SWAYS.get(setting, _ANY_SWAY)
-    if setting != "memory_planner":
+    sway = _SWAYS[role]
+    if role is not Role.ARENA:
         return sway
     return replace(sway, time=sway.time * known.least, work=sway.work * known.least)
 

@@ -8,6 +8,9 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
+UNKNOWN: Final = "onert's loader has no operation"
+"""How the problem of an operation begins that onert has no name for."""
+
 
 class OnertOperation(NamedTuple):
     """onert's name of an operation, and its kind where one name covers several."""
@@ -195,7 +198,7 @@ def problem_of(
         "onert's loader has no operation for CEIL"
     """
     if operation is None:
-        return f"onert's loader has no operation for {builtin}"
+        return f"{UNKNOWN} for {builtin}"
     may_leave_out = _LEFT_OUT_INPUTS | (_CIRCLE_LEFT_OUT_INPUTS if is_circle else set())
     circle_custom = is_circle and operation.name == "Custom"
     if -1 in inputs and builtin not in may_leave_out and not circle_custom:

@@ -1,6 +1,6 @@
-"""OnertRunRunner: the device's own ``onert_run`` or ``nnpackage_run``, of any version since 2021.
+"""ToolEngine: the device's own ``onert_run`` or ``nnpackage_run``, of any version since 2021.
 
-The seed's way, and the fallback where the probe cannot run. It reports means only: one sample per
+The seed's way, and the fallback where the driver cannot run. It reports means only: one sample per
 process, without CPU time.
 """
 
@@ -13,30 +13,30 @@ import signal
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from typing import Final
 
 import numpy as np
 
-from pareto_profiler.core.configuration import Configuration
-from pareto_profiler.core.graph import Graph
 from pareto_profiler.core.measurement import Measurement
 from pareto_profiler.core.plan import Plan, cpus_of
 from pareto_profiler.core.space import Assignment, DecisionSpace
 from pareto_profiler.core.trial import Placement, Profile
+from pareto_profiler.drivers.answer import NO_MEMORY, said_by_runtime, words_of_runtime
 from pareto_profiler.errors import FailureKind, RunError, TargetError
+from pareto_profiler.models import Model
 from pareto_profiler.runners.inputs import Array
-from pareto_profiler.runners.log import (
+from pareto_profiler.runners.outputs import compared, largest_error
+from pareto_profiler.runners.workspace import Workspace
+from pareto_profiler.runtimes.base import Launch
+from pareto_profiler.runtimes.onert.configuration import OnertConfiguration
+from pareto_profiler.runtimes.onert.log import (
     LOG_VARIABLES,
-    NO_MEMORY,
     NOT_LOADED,
     WRONG_EXECUTOR,
     read_placement,
-    said_by_runtime,
-    words_of_runtime,
 )
-from pareto_profiler.runners.outputs import compared, largest_error
-from pareto_profiler.runners.workbench import Workbench
+from pareto_profiler.runtimes.onert.nnpackage import files_of, package_of, tell
 from pareto_profiler.shells.base import Completed, Shell
 
 TOOL_NAMES: Final = ("onert_run", "nnpackage_run")
@@ -196,13 +196,11 @@ class OnertRunTarget:
     Attributes:
         shell: How the target is reached.
         tool: The program.
-        work: A folder on the target for the model, inputs and outputs.
         library_path: Where its libraries are; empty where it finds them itself.
     """
 
     shell: Shell
     tool: PurePosixPath
-    work: PurePosixPath
     library_path: str = ""
 
     @property
@@ -230,15 +228,15 @@ class OnertRunTarget:
             raise TargetError(f"{self.tool}: {error}") from error
 
 
-class OnertRunRunner:
+class ToolEngine:
     """Measures assignments of one model with the device's own tool.
 
     Args:
         target: Where to measure.
+        folder: A folder on the target for the model, inputs and outputs.
         space: What may be asked for.
         plan: How to measure.
-        graph: The model.
-        model_file: Its file on this machine.
+        model: The model.
         inputs: Input tensors.
 
     Raises:
@@ -249,38 +247,37 @@ class OnertRunRunner:
     def __init__(
         self,
         target: OnertRunTarget,
+        folder: PurePosixPath,
         space: DecisionSpace,
         plan: Plan,
         *,
-        graph: Graph,
-        model_file: Path,
+        model: Model,
         inputs: Sequence[Array],
     ) -> None:
         self._target = target
+        self._folder = folder
         self._space = space
         self._plan = plan
-        self._graph = graph
+        self._model = model
+        self._graph = model.graph
         self._dialect = target.dialect()
         self._reference: list[Array] | None = None
-        self._bench = Workbench(
-            target.shell,
-            target.work,
-            graph=graph,
-            model_file=model_file,
-            inputs=inputs,
-            needs=[target.tool],
-        )
+        files = dict(files_of(folder, model))
+        files |= {
+            folder / f"input.{i}": np.ascontiguousarray(a).tobytes() for i, a in enumerate(inputs)
+        }
+        self._workspace = Workspace(target.shell, folder, files, needs=[target.tool])
         self._inputs = list(inputs)
         self._h5_pushed = 0
         try:
-            self._reads_environment = self._bench.until_reached(self._find_out)
+            self._reads_environment = self._workspace.recovering(self._find_out)
         except BaseException:
             self.close()
             raise
 
     def run(self, assignment: Assignment, *, is_repeat: bool = False) -> Measurement:
         del is_repeat  # each is left to chance
-        return self._bench.until_reached(lambda: self._measure(assignment))
+        return self._workspace.recovering(lambda: self._measure(assignment))
 
     def placement(self, assignment: Assignment) -> Placement | None:
         def read() -> Placement | None:
@@ -289,26 +286,33 @@ class OnertRunRunner:
             text = (done.stdout + done.stderr).decode("utf-8", "replace")
             return read_placement(text, self._space, assignment)
 
-        return self._bench.until_reached(read)
+        return self._workspace.recovering(read)
 
     def loads(self, backend: str) -> bool:
-        """Whether a backend can be loaded at all.
+        indices = self._space.backend_by_operation(self._space.default)
+        return not NOT_LOADED.search(self.refusal(dict.fromkeys(indices, backend)))
 
-        Raises:
-            TargetError: The target is unusable.
-        """
-        settings = {v.name: v.choices[0] for v in self._space.variables if v.is_setting}
+    def refusal(self, backend_by_operation: Mapping[int, str]) -> str:
         assignment = tuple(
-            settings.get(v.name, backend if backend in v.choices else v.choices[0])
-            for v in self._space.variables
+            next((backend_by_operation[o] for o in v.operations if o in backend_by_operation), c)
+            for v, c in zip(self._space.variables, self._space.default, strict=True)
         )
         try:
-            self._bench.until_reached(
+            self._workspace.recovering(
                 lambda: _check(self._start(assignment, ["-w", "0", "-r", "1"]))
             )
         except RunError as error:
-            return not NOT_LOADED.search(error.message)
-        return True
+            return error.message or "refused"
+        return ""
+
+    def remarks(self) -> list[str]:
+        return []
+
+    def run_artifact(
+        self, launch: Launch, assignment: Assignment
+    ) -> tuple[Measurement, Placement | None]:
+        del launch, assignment
+        raise TargetError(f"{self._target.tool.name} cannot run it, the driver is needed")
 
     @property
     def can_profile(self) -> bool:
@@ -319,7 +323,7 @@ class OnertRunRunner:
         raise RunError(FailureKind.REJECTED, "the device's own tool does not trace")
 
     def close(self) -> None:
-        self._bench.close()
+        self._workspace.close()
 
     def _find_out(self) -> bool:
         """Whether the tool's runtime takes its settings from variables.
@@ -335,7 +339,7 @@ class OnertRunRunner:
         if not version or tuple(map(int, version.split(".")[:2])) >= _CFG_PLACES_UNTIL:
             raise TargetError(
                 f"{self._target.tool} {version or '(of unknown version)'} ignores environment "
-                f"variables, as Tizen's builds do, and since 1.28 packages too: use the probe"
+                f"variables, as Tizen's builds do, and since 1.28 packages too: use the driver"
             )
         return False
 
@@ -364,7 +368,7 @@ class OnertRunRunner:
             raise RunError(
                 FailureKind.REJECTED,
                 f"{self._target.tool.name} reports a mean of {report.mean_ms:g} ms: the runs are "
-                f"too short for its clock, whose resolution is 1 µs; measure with the probe",
+                f"too short for its clock, whose resolution is 1 µs; measure with the driver",
             )
         outputs = self._read_outputs()
         error = None
@@ -413,7 +417,7 @@ class OnertRunRunner:
         runs: Sequence[str],
         variables: Mapping[str, str] | None = None,
     ) -> Completed:
-        configuration = Configuration.of(
+        configuration = OnertConfiguration.of(
             self._space,
             assignment,
             load_every_backend=self._plan.load_every_backend,
@@ -429,8 +433,8 @@ class OnertRunRunner:
         if self._reads_environment:
             environment = environment | told
         else:
-            self._bench.tell(told | dict(variables or {}))
-        command = [str(self._target.tool), str(self._bench.package), *runs, *self._tensors()]
+            tell(self._workspace, self._model, told | dict(variables or {}))
+        command = [str(self._target.tool), str(package_of(self._folder)), *runs, *self._tensors()]
         # In a folder of its own and empty: the report and the outputs are this run's.
         before = 'rm -rf "$0" && mkdir -p "$0" && cd "$0"'
         if self._plan.memory_limit_kib:
@@ -447,26 +451,26 @@ class OnertRunRunner:
 
     @property
     def _out(self) -> PurePosixPath:
-        return self._target.work / "out"
+        return self._folder / "out"
 
     def _tensors(self) -> list[str]:
         """Options that name the inputs and the outputs."""
         if self._dialect.has_raw_files:
-            inputs = ["--load:raw", str(self._target.work / "input")] if self._inputs else []
+            inputs = ["--load:raw", str(self._folder / "input")] if self._inputs else []
             return [*inputs, "--dump:raw", str(self._out / "output")]
-        if self._h5_pushed != self._bench.pushed:
-            self._bench.write(_h5_of(self._inputs), self._target.work / "inputs.h5")
-            self._h5_pushed = self._bench.pushed
-        return ["-l", str(self._target.work / "inputs.h5"), "-d", str(self._out / "outputs.h5")]
+        if self._h5_pushed != self._workspace.pushed:
+            self._workspace.write(_h5_of(self._inputs), self._folder / "inputs.h5")
+            self._h5_pushed = self._workspace.pushed
+        return ["-l", str(self._folder / "inputs.h5"), "-d", str(self._out / "outputs.h5")]
 
     def _read_outputs(self) -> list[Array] | None:
         """The outputs of the last run; None where the tool left none."""
         if not self._dialect.has_raw_files:
-            content = self._bench.read(self._out / "outputs.h5")
+            content = self._workspace.read(self._out / "outputs.h5")
             return None if content is None else _arrays_of(content)
         arrays: list[Array] = []
         for i, t in enumerate(self._graph.outputs):
-            content = self._bench.read(self._out / f"output.{i}")
+            content = self._workspace.read(self._out / f"output.{i}")
             if content is None:
                 return None
             dtype = np.dtype(self._graph.tensors[t].dtype)

@@ -6,11 +6,17 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from pareto_profiler.deploy.shipment import Shipment
 from pareto_profiler.errors import InputError
+from pareto_profiler.runtimes.base import Artifact
+from pareto_profiler.runtimes.onert.shipment import (
+    calls_of,
+    in_the_way_of,
+    settings_of,
+    variables_of,
+)
 
 
-def switching_of(shipments: Sequence[Shipment]) -> str:
+def switching_of(artifacts: Sequence[Artifact]) -> str:
     """JSON: model, objectives, and for each assignment its figures and what the runtime is told.
 
     ``backends`` and ``operation_backends`` are for onert's calls, ``environment`` holds what no
@@ -21,9 +27,9 @@ def switching_of(shipments: Sequence[Shipment]) -> str:
     Raises:
         InputError: There is none.
     """
-    if not shipments:
+    if not artifacts:
         raise InputError("nothing was measured: there is no front")
-    header = shipments[0].header
+    header = artifacts[0].header
     data = {
         "format": "pareto-profiler switching set 1",
         "model": header.model_name,
@@ -33,35 +39,35 @@ def switching_of(shipments: Sequence[Shipment]) -> str:
         "granularity": str(header.space.granularity),
         "objectives": {
             f.objective.name: {"unit": f.objective.shown_unit, "meaning": f.objective.meaning}
-            for f in shipments[0].figures
+            for f in artifacts[0].figures
         },
-        "configurations": [_entry(shipment) for shipment in shipments],
+        "configurations": [_entry(artifact) for artifact in artifacts],
     }
     return json.dumps(data, indent=2, allow_nan=False) + "\n"
 
 
-def _entry(shipment: Shipment) -> dict[str, Any]:
+def _entry(artifact: Artifact) -> dict[str, Any]:
     how: dict[str, Any]
     try:
-        backends, operations = shipment.calls()
+        backends, operations = calls_of(artifact)
         how = {
             "backends": backends,
             "operation_backends": operations,
-            "environment": shipment.settings,
+            "environment": settings_of(artifact),
         }
     except InputError:
         how = {
             "backends": None,
             "operation_backends": None,
-            "environment": shipment.variables,
+            "environment": variables_of(artifact),
         }
     figures = {
         f.objective.name: {"value": f.value, "interval": f.interval and list(f.interval)}
-        for f in shipment.figures
+        for f in artifact.figures
     }
     return {
-        "id": str(shipment.id),
+        "id": str(artifact.id),
         "figures": figures,
         **how,
-        "unset": [n for n in shipment.in_the_way if n not in how["environment"]],
+        "unset": [n for n in in_the_way_of(artifact) if n not in how["environment"]],
     }

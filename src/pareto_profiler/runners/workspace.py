@@ -1,40 +1,32 @@
-"""Workbench: one model's files on a target, put back when the target lost them."""
+"""Workspace: files on a target, put back when the target lost them."""
 
 from __future__ import annotations
 
 import contextlib
-import json
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Final, TypeVar
 
-import numpy as np
-
-from pareto_profiler.core.graph import Graph
 from pareto_profiler.errors import ConnectionLostError, FailureKind, RunError, TargetError
-from pareto_profiler.runners.inputs import Array
 from pareto_profiler.shells.base import Shell
 
 _R = TypeVar("_R")
 
-_CFG: Final = "pareto_profiler.cfg"
 _ANSWER_LIMIT_S: Final = 30.0
 _BOOT_ID: Final = "/proc/sys/kernel/random/boot_id"
 _MOST_RESTARTS: Final = 2
 _MOST_LOSSES: Final = 5
 
 
-class Workbench:
-    """A folder on a target with a model, as an nnpackage since every onert loads that, and inputs.
+class Workspace:
+    """A folder on a target with what a measurement needs.
 
     Args:
         shell: How the target is reached.
         folder: The folder; it is made, and removed by :meth:`close`.
-        graph: The model.
-        model_file: Its file on this machine.
-        inputs: Input tensors, written as their bare bytes.
-        needs: What else has to be there, such as the probe.
+        files: What has to lie there: its name there → a file here, or bytes.
+        needs: What else has to be there, such as a driver.
         restore: Puts that back.
 
     Raises:
@@ -45,40 +37,26 @@ class Workbench:
         self,
         shell: Shell,
         folder: PurePosixPath,
+        files: Mapping[PurePosixPath, Path | bytes],
         *,
-        graph: Graph,
-        model_file: Path,
-        inputs: Sequence[Array],
         needs: Sequence[PurePosixPath] = (),
         restore: Callable[[], None] = lambda: None,
     ) -> None:
         self.shell = shell
         self.folder = folder
-        self.package = folder / "package"
-        self.input_files = [folder / f"input.{i}" for i in range(len(inputs))]
         self.pushed = 0
         """How often the files were put there; what was written beside them before is gone."""
-        # onert goes by the suffix, whatever the file was called.
-        self._model = f"model.{graph.format}"
-        self._model_type = graph.format
-        self._model_file = model_file
-        self._inputs = list(inputs)
+        self._files = dict(files)
+        self._needs = list(needs)
         self._restore_rest = restore
-        manifest = self.package / "metadata" / "MANIFEST"
-        self._needed = [
-            *(folder / "complete", self.package / self._model, manifest),
-            *(*self.input_files, *needs),
-        ]
-        self._has_cfg = False
-        self._cfg_there = ""
         self._boot_id = ""
         try:
-            self.until_reached(self._push_files)
+            self.recovering(self._push_files)
         except BaseException:
             self.close()
             raise
 
-    def until_reached(self, step: Callable[[], _R]) -> _R:
+    def recovering(self, step: Callable[[], _R]) -> _R:
         """Take a step; when the connection or files are lost meanwhile, restore and take it again.
 
         Raises:
@@ -108,15 +86,11 @@ class Workbench:
                     raise
                 losses += 1
 
-    def tell(self, settings: dict[str, str]) -> None:
-        """Write the package's configuration file, for builds that read no variables."""
-        text = "".join(f"{key}={value}\n" for key, value in settings.items())
-        if not self._has_cfg:
-            self._has_cfg = True
-            self._push_manifest()
-        if text != self._cfg_there:
-            self.write(text.encode(), self.package / "metadata" / _CFG)
-            self._cfg_there = text
+    def keep(self, content: bytes, remote: PurePosixPath) -> None:
+        """Put bytes into a file that is put back when it is lost; nothing where they are there."""
+        if self._files.get(remote) != content:
+            self.write(content, remote)
+            self._files[remote] = content
 
     def write(self, content: bytes, remote: PurePosixPath) -> None:
         """Put bytes into a file on the target."""
@@ -151,8 +125,9 @@ class Workbench:
             return False
 
     def _is_whole(self) -> bool:
+        needed = [self.folder / "complete", *self._files, *self._needs]
         script = 'for f; do [ -e "$f" ] || exit 1; done'
-        command = ["sh", "-c", script, "sh", *map(str, self._needed)]
+        command = ["sh", "-c", script, "sh", *map(str, needed)]
         done = self.shell.run(command, environment={}, time_limit_s=_ANSWER_LIMIT_S)
         return done.status == 0
 
@@ -172,23 +147,10 @@ class Workbench:
 
     def _push_files(self) -> None:
         self.pushed += 1
-        self._cfg_there = ""
-        self.shell.push(self._model_file, self.package / self._model)
-        self._push_manifest()
-        for array, remote in zip(self._inputs, self.input_files, strict=True):
-            self.write(np.ascontiguousarray(array).tobytes(), remote)
+        for remote, content in self._files.items():
+            if isinstance(content, bytes):
+                self.write(content, remote)
+            else:
+                self.shell.push(content, remote)
         self._boot_id = self._ask_boot_id()
         self.write(b"", self.folder / "complete")
-
-    def _push_manifest(self) -> None:
-        manifest = {
-            "major-version": "1",
-            "minor-version": "2",
-            "patch-version": "0",
-            "configs": [_CFG] if self._has_cfg else [],
-            "models": [self._model],
-            "model-types": [self._model_type],
-        }
-        if self._has_cfg:
-            self.write(b"", self.package / "metadata" / _CFG)
-        self.write(json.dumps(manifest).encode(), self.package / "metadata" / "MANIFEST")

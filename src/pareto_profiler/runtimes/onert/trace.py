@@ -8,15 +8,14 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any, Final
 
-from pareto_profiler.core import trial
-from pareto_profiler.core.trial import Profile
+from pareto_profiler.core.trial import OperationTime, Profile
 
 _OPERATION: Final = re.compile(r"@(\d+) (.+)")
 _SUBGRAPH: Final = re.compile(r"\$(\d+) subg")
 
 
 @dataclass(frozen=True, slots=True)
-class OperationTime:
+class Traced:
     """One operation in a trace.
 
     Attributes:
@@ -34,7 +33,7 @@ class OperationTime:
     seconds: tuple[float, ...]
 
 
-def operation_times(text: str, warmups: int) -> tuple[OperationTime, ...]:
+def operation_times(text: str, warmups: int) -> tuple[Traced, ...]:
     """Read a Chrome trace (``*.chrome.json``) that onert wrote, of any version.
 
     Args:
@@ -70,19 +69,26 @@ def operation_times(text: str, warmups: int) -> tuple[OperationTime, ...]:
         elif event.get("ph") == "E" and key in began:
             seconds[key].append(round(at - began.pop(key), 9))
     return tuple(
-        OperationTime(index, subgraph, name, backend, tuple(times[warmups:]))
+        Traced(index, subgraph, name, backend, tuple(times[warmups:]))
         for (index, subgraph, name, backend), times in seconds.items()
     )
 
 
-def profile_of(times: tuple[OperationTime, ...]) -> Profile:
-    """The profile of a traced assignment: medians, of the main subgraph."""
+def profile_of(times: tuple[Traced, ...], operations: int) -> Profile:
+    """The profile of a traced assignment: medians, of the main subgraph.
+
+    Args:
+        times: As :func:`operation_times` gives them.
+        operations: How many the model has; what is numbered beyond is a copy.
+    """
+    medians = tuple(
+        OperationTime(t.index, t.backend, median(t.seconds))
+        for t in times
+        if t.seconds and t.subgraph == 0
+    )
     return Profile(
-        tuple(
-            trial.OperationTime(t.index, t.backend, median(t.seconds))
-            for t in times
-            if t.seconds and t.subgraph == 0
-        )
+        tuple(t for t in medians if t.index < operations),
+        tuple(t for t in medians if t.index >= operations),
     )
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import shlex
 
-from pareto_profiler.deploy.shipment import Shipment
+from pareto_profiler.runtimes.base import Artifact
+from pareto_profiler.runtimes.onert.shipment import in_the_way_of, variables_of
 
 
-def script_of(shipment: Shipment) -> str:
+def script_of(artifact: Artifact) -> str:
     """Lines for ``sh``: what is set, and what may be left from before taken away.
 
     Builds for Tizen ignore the environment: they need the calls or a package.
@@ -16,7 +17,9 @@ def script_of(shipment: Shipment) -> str:
         InputError: A name or a value cannot be one of a variable of the environment.
     """
     lines = ["# Source this before what runs the model: . ./FILE"]
-    lines += [f"# {fact}" for fact in shipment.facts]
-    lines += [f"unset {' '.join(shipment.in_the_way)}"]
-    lines += [f"export {name}={shlex.quote(value)}" for name, value in shipment.variables.items()]
+    lines += [f"# {fact}" for fact in artifact.facts]
+    lines += [f"unset {' '.join(in_the_way_of(artifact))}"]
+    lines += [
+        f"export {name}={shlex.quote(value)}" for name, value in variables_of(artifact).items()
+    ]
     return "\n".join(lines) + "\n"

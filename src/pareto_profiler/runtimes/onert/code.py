@@ -6,7 +6,13 @@ import re
 from pathlib import Path
 from typing import Final
 
-from pareto_profiler.deploy.shipment import Shipment
+from pareto_profiler.runtimes.base import Artifact
+from pareto_profiler.runtimes.onert.shipment import (
+    calls_of,
+    in_the_way_of,
+    settings_of,
+    variables_of,
+)
 
 _LINE: Final = 72
 _PLACEHOLDER: Final = re.compile(r"@([A-Z_]+)@")
@@ -52,13 +58,13 @@ if __name__ == "__main__":
 '''
 
 
-def header_of(shipment: Shipment) -> str:
+def header_of(artifact: Artifact) -> str:
     """A C header with the strings that onert's calls take, and in which order to call.
 
     Raises:
         InputError: The calls cannot take them.
     """
-    backends, operations = shipment.calls()
+    backends, operations = calls_of(artifact)
     entries = operations.split(";") if operations else []
     lines, line = [], ""
     for entry in entries:
@@ -67,10 +73,10 @@ def header_of(shipment: Shipment) -> str:
             line = ""
         line += f"{entry};"
     lines.append(line.removesuffix(";"))
-    settings = [f"  {name}={value}" for name, value in shipment.settings.items()]
+    settings = [f"  {name}={value}" for name, value in settings_of(artifact).items()]
     text = [
         "/*",
-        *_comment(shipment.facts),
+        *_comment(artifact.facts),
         " *",
         " * After nnfw_load_model_from_file, before nnfw_prepare:",
         " *   nnfw_set_available_backends(session, PARETO_BACKENDS);",
@@ -105,7 +111,7 @@ def read_header(text: str) -> tuple[str, str]:
     return found["PARETO_BACKENDS"], found["PARETO_OPERATION_BACKENDS"]
 
 
-def python_of(shipment: Shipment, model: Path) -> str:
+def python_of(artifact: Artifact, model: Path) -> str:
     """A Python program that runs the model with the onert wheel.
 
     The wheel's session takes backends but no operations: they go by the environment.
@@ -113,13 +119,15 @@ def python_of(shipment: Shipment, model: Path) -> str:
     Raises:
         InputError: The calls cannot take the backends.
     """
-    backends, _ = shipment.calls()
+    backends, _ = calls_of(artifact)
     environment = ["    {"]
-    environment += [f"        {name!a}: {value!a}," for name, value in shipment.variables.items()]
+    environment += [
+        f"        {name!a}: {value!a}," for name, value in variables_of(artifact).items()
+    ]
     environment += ["    }"]
     parts = {
-        "FACTS": "\n".join(f"# {fact}" for fact in shipment.facts),
-        "IN_THE_WAY": ascii(tuple(shipment.in_the_way)),
+        "FACTS": "\n".join(f"# {fact}" for fact in artifact.facts),
+        "IN_THE_WAY": ascii(tuple(in_the_way_of(artifact))),
         "ENVIRONMENT": "\n".join(environment),
         "MODEL": ascii(str(model.resolve())),
         "BACKENDS": ascii(backends),

@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import Final
 
 from pareto_profiler.core.graph import Graph
-from pareto_profiler.deploy.code import header_of
-from pareto_profiler.deploy.shipment import Shipment
 from pareto_profiler.errors import InputError
 from pareto_profiler.files import is_folder
 from pareto_profiler.models import read_manifest
+from pareto_profiler.runtimes.base import Artifact
+from pareto_profiler.runtimes.onert.code import header_of
+from pareto_profiler.runtimes.onert.nnpackage import CFG
+from pareto_profiler.runtimes.onert.shipment import variables_of
 
-CFG: Final = "pareto_profiler.cfg"
 CALLS: Final = "pareto_profiler.h"
 # Read by a C library of the host's, not by onert's configuration.
 _NO_KEYS: Final = {"OMP_NUM_THREADS"}
@@ -24,7 +25,7 @@ _CONFIGS_SINCE: Final = (1, 1, 0)
 _MOST_DIGITS: Final = 9
 
 
-def write_package(shipment: Shipment, model: Path, graph: Graph, to: Path) -> list[str]:
+def write_package(artifact: Artifact, model: Path, graph: Graph, to: Path) -> list[str]:
     """Write an nnpackage: a copy of one, or one made from a model file.
 
     Beside the ``cfg`` file that ``configs`` names, which onert reads at once up to 1.27, lies a C
@@ -32,7 +33,7 @@ def write_package(shipment: Shipment, model: Path, graph: Graph, to: Path) -> li
     all; one that was written before is replaced.
 
     Args:
-        shipment: What is shipped.
+        artifact: What is shipped.
         model: A model file or an nnpackage directory.
         graph: What it holds.
         to: The new directory.
@@ -52,7 +53,7 @@ def write_package(shipment: Shipment, model: Path, graph: Graph, to: Path) -> li
         place.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=place.parent, prefix=".pareto-profiler-") as drafts:
             draft = Path(drafts) / "package"
-            left_out = _write(shipment, model, graph, draft)
+            left_out = _write(artifact, model, graph, draft)
             if to.exists():
                 place.rename(Path(drafts) / "before")
             draft.rename(place)
@@ -61,9 +62,9 @@ def write_package(shipment: Shipment, model: Path, graph: Graph, to: Path) -> li
     return left_out
 
 
-def configured(shipment: Shipment) -> dict[str, str]:
+def configured(artifact: Artifact) -> dict[str, str]:
     """What the package's configuration says."""
-    return {key: value for key, value in shipment.variables.items() if key not in _NO_KEYS}
+    return {key: value for key, value in variables_of(artifact).items() if key not in _NO_KEYS}
 
 
 def read_configuration(package: Path) -> dict[str, str]:
@@ -73,7 +74,7 @@ def read_configuration(package: Path) -> dict[str, str]:
     return {key.strip(): value.strip() for key, sign, value in lines if sign}
 
 
-def _write(shipment: Shipment, model: Path, graph: Graph, to: Path) -> list[str]:
+def _write(artifact: Artifact, model: Path, graph: Graph, to: Path) -> list[str]:
     metadata = to / "metadata"
     manifest: dict[str, object]
     if is_folder(model):
@@ -85,17 +86,17 @@ def _write(shipment: Shipment, model: Path, graph: Graph, to: Path) -> list[str]
         name = f"model.{graph.format}"
         shutil.copyfile(model, to / name)
         manifest = {"models": [name], "model-types": [graph.format]}
-    ours = shipment.variables
+    ours = variables_of(artifact)
     left_out = [key for key in _own_keys(metadata, manifest) if key not in ours]
-    lines = [f"# {fact}" for fact in shipment.facts]
-    lines += [f"{key}={value}" for key, value in configured(shipment).items()]
+    lines = [f"# {fact}" for fact in artifact.facts]
+    lines += [f"{key}={value}" for key, value in configured(artifact).items()]
     # Lines end with LF alone: a CR would become part of a backend's name.
     (metadata / CFG).write_bytes(("\n".join(lines) + "\n").encode())
     (metadata / "MANIFEST").write_text(
         json.dumps(_with_configs(manifest), indent=2) + "\n", encoding="utf-8"
     )
     try:
-        (metadata / CALLS).write_text(header_of(shipment), encoding="utf-8")
+        (metadata / CALLS).write_text(header_of(artifact), encoding="utf-8")
     except InputError:  # no calls can tell this model: the configuration alone remains
         (metadata / CALLS).unlink(missing_ok=True)
     return left_out

@@ -1,12 +1,15 @@
-/* probe: measure one assignment in one fresh process through onert's C API, and answer in JSON lines.
+/* harness: measure one assignment in one fresh process, through a runtime's driver, and answer in JSON
+ * lines.
  *
- * The library is opened at run time, so that one binary serves every onert from 1.17 on. What the
+ * The library is opened at run time, so that one binary serves many versions of a runtime. What the
  * runtime prints on stdout (logs, custom kernels) is sent to stderr; stdout carries the answer only,
  * one JSON object per stage reached, so that a crash still tells how far the run came.
  *
  * Times are nanoseconds, memory KiB, sizes bytes. Exit status: 0 measured; 1 the runtime refused
  * (the last line names the stage); 2 the request is not usable. */
 #define _GNU_SOURCE
+#include "driver.h"
+
 #include <ctype.h>
 #include <dirent.h>
 #include <dlfcn.h>
@@ -26,13 +29,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#define PROTOCOL 5
 _Static_assert(sizeof(rlim_t) == 8, "limits beyond 4 GiB: build with -D_FILE_OFFSET_BITS=64");
-#define MAX_TENSORS 64
-#define MAX_MAPS 4096
-#define MAX_OUTPUT_BYTES ((size_t)1 << 30)
 #define MAX_THREADS 256
-#define MAX_SENSORS 16
 /* Warm-up is judged by blocks of this many runs and of at least this time. */
 #define BLOCK_RUNS 5
 #define BLOCK_NS 20000000
@@ -43,62 +41,23 @@ _Static_assert(sizeof(rlim_t) == 8, "limits beyond 4 GiB: build with -D_FILE_OFF
 /* More of a processor taken by others than this, and the runs of a window count as disturbed. */
 #define QUIET_CPUS 0.2
 
-typedef struct nnfw_session nnfw_session;
-typedef struct {
-  int dtype;
-  int32_t rank;
-  int32_t dims[6];
-} tensorinfo;
-
-enum { STATUS_OK = 0, STATUS_OUT_OF_MEMORY = 4, STATUS_INSUFFICIENT_OUTPUT = 5 };
-
-/* NNFW_TYPE_TENSOR_*: FLOAT32 INT32 QUANT8_ASYMM BOOL UINT8 INT64 QUANT8_ASYMM_SIGNED QUANT16_SYMM_SIGNED */
-static const size_t type_bytes[] = {4, 4, 1, 1, 1, 8, 1, 2};
-static const char *const type_names[] = {"float32", "int32", "uint8", "bool",
-                                         "uint8",   "int64", "int8",  "int16"};
-#define TYPE_COUNT ((int)(sizeof type_bytes / sizeof *type_bytes))
-
-static struct {
-  int (*create_session)(nnfw_session **);
-  int (*close_session)(nnfw_session *);
-  int (*load_model_from_file)(nnfw_session *, const char *);
-  int (*set_available_backends)(nnfw_session *, const char *);
-  int (*set_backends_per_operation)(nnfw_session *, const char *);
-  int (*prepare)(nnfw_session *);
-  int (*run)(nnfw_session *);
-  int (*input_size)(nnfw_session *, uint32_t *);
-  int (*output_size)(nnfw_session *, uint32_t *);
-  int (*input_tensorinfo)(nnfw_session *, uint32_t, tensorinfo *);
-  int (*output_tensorinfo)(nnfw_session *, uint32_t, tensorinfo *);
-  int (*set_input_tensorinfo)(nnfw_session *, uint32_t, const tensorinfo *);
-  int (*set_input)(nnfw_session *, uint32_t, int, const void *, size_t);
-  int (*set_output)(nnfw_session *, uint32_t, int, void *, size_t);
-  int (*query_info_u32)(nnfw_session *, int, uint32_t *);
-} nnfw;
-
-typedef struct {
-  const char *library, *model, *backends, *cpus, *write_outputs, *reference;
-  const char *maps[MAX_MAPS], *inputs[MAX_TENSORS], *shapes[MAX_TENSORS];
-  const char *energy[MAX_SENSORS];
-  int map_count, input_count, energy_count;
-  /* warmups: -1 until the samples say so; runs: least and most. */
-  long warmups, runs, most_runs, run_time_ms, time_limit_s, prepare_only, version_only;
-  double precision;
-  long long memory_limit_bytes;
-} request;
-
-typedef struct {
-  int dtype;
+static const struct {
+  const char *name;
   size_t bytes;
-  void *data;
-} buffer;
+} types[TYPE_COUNT] = {
+    [FLOAT32] = {"float32", 4}, [FLOAT64] = {"float64", 8}, [FLOAT16] = {"float16", 2}, [INT64] = {"int64", 8},
+    [INT32] = {"int32", 4},     [INT16] = {"int16", 2},     [INT8] = {"int8", 1},       [UINT32] = {"uint32", 4},
+    [UINT8] = {"uint8", 1},     [BOOL] = {"bool", 1},
+};
+
+void read_request(const char *text, request *asked); /* request.c */
 
 static FILE *answer;
 
-static void refuse_request(const char *format, ...) {
+void refuse_request(const char *format, ...) {
   va_list arguments;
   va_start(arguments, format);
-  fputs("probe: ", stderr);
+  fputs("driver: ", stderr);
   vfprintf(stderr, format, arguments);
   fputc('\n', stderr);
   va_end(arguments);
@@ -106,7 +65,7 @@ static void refuse_request(const char *format, ...) {
   _exit(2); /* not exit(): see fail() */
 }
 
-static void fail(const char *stage, int status) {
+void fail(const char *stage, int status) {
   fprintf(answer, "{\"event\": \"refused\", \"stage\": \"%s\", \"status\": %d}\n", stage, status);
   fflush(answer);
   /* Not exit(): the destructors of a half-built runtime may crash and hide the reason. */
@@ -114,15 +73,15 @@ static void fail(const char *stage, int status) {
   _exit(1);
 }
 
-static void check(const char *stage, int status) {
-  if (status != STATUS_OK) fail(stage, status);
-}
-
 static int64_t clock_ns(clockid_t clock) {
   struct timespec now;
   clock_gettime(clock, &now);
   return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
 }
+
+int64_t now_ns(void) { return clock_ns(CLOCK_MONOTONIC); }
+
+size_t element_bytes(int type) { return types[type].bytes; }
 
 /* Adds the kB of a line "Key:   123 kB" to a sum, which is -1 before the first one. */
 static void add_kib(const char *line, const char *key, long *sum) {
@@ -164,113 +123,11 @@ static long peak_kib(resident_kib now) {
   return peak;
 }
 
-static long positive(const char *option, const char *text, long most) {
-  char *end;
-  errno = 0;
-  long value = strtol(text, &end, 10);
-  if (errno || *end || end == text || value < 0 || value > most)
-    refuse_request("%s: expected an integer from 0 to %ld, got '%s'", option, most, text);
-  return value;
-}
-
-static request parse(int argc, char **argv) {
-  request asked = {.warmups = 0, .runs = 1, .most_runs = 1};
-  for (int i = 1; i < argc; i++) {
-    const char *option = argv[i];
-    if (!strcmp(option, "--prepare-only")) {
-      asked.prepare_only = 1;
-      continue;
-    }
-    if (!strcmp(option, "--version-only")) {
-      asked.version_only = 1;
-      continue;
-    }
-    if (!strcmp(option, "--random-addresses")) continue; /* seen before anything else */
-    if (++i == argc) refuse_request("%s: expected a value", option);
-    const char *value = argv[i];
-    if (!strcmp(option, "--library")) asked.library = value;
-    else if (!strcmp(option, "--model")) asked.model = value;
-    else if (!strcmp(option, "--backends")) asked.backends = value;
-    else if (!strcmp(option, "--cpus")) asked.cpus = value;
-    else if (!strcmp(option, "--write-outputs")) asked.write_outputs = value;
-    else if (!strcmp(option, "--reference")) asked.reference = value;
-    else if (!strcmp(option, "--warmups"))
-      asked.warmups = strcmp(value, "auto") ? positive(option, value, 1000000) : -1;
-    else if (!strcmp(option, "--runs")) asked.runs = asked.most_runs = positive(option, value, 1000000);
-    else if (!strcmp(option, "--most-runs")) asked.most_runs = positive(option, value, 1000000);
-    else if (!strcmp(option, "--run-time-ms")) asked.run_time_ms = positive(option, value, 100000000);
-    else if (!strcmp(option, "--precision-ppm")) asked.precision = (double)positive(option, value, 1000000) / 1e6;
-    else if (!strcmp(option, "--time-limit")) asked.time_limit_s = positive(option, value, 4000000);
-    else if (!strcmp(option, "--memory-limit"))
-      asked.memory_limit_bytes = 1024LL * positive(option, value, 2000000000);
-    else if (!strcmp(option, "--map")) {
-      if (asked.map_count == MAX_MAPS) refuse_request("--map: more than %d", MAX_MAPS);
-      asked.maps[asked.map_count++] = value;
-    } else if (!strcmp(option, "--input")) {
-      if (asked.input_count == MAX_TENSORS) refuse_request("--input: more than %d", MAX_TENSORS);
-      asked.inputs[asked.input_count++] = value;
-    } else if (!strcmp(option, "--energy")) {
-      if (asked.energy_count == MAX_SENSORS) refuse_request("--energy: more than %d", MAX_SENSORS);
-      asked.energy[asked.energy_count++] = value;
-    } else if (!strcmp(option, "--shape")) {
-      if (!asked.input_count) refuse_request("--shape: expected behind its --input");
-      asked.shapes[asked.input_count - 1] = value;
-    } else refuse_request("unknown option '%s'", option);
-  }
-  if (!asked.library || (!asked.model && !asked.version_only)) refuse_request("--library and --model are required");
-  return asked;
-}
-
-static void *symbol(void *library, const char *name, const char *mangled) {
-  void *found = dlsym(library, name);
-  if (!found && mangled) found = dlsym(library, mangled);
-  return found;
-}
-
-static void open_runtime(const char *path) {
+void *open_library(const char *path) {
   void *library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
-  if (!library) {
-    fprintf(stderr, "%s\n", dlerror());
-    fail("open_library", STATUS_OK);
-  }
-#define BIND(name, mangled)                                            \
-  do {                                                                 \
-    *(void **)&nnfw.name = symbol(library, "nnfw_" #name, mangled);    \
-    if (!nnfw.name) {                                                  \
-      fprintf(stderr, "%s: no symbol nnfw_%s\n", path, #name);         \
-      fail("open_library", STATUS_OK);                                 \
-    }                                                                  \
-  } while (0)
-  BIND(create_session, NULL);
-  BIND(close_session, NULL);
-  BIND(load_model_from_file, NULL);
-  BIND(set_available_backends, NULL);
-  /* Experimental functions were C++-mangled before 1.24. */
-  BIND(set_backends_per_operation, "_Z31nnfw_set_backends_per_operationP12nnfw_sessionPKc");
-  BIND(prepare, NULL);
-  BIND(run, NULL);
-  BIND(input_size, NULL);
-  BIND(output_size, NULL);
-  BIND(input_tensorinfo, NULL);
-  BIND(output_tensorinfo, NULL);
-  BIND(set_input_tensorinfo, NULL);
-  BIND(set_input, NULL);
-  BIND(set_output, NULL);
-  BIND(query_info_u32, NULL);
-#undef BIND
-}
-
-static size_t tensor_bytes(const char *stage, const tensorinfo *info) {
-  if (info->dtype < 0 || info->dtype >= TYPE_COUNT || info->rank < 0 || info->rank > 6) {
-    fprintf(stderr, "probe: tensor of type %d and rank %d is unknown\n", info->dtype, (int)info->rank);
-    fail(stage, STATUS_OK);
-  }
-  size_t bytes = type_bytes[info->dtype];
-  for (int d = 0; d < info->rank; d++) {
-    if (info->dims[d] <= 0) return 0; /* known only after a run */
-    if (__builtin_mul_overflow(bytes, (size_t)info->dims[d], &bytes)) fail(stage, STATUS_OUT_OF_MEMORY);
-  }
-  return bytes;
+  if (library) return library;
+  fprintf(stderr, "%s\n", dlerror());
+  fail("open_library", OTHER_STATUS);
 }
 
 static void *read_file(const char *path, size_t *bytes) {
@@ -279,90 +136,40 @@ static void *read_file(const char *path, size_t *bytes) {
   fseek(file, 0, SEEK_END);
   long size = ftell(file);
   rewind(file);
-  void *data = malloc(size > 0 ? (size_t)size : 1);
-  if (!data) fail("inputs", STATUS_OUT_OF_MEMORY);
+  void *data = malloc((size_t)(size > 0 ? size : 0) + 1);
+  if (!data) fail("inputs", OUT_OF_MEMORY);
   if (size < 0 || fread(data, 1, (size_t)size, file) != (size_t)size) refuse_request("%s: cannot be read", path);
   fclose(file);
+  ((char *)data)[size] = 0;
   *bytes = (size_t)size;
   return data;
 }
 
-/* A model may leave sizes of its inputs free: they become those of the given data. */
-static void fix_free_sizes(nnfw_session *session, const request *asked) {
-  uint32_t count;
-  check("inputs", nnfw.input_size(session, &count));
-  for (uint32_t i = 0; i < count && (int)i < asked->input_count; i++) {
-    tensorinfo info;
-    const char *text = asked->shapes[i];
-    check("inputs", nnfw.input_tensorinfo(session, i, &info));
-    int is_free = 0;
-    for (int d = 0; d < info.rank && d < 6; d++) is_free |= info.dims[d] < 0;
-    if (!is_free || !text) continue;
-    for (info.rank = 0; *text && info.rank < 6; info.rank++) {
-      char *end;
-      info.dims[info.rank] = (int32_t)strtol(text, &end, 10);
-      if (end == text) refuse_request("--shape: expected integers, got '%s'", asked->shapes[i]);
-      text = *end ? end + 1 : end;
-    }
-    check("inputs", nnfw.set_input_tensorinfo(session, i, &info));
-  }
-}
-
-static int set_inputs(nnfw_session *session, const request *asked) {
-  uint32_t count;
-  check("inputs", nnfw.input_size(session, &count));
-  if ((int)count != asked->input_count)
-    refuse_request("the model has %u inputs, %d were given", count, asked->input_count);
-  for (uint32_t i = 0; i < count; i++) {
-    tensorinfo info;
+static void set_inputs(const request *asked) {
+  tensor input = {0};
+  int count = 0;
+  while (count < MAX_TENSORS && driver_input(count, &input)) {
     size_t bytes;
-    check("inputs", nnfw.input_tensorinfo(session, i, &info));
-    size_t expected = tensor_bytes("inputs", &info);
-    void *data = read_file(asked->inputs[i], &bytes);
-    if (expected && bytes != expected)
-      refuse_request("%s: %zu bytes, input %u takes %zu", asked->inputs[i], bytes, i, expected);
-    check("inputs", nnfw.set_input(session, i, info.dtype, data, bytes));
+    int i = count++;
+    if (i >= asked->input_count) continue;
+    void *data = read_file(asked->inputs[i].file, &bytes);
+    if (input.bytes && bytes != input.bytes)
+      refuse_request("%s: %zu bytes, input %d takes %zu", asked->inputs[i].file, bytes, i, input.bytes);
+    input.bytes = bytes;
+    input.data = data;
+    driver_input(i, &input);
+    input = (tensor){0};
   }
-  return (int)count;
+  if (count != asked->input_count)
+    refuse_request("the model has %d inputs, %d were given", count, asked->input_count);
 }
 
-static void set_output(nnfw_session *session, uint32_t i, buffer *output, size_t bytes) {
-  free(output->data);
-  output->bytes = bytes;
-  output->data = calloc(1, bytes ? bytes : 1);
-  if (!output->data) fail("outputs", STATUS_OUT_OF_MEMORY);
-  check("outputs", nnfw.set_output(session, i, output->dtype, output->data, bytes));
-}
-
-static int set_outputs(nnfw_session *session, buffer *outputs) {
-  uint32_t count;
-  check("outputs", nnfw.output_size(session, &count));
-  if (count > MAX_TENSORS) refuse_request("the model has %u outputs, at most %d are handled", count, MAX_TENSORS);
-  for (uint32_t i = 0; i < count; i++) {
-    tensorinfo info;
-    check("outputs", nnfw.output_tensorinfo(session, i, &info));
-    size_t bytes = tensor_bytes("outputs", &info);
-    outputs[i] = (buffer){.dtype = info.dtype};
-    set_output(session, i, &outputs[i], bytes ? bytes : 4096);
-  }
-  return (int)count;
-}
-
-/* The shape of a dynamic output is known only by running: grow its buffer until it fits. */
-static int64_t first_run(nnfw_session *session, buffer *outputs, int output_count) {
-  for (;;) {
-    int64_t start = clock_ns(CLOCK_MONOTONIC);
-    int status = nnfw.run(session);
-    int64_t end = clock_ns(CLOCK_MONOTONIC);
-    if (status != STATUS_INSUFFICIENT_OUTPUT) {
-      check("first_run", status);
-      return end - start;
-    }
-    for (int i = 0; i < output_count; i++) {
-      if (outputs[i].bytes >= MAX_OUTPUT_BYTES) fail("first_run", status);
-      set_output(session, (uint32_t)i, &outputs[i], outputs[i].bytes * 2);
-    }
-  }
+static int count_outputs(void) {
+  tensor output;
+  int count = 0;
+  while (driver_output(count, &output))
+    if (++count > MAX_TENSORS) refuse_request("the model has more than %d outputs", MAX_TENSORS);
+  return count;
 }
 
 static struct {
@@ -491,10 +298,10 @@ static int64_t power_now(const request *asked) {
   return sum;
 }
 
-static void time_run(nnfw_session *session, const char *stage, timings *taken) {
+static void time_run(const char *stage, timings *taken) {
   long i = taken->count;
   int64_t cpu_start = clock_ns(CLOCK_PROCESS_CPUTIME_ID), start = clock_ns(CLOCK_MONOTONIC);
-  int status = nnfw.run(session);
+  int status = driver_run();
   int64_t end = clock_ns(CLOCK_MONOTONIC);
   taken->wall[i] = end - start;
   taken->cpu[i] = clock_ns(CLOCK_PROCESS_CPUTIME_ID) - cpu_start;
@@ -506,7 +313,7 @@ static void time_run(nnfw_session *session, const char *stage, timings *taken) {
   taken->last_switches = switches;
   if (taken->sensors) taken->power_uw[i] = power_now(taken->sensors);
   taken->count++;
-  check(stage, status);
+  if (status) fail(stage, status);
   if (end - taken->window_start >= WINDOW_NS) close_window(taken);
 }
 
@@ -530,7 +337,7 @@ static void read_energy(const request *asked, int64_t *uj) {
   for (int i = 0; i < asked->energy_count; i++) {
     long long value = -1;
     FILE *file = fopen(asked->energy[i], "re");
-    if (!file || fscanf(file, "%lld", &value) != 1) refuse_request("--energy %s: cannot be read", asked->energy[i]);
+    if (!file || fscanf(file, "%lld", &value) != 1) refuse_request("energy %s: cannot be read", asked->energy[i]);
     fclose(file);
     uj[i] = value;
   }
@@ -538,25 +345,25 @@ static void read_energy(const request *asked, int64_t *uj) {
 
 /* Runs until a block is no faster than the one before it; returns where the first of the two began:
  * nothing that is steady is thrown away. */
-static long warm_up(nnfw_session *session, const request *asked, timings *taken) {
+static long warm_up(const request *asked, timings *taken) {
   if (asked->warmups >= 0) {
-    while (taken->count < asked->warmups) time_run(session, "warmup", taken);
+    while (taken->count < asked->warmups) time_run("warmup", taken);
     read_energy(asked, taken->energy[0]);
     return taken->count;
   }
   read_energy(asked, taken->energy[0]);
-  time_run(session, "warmup", taken);
+  time_run("warmup", taken);
   long block = BLOCK_NS / (taken->wall[0] + 1) + 1;
   block = block < BLOCK_RUNS ? BLOCK_RUNS : block > 50 ? 50 : block;
-  while (taken->count < block) time_run(session, "warmup", taken);
+  while (taken->count < block) time_run("warmup", taken);
   read_energy(asked, taken->energy[1]);
-  while (taken->count < 2 * block) time_run(session, "warmup", taken);
+  while (taken->count < 2 * block) time_run("warmup", taken);
   while (is_getting_faster(taken, block) && taken->count + block <= MOST_WARMUPS &&
          clock_ns(CLOCK_MONOTONIC) - taken->began < (int64_t)asked->run_time_ms * 2000000)
   {
     memcpy(taken->energy[0], taken->energy[1], sizeof taken->energy[0]);
     read_energy(asked, taken->energy[1]);
-    for (long i = 0; i < block; i++) time_run(session, "warmup", taken);
+    for (long i = 0; i < block; i++) time_run("warmup", taken);
   }
   return taken->count - 2 * block;
 }
@@ -574,7 +381,7 @@ static int is_precise(const timings *taken, long from, const request *asked, int
   long n = 0;
   for (long i = from; i < taken->count; i++)
     if (i >= taken->judged || (double)taken->others[i] <= 1000 * QUIET_CPUS) sorted[n++] = taken->wall[i];
-  if (n < asked->runs || n < 2) return 0;
+  if (n < asked->min_runs || n < 2) return 0;
   qsort(sorted, (size_t)n, sizeof *sorted, ascending);
   double middle = (double)(n - 1) / 2, reach = sqrt((double)n) / 2;
   double error = (at_rank(sorted, n, middle + reach) - at_rank(sorted, n, middle - reach)) / 2;
@@ -582,20 +389,20 @@ static int is_precise(const timings *taken, long from, const request *asked, int
   return error < asked->precision * (double)sorted[n / 2];
 }
 
-static void time_runs(nnfw_session *session, const request *asked, long from, timings *taken, int64_t *scratch) {
+static void time_runs(const request *asked, long from, timings *taken, int64_t *scratch) {
   int64_t start = clock_ns(CLOCK_MONOTONIC), already = 0;
   for (long i = from; i < taken->count; i++) already += taken->wall[i];
-  for (long next = asked->runs;;) {
+  for (long next = asked->min_runs;;) {
     long made = taken->count - from;
-    if (made >= asked->most_runs) break;
-    if (made >= asked->runs) {
+    if (made >= asked->max_runs) break;
+    if (made >= asked->min_runs) {
       if (already + clock_ns(CLOCK_MONOTONIC) - start >= (int64_t)asked->run_time_ms * 1000000) break;
       if (made >= next) {
         if (is_precise(taken, from, asked, scratch)) break;
         next = made + made / 5 + 1;
       }
     }
-    time_run(session, "run", taken);
+    time_run("run", taken);
   }
   if (taken->judged < taken->count) close_window(taken);
 }
@@ -627,7 +434,7 @@ static int64_t counted(const char *path, int64_t before, int64_t after) {
   if (after >= before) return after - before;
   snprintf(beside, sizeof beside, "%.*s/max_energy_range_uj", (int)(slash ? slash - path : 0), path);
   FILE *file = fopen(beside, "re");
-  if (!file || fscanf(file, "%lld", &range) != 1) refuse_request("--energy %s: the counter went back", path);
+  if (!file || fscanf(file, "%lld", &range) != 1) refuse_request("energy %s: the counter went back", path);
   fclose(file);
   return after - before + range;
 }
@@ -638,14 +445,25 @@ static void print_list(const char *key, const int64_t *values, long count) {
   fputs("]", answer);
 }
 
-static double element(const buffer *tensor, size_t i) {
-  switch (tensor->dtype) {
-    case 0: return ((const float *)tensor->data)[i];
-    case 1: return ((const int32_t *)tensor->data)[i];
-    case 5: return (double)((const int64_t *)tensor->data)[i];
-    case 6: return ((const int8_t *)tensor->data)[i];
-    case 7: return ((const int16_t *)tensor->data)[i];
-    default: return ((const uint8_t *)tensor->data)[i];
+static double of_half(uint16_t bits) {
+  int exponent = bits >> 10 & 31, fraction = bits & 1023;
+  double size = exponent == 31 ? (fraction ? (double)NAN : (double)INFINITY)
+                : exponent     ? ldexp(1024 + fraction, exponent - 25)
+                               : ldexp(fraction, -24);
+  return bits >> 15 ? -size : size;
+}
+
+static double element(const tensor *of, size_t i) {
+  switch (of->type) {
+    case FLOAT32: return ((const float *)of->data)[i];
+    case FLOAT64: return ((const double *)of->data)[i];
+    case FLOAT16: return of_half(((const uint16_t *)of->data)[i]);
+    case INT64: return (double)((const int64_t *)of->data)[i];
+    case INT32: return ((const int32_t *)of->data)[i];
+    case INT16: return ((const int16_t *)of->data)[i];
+    case INT8: return ((const int8_t *)of->data)[i];
+    case UINT32: return ((const uint32_t *)of->data)[i];
+    default: return ((const uint8_t *)of->data)[i];
   }
 }
 
@@ -653,9 +471,9 @@ static void output_path(char *path, size_t size, const char *prefix, int i) {
   if (snprintf(path, size, "%s.%d", prefix, i) >= (int)size) refuse_request("%s: path too long", prefix);
 }
 
-static void print_output(const request *asked, int i, const buffer *output) {
+static void print_output(const request *asked, int i, const tensor *output) {
   char path[4096];
-  size_t count = output->bytes / type_bytes[output->dtype];
+  size_t count = output->bytes / types[output->type].bytes;
   uint64_t digest = 14695981039346656037u; /* FNV-1a */
   for (size_t b = 0; b < output->bytes; b++)
     digest = (digest ^ ((const unsigned char *)output->data)[b]) * 1099511628211u;
@@ -672,9 +490,9 @@ static void print_output(const request *asked, int i, const buffer *output) {
   }
   if (least > most) least = most = 0; /* nothing finite in it */
   fprintf(answer, "%s{\"dtype\": \"%s\", \"bytes\": %zu, \"digest\": \"%016llx\", \"l2_norm\": %.17g, \"min\": %.17g, \"max\": %.17g, \"nonfinite\": %zu",
-          i ? ", " : "", type_names[output->dtype], output->bytes, (unsigned long long)digest, sqrt(squares), least, most, nonfinite);
+          i ? ", " : "", types[output->type].name, output->bytes, (unsigned long long)digest, sqrt(squares), least, most, nonfinite);
   if (asked->reference) {
-    buffer wanted = {.dtype = output->dtype};
+    tensor wanted = {.type = output->type};
     output_path(path, sizeof path, asked->reference, i);
     wanted.data = read_file(path, &wanted.bytes);
     double worst = 0, low = INFINITY, high = -INFINITY;
@@ -698,15 +516,6 @@ static void print_output(const request *asked, int i, const buffer *output) {
     FILE *file = fopen(path, "wbe");
     if (!file || fwrite(output->data, 1, output->bytes, file) != output->bytes || fclose(file))
       refuse_request("%s: cannot be written: %s", path, strerror(errno));
-  }
-}
-
-static void fit_outputs(nnfw_session *session, buffer *outputs, int count) {
-  for (int i = 0; i < count; i++) {
-    tensorinfo info;
-    check("outputs", nnfw.output_tensorinfo(session, (uint32_t)i, &info));
-    size_t bytes = tensor_bytes("outputs", &info);
-    if (bytes && bytes < outputs[i].bytes) outputs[i].bytes = bytes;
   }
 }
 
@@ -746,30 +555,12 @@ static void pin(const char *list) {
     long first = strtol(at, &end, 10), last = first;
     if (end != at && *end == '-') last = strtol(at = end + 1, &end, 10);
     if (end == at || first < 0 || last < first || last >= CPU_SETSIZE || (*end && *end != ','))
-      refuse_request("--cpus: expected something like 0,4-7, got '%s'", list);
+      refuse_request("cpus: expected something like 0,4-7, got '%s'", list);
     for (long cpu = first; cpu <= last; cpu++) CPU_SET((size_t)cpu, &set);
     at = *end ? end + 1 : end;
   }
   if (sched_setaffinity(0, sizeof set, &set))
-    refuse_request("--cpus %s: %s", list, errno == EINVAL ? "there are no such processors here" : strerror(errno));
-}
-
-/* A backend that cannot be loaded is skipped by the runtime without a word: those that were are
- * found among the mapped files. */
-static void print_loaded_backends(void) {
-  char line[4096], before[64] = "";
-  int count = 0;
-  FILE *maps = fopen("/proc/self/maps", "re");
-  fputs(", \"loaded_backends\": [", answer);
-  while (maps && fgets(line, sizeof line, maps)) {
-    const char *found = strstr(line, "/libbackend_");
-    char name[64];
-    if (!found || sscanf(found, "/libbackend_%63[a-z0-9_].so", name) != 1) continue;
-    if (strcmp(name, before)) fprintf(answer, "%s\"%s\"", count++ ? ", " : "", name);
-    memcpy(before, name, sizeof before);
-  }
-  if (maps) fclose(maps);
-  fputs("]", answer);
+    refuse_request("cpus %s: %s", list, errno == EINVAL ? "there are no such processors here" : strerror(errno));
 }
 
 static void begin(const request *asked) {
@@ -781,69 +572,84 @@ static void begin(const request *asked) {
   if (asked->cpus) pin(asked->cpus);
   if (asked->memory_limit_bytes) {
     struct rlimit limit = {(rlim_t)asked->memory_limit_bytes, (rlim_t)asked->memory_limit_bytes};
-    if (setrlimit(RLIMIT_DATA, &limit)) refuse_request("--memory-limit: %s", strerror(errno));
+    if (setrlimit(RLIMIT_DATA, &limit)) refuse_request("memory_limit_kib: %s", strerror(errno));
   }
   int out = dup(STDOUT_FILENO);
   answer = out < 0 ? NULL : fdopen(out, "w");
   if (!answer || dup2(STDERR_FILENO, STDOUT_FILENO) < 0) refuse_request("stdout: %s", strerror(errno));
 }
 
-static nnfw_session *load(const request *asked) {
-  nnfw_session *session = NULL;
-  uint32_t version = 0;
-  open_runtime(asked->library);
-  nnfw.query_info_u32(NULL, 0, &version);
-  long before_load_kib = peak_kib(resident_now());
-  fprintf(answer, "{\"event\": \"opened\", \"protocol\": %d, \"runtime_version\": \"%u.%u.%u\", "
-          "\"addresses\": \"%s\", \"peak_before_load_kib\": %ld}\n",
-          PROTOCOL, version >> 24, version >> 8 & 0xffff, version & 0xff, addresses(), before_load_kib);
+static void say(const char *format, ...) {
+  va_list arguments;
+  va_start(arguments, format);
+  vfprintf(answer, format, arguments);
+  va_end(arguments);
+}
+
+static void end_line(void) {
+  fputs("}\n", answer);
   fflush(answer);
+}
+
+static void load(const request *asked) {
+  const char *version = driver_open(asked);
+  say("{\"event\": \"opened\", \"protocol\": %d, \"runtime_version\": \"%s\", \"addresses\": \"%s\", \"peak_before_load_kib\": %ld",
+      PROTOCOL, version, addresses(), peak_kib(resident_now()));
+  end_line();
   if (asked->version_only) _exit(0);
-  int64_t start = clock_ns(CLOCK_MONOTONIC);
-  check("create_session", nnfw.create_session(&session));
-  check("load", nnfw.load_model_from_file(session, asked->model));
-  int64_t end = clock_ns(CLOCK_MONOTONIC);
-  if (asked->backends) check("set_backends", nnfw.set_available_backends(session, asked->backends));
-  for (int i = 0; i < asked->map_count; i++)
-    check("set_backends_per_operation", nnfw.set_backends_per_operation(session, asked->maps[i]));
-  fprintf(answer, "{\"event\": \"loaded\", \"load_ns\": %lld, \"peak_after_load_kib\": %ld}\n",
-          (long long)(end - start), peak_kib(resident_now()));
-  fflush(answer);
-  return session;
+  int64_t start = now_ns();
+  driver_load(asked);
+  int64_t end = now_ns();
+  driver_place(asked);
+  say("{\"event\": \"loaded\", \"load_ns\": %lld, \"peak_after_load_kib\": %ld", (long long)(end - start),
+      peak_kib(resident_now()));
+  end_line();
+  start = now_ns();
+  driver_prepare(asked);
+  end = now_ns();
+  say("{\"event\": \"prepared\", \"prepare_ns\": %lld, \"peak_after_prepare_kib\": %ld", (long long)(end - start),
+      peak_kib(resident_now()));
+  driver_placed(answer);
+  end_line();
+  if (asked->prepare_only) _exit(0);
 }
 
 int main(int argc, char **argv) {
-  static buffer outputs[MAX_TENSORS];
+  static request asked;
+  const char *text = NULL;
+  size_t bytes;
   set_addresses(argv);
-  request asked = parse(argc, argv);
+  for (int i = 1; i < argc; i++) {
+    if (!strcmp(argv[i], "--random-addresses")) continue; /* seen before anything else */
+    if (strcmp(argv[i], "--request") || ++i == argc) refuse_request("expected --request JSON or --request FILE, got %s", argv[i]);
+    text = argv[i][0] == '{' ? argv[i] : read_file(argv[i], &bytes);
+  }
+  if (!text) refuse_request("expected --request JSON or --request FILE");
+  read_request(text, &asked);
   begin(&asked);
-  nnfw_session *session = load(&asked);
-  fix_free_sizes(session, &asked);
+  load(&asked);
 
-  int64_t start = clock_ns(CLOCK_MONOTONIC);
-  check("prepare", nnfw.prepare(session));
-  int64_t end = clock_ns(CLOCK_MONOTONIC);
-  fprintf(answer, "{\"event\": \"prepared\", \"prepare_ns\": %lld, \"peak_after_prepare_kib\": %ld",
-          (long long)(end - start), peak_kib(resident_now()));
-  print_loaded_backends();
-  fputs("}\n", answer);
-  fflush(answer);
-  if (asked.prepare_only) _exit(0);
-
-  long all = (asked.warmups < 0 ? MOST_WARMUPS : asked.warmups) + 100 + asked.most_runs;
+  long all = (asked.warmups < 0 ? MOST_WARMUPS : asked.warmups) + 100 + asked.max_runs;
   int64_t *taken = calloc(7 * (size_t)all, sizeof *taken);
-  if (!taken) fail("inputs", STATUS_OUT_OF_MEMORY);
+  if (!taken) fail("inputs", OUT_OF_MEMORY);
   timings times = {.wall = taken, .cpu = taken + all, .delay = taken + 2 * all, .switches = taken + 3 * all,
                    .others = taken + 4 * all, .power_uw = taken + 5 * all};
   int64_t energy_after[MAX_SENSORS];
   for (int i = 0; i < asked.energy_count; i++)
     if (is_power(asked.energy[i])) times.sensors = &asked;
-  set_inputs(session, &asked);
-  int output_count = set_outputs(session, outputs);
+  set_inputs(&asked);
+  int output_count = count_outputs();
 
-  int64_t first_run_ns = first_run(session, outputs, output_count);
-  fprintf(answer, "{\"event\": \"first_run\", \"first_run_ns\": %lld}\n", (long long)first_run_ns);
-  fflush(answer);
+  int64_t start, end;
+  int status;
+  do {
+    start = now_ns();
+    status = driver_run();
+    end = now_ns();
+  } while (status == RUN_AGAIN);
+  if (status) fail("first_run", status);
+  say("{\"event\": \"first_run\", \"first_run_ns\": %lld", (long long)(end - start));
+  end_line();
 
   watch_threads();
   times.last_delay = run_delay_ns();
@@ -851,10 +657,10 @@ int main(int argc, char **argv) {
   times.first_machine = machine_now();
   open_window(&times);
   times.began = times.window_start;
-  long from = warm_up(session, &asked, &times);
+  long from = warm_up(&asked, &times);
   long energy_from = from;
-  if (times.count - from > asked.most_runs) from = times.count - asked.most_runs;
-  time_runs(session, &asked, from, &times, taken + 6 * all);
+  if (times.count - from > asked.max_runs) from = times.count - asked.max_runs;
+  time_runs(&asked, from, &times, taken + 6 * all);
   read_energy(&asked, energy_after);
   long long clock_khz = largest_of("/sys/devices/system/cpu", "cpu", "cpufreq/scaling_cur_freq");
   long long milli_degrees = largest_of("/sys/class/thermal", "thermal_zone", "temp");
@@ -889,10 +695,18 @@ int main(int argc, char **argv) {
     fprintf(answer, ", \"energy_j\": %.17g", joules + watts * seconds);
   }
   fputs(", \"outputs\": [", answer);
-  fit_outputs(session, outputs, output_count);
-  for (int i = 0; i < output_count; i++) print_output(&asked, i, &outputs[i]);
-  fputs("]}\n", answer);
-  fflush(answer);
-  nnfw.close_session(session);
+  for (int i = 0; i < output_count; i++) {
+    tensor output = {0};
+    driver_output(i, &output);
+    print_output(&asked, i, &output);
+  }
+  fputs("]", answer);
+  end_line();
+  if (asked.profile_runs) {
+    say("{\"event\": \"profiled\"");
+    driver_profile(answer, asked.profile_runs);
+    end_line();
+  }
+  driver_close();
   return 0;
 }

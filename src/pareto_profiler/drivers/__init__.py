@@ -1,4 +1,4 @@
-"""The measuring program ``probe.c`` and its binaries, one per architecture."""
+"""Drivers: one fresh process measures one assignment, through any runtime, and answers in lines."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ from typing import Final
 
 from pareto_profiler.errors import TargetError
 
-PROTOCOL: Final = 5
-"""Version of the probe's answers that this package reads."""
+PROTOCOL: Final = 6
+"""Version of the requests and answers that this package speaks."""
+
+_FOLDER: Final = Path(__file__).parent / "bin"
 
 
 def model() -> Path:
@@ -18,25 +20,24 @@ def model() -> Path:
     Raises:
         TargetError: This installation has none.
     """
-    path = Path(__file__).parent / "bin" / "model.tflite"
+    path = _FOLDER / "model.tflite"
     if not path.is_file():
         raise TargetError(f"{path}: missing: this package was installed without its build step")
     return path
 
 
-def binary(architecture: str | None = None) -> Path:
-    """The probe for an architecture as ``uname -m`` names it; this machine's by default.
+def binary(runtime: str, architecture: str | None = None) -> Path:
+    """A runtime's driver for an architecture as ``uname -m`` names it; this machine's by default.
 
     Raises:
         TargetError: There is none.
     """
     name = architecture or platform.machine()
-    folder = Path(__file__).parent / "bin"
-    path = folder / f"probe-{name}"
+    path = _FOLDER / f"{runtime}-{name}"
     if not path.is_file():
-        built = sorted(p.name.removeprefix("probe-") for p in folder.glob("probe-*"))
+        built = sorted(p.name.removeprefix(f"{runtime}-") for p in _FOLDER.glob(f"{runtime}-*"))
         raise TargetError(
-            f"no probe for {name}: this installation has "
+            f"no {runtime} driver for {name}: this installation has "
             f"{', '.join(built) or 'none (it was installed without its build step)'}"
         )
     return path

@@ -1,4 +1,4 @@
-"""The probe decides itself when it is warm and when it has run often enough."""
+"""The driver decides itself when it is warm and when it has run often enough."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from pareto_profiler.probe import binary
+from pareto_profiler.drivers import PROTOCOL, binary
 
 # Gives way to other tests, and uses whatever they leave.
 HOG = ["nice", "-n", "19", sys.executable, "-c", "while True: pass"]
@@ -39,9 +39,19 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+def command(library: Path, *options: object) -> list[str]:
+    """What starts the driver; options are pairs of a member of the request and its value."""
+    words = list(options)
+    flags = [str(word) for word in words if word == "--random-addresses"]
+    members = [word for word in words if word != "--random-addresses"]
+    request = {"protocol": PROTOCOL, "library": str(library), "model": "none"}
+    request |= dict(zip(members[::2], members[1::2], strict=True))
+    return [str(binary("onert")), "--request", json.dumps(request, default=str), *flags]
+
+
 def stages(library: Path, *options: object, runs_us: str, **environment: str) -> dict[str, Any]:
     done = subprocess.run(
-        [str(binary()), "--library", str(library), "--model", "none", *map(str, options)],
+        command(library, *options),
         env={**os.environ, "STUB_RUN_US": runs_us, **environment},
         capture_output=True,
         text=True,
@@ -54,25 +64,25 @@ def measured(library: Path, *options: object, runs_us: str, **environment: str) 
     return stages(library, *options, runs_us=runs_us, **environment)["measured"]
 
 
-LONG = ("--run-time-ms", 60_000)
-NEVER = ("--precision-ppm", 0)
+LONG = ("run_time_ms", 60_000)
+NEVER = ("precision_ppm", 0)
 
 
 def test_it_is_warm_when_runs_get_no_faster(library: Path):
     # Every run of the first three blocks of five is faster than the one before it.
     falling = ",".join(str(round(80_000 * 0.86**i)) for i in range(18))
-    answer = measured(library, "--warmups", "auto", "--runs", 10, *LONG, runs_us=f"0,{falling}")
+    answer = measured(library, "warmups", "auto", "runs", [10, 10], *LONG, runs_us=f"0,{falling}")
     warm_ns = answer["run_wall_ns"]
     assert len(answer["warmup_wall_ns"]) >= 10
     # What is left of the fall in the first block that counts does not move the median.
     assert sorted(warm_ns)[-3] < 1.6 * min(warm_ns)
     # Without warming up they are not.
-    cold = measured(library, "--warmups", 0, "--runs", 10, *LONG, runs_us=f"0,{falling}")
+    cold = measured(library, "warmups", 0, "runs", [10, 10], *LONG, runs_us=f"0,{falling}")
     assert sorted(cold["run_wall_ns"])[-3] > 1.6 * min(cold["run_wall_ns"])
 
 
 def test_nothing_steady_is_thrown_away(library: Path):
-    answer = measured(library, "--warmups", "auto", "--runs", 10, *LONG, runs_us="8000")
+    answer = measured(library, "warmups", "auto", "runs", [10, 10], *LONG, runs_us="8000")
     # One time in twenty steady blocks look as if they got faster.
     assert len(answer["warmup_wall_ns"]) <= 10
     assert len(answer["run_wall_ns"]) == 10
@@ -80,22 +90,22 @@ def test_nothing_steady_is_thrown_away(library: Path):
 
 def test_warming_up_has_an_end(library: Path):
     falling = ",".join(str(us) for us in range(60_000, 1_000, -300))
-    limits = ("--run-time-ms", 500)
-    answer = measured(library, "--warmups", "auto", "--runs", 10, *limits, runs_us=f"0,{falling}")
+    limits = ("run_time_ms", 500)
+    answer = measured(library, "warmups", "auto", "runs", [10, 10], *limits, runs_us=f"0,{falling}")
     warming_s = sum(answer["warmup_wall_ns"]) / 1e9
     assert warming_s < 2.5
 
 
 def test_given_numbers_are_kept_exactly(library: Path):
-    answer = measured(library, "--warmups", 3, "--runs", 7, runs_us="2000")
+    answer = measured(library, "warmups", 3, "runs", [7, 7], runs_us="2000")
     assert [len(answer[f"{kind}_wall_ns"]) for kind in ("warmup", "run")] == [3, 7]
     for name in ("run_cpu_ns", "run_delay_ns", "run_milli_cpus_of_others"):
         assert len(answer[name]) == 7
 
 
 def test_runs_end_when_the_median_is_known(library: Path):
-    counts = ("--warmups", 0, "--runs", 10, "--most-runs", 60, *LONG)
-    coarse = measured(library, *counts, "--precision-ppm", 900_000, runs_us="3000")
+    counts = ("warmups", 0, "runs", [10, 60], *LONG)
+    coarse = measured(library, *counts, "precision_ppm", 900_000, runs_us="3000")
     exact = measured(library, *counts, *NEVER, runs_us="3000")
     assert len(exact["run_wall_ns"]) == 60
     # Where other work disturbed runs they do not count, so it may take more than the least number.
@@ -104,17 +114,17 @@ def test_runs_end_when_the_median_is_known(library: Path):
 
 
 def test_runs_end_when_their_time_is_over_but_not_before_the_least_number(library: Path):
-    counts = ("--warmups", 0, "--runs", 10, "--most-runs", 1000, *NEVER)
-    short = measured(library, *counts, "--run-time-ms", 200, runs_us="10000")
+    counts = ("warmups", 0, "runs", [10, 1000], *NEVER)
+    short = measured(library, *counts, "run_time_ms", 200, runs_us="10000")
     assert 10 <= len(short["run_wall_ns"]) < 40
-    none = measured(library, *counts, "--run-time-ms", 0, runs_us="20000")
+    none = measured(library, *counts, "run_time_ms", 0, runs_us="20000")
     assert len(none["run_wall_ns"]) == 10
 
 
 def test_a_counter_of_energy_is_read_around_the_runs(library: Path, tmp_path: Path):
     counter = tmp_path / "energy_uj"
     counter.write_text("1000000\n")
-    options = ("--warmups", 4, "--runs", 20, "--energy", counter)
+    options = ("warmups", 4, "runs", [20, 20], "energy", [counter])
     answer = measured(library, *options, runs_us="1000", STUB_COUNTER=str(counter))
     assert answer["energy_j"] == pytest.approx(1.5e-3)
 
@@ -125,8 +135,8 @@ def test_energy_is_there_too_when_the_steady_blocks_are_enough(
 ):
     counter = tmp_path / "energy_uj"
     counter.write_text("7\n")
-    options = ("--warmups", "auto", "--runs", 10, "--most-runs", most, "--energy", counter)
-    coarse = ("--precision-ppm", 900_000, "--run-time-ms", 1)
+    options = ("warmups", "auto", "runs", [10, most], "energy", [counter])
+    coarse = ("precision_ppm", 900_000, "run_time_ms", 1)
     answer = measured(library, *options, *coarse, runs_us="6000", STUB_COUNTER=str(counter))
     assert answer["energy_j"] == pytest.approx(1.5e-3)
 
@@ -137,7 +147,7 @@ def test_a_counter_may_begin_anew(library: Path, tmp_path: Path):
     counter.write_text("4990000\n")
     script = f"sleep 0.15; echo 40000 >{counter}"
     with subprocess.Popen(["sh", "-c", script]):
-        options = ("--warmups", 0, "--runs", 10, "--energy", counter)
+        options = ("warmups", 0, "runs", [10, 10], "energy", [counter])
         answer = measured(library, *options, runs_us="40000")
     assert answer["energy_j"] == pytest.approx(50_000e-6 / 10)
 
@@ -145,7 +155,7 @@ def test_a_counter_may_begin_anew(library: Path, tmp_path: Path):
 def test_a_sensor_of_power_is_read_after_every_run(library: Path, tmp_path: Path):
     sensor = tmp_path / "power1_input"
     sensor.write_text("2500000\n")
-    options = ("--warmups", 0, "--runs", 10, "--energy", sensor)
+    options = ("warmups", 0, "runs", [10, 10], "energy", [sensor])
     answer = measured(library, *options, runs_us="10000")
     seconds = sum(answer["run_wall_ns"]) / 1e9 / 10
     assert answer["energy_j"] == pytest.approx(2.5 * seconds)
@@ -154,7 +164,7 @@ def test_a_sensor_of_power_is_read_after_every_run(library: Path, tmp_path: Path
 @pytest.mark.parametrize(("kept_kib", "given_back_kib"), [(8000, 0), (8000, 6000), (0, 6000)])
 def test_peak_memory_is_at_least_what_is_there(library: Path, kept_kib: int, given_back_kib: int):
     told = {"STUB_KEEP_KIB": str(kept_kib), "STUB_GIVE_BACK_KIB": str(given_back_kib)}
-    found = stages(library, "--warmups", 0, "--runs", 2, runs_us="0", **told)
+    found = stages(library, "warmups", 0, "runs", [2, 2], runs_us="0", **told)
     before = found["opened"]["peak_before_load_kib"]
     prepared = found["prepared"]["peak_after_prepare_kib"]
     now = found["measured"]
@@ -179,9 +189,8 @@ def can_choose_addresses() -> bool:
 @pytest.mark.skipif(not can_choose_addresses(), reason="addresses are not ours to choose here")
 def test_addresses_are_the_same_every_time_or_left_to_chance(library: Path):
     def addresses(*options: str, prefix: tuple[str, ...] = ()) -> tuple[str, int]:
-        command = [*prefix, str(binary()), "--library", str(library), "--model", "none", *options]
         done = subprocess.run(
-            command,
+            [*prefix, *command(library, *options)],
             env={**os.environ, "STUB_RUN_US": "0", "STUB_SAY_WHERE": "1"},
             capture_output=True,
             text=True,
@@ -203,7 +212,7 @@ def test_addresses_are_the_same_every_time_or_left_to_chance(library: Path):
 def test_other_work_is_seen(library: Path):
     hogs = [subprocess.Popen(HOG) for _ in range(3)]
     try:
-        answer = measured(library, "--warmups", 0, "--runs", 30, runs_us="20000")
+        answer = measured(library, "warmups", 0, "runs", [30, 30], runs_us="20000")
     finally:
         for hog in hogs:
             hog.kill()
@@ -215,8 +224,8 @@ def test_other_work_is_seen(library: Path):
 def test_other_work_is_seen_by_short_measurements_or_not_denied(library: Path):
     hogs = [subprocess.Popen(HOG) for _ in range(3)]
     try:
-        limits = ("--precision-ppm", 5000, "--run-time-ms", 500)
-        counts = ("--warmups", "auto", "--runs", 10, "--most-runs", 200)
+        limits = ("precision_ppm", 5000, "run_time_ms", 500)
+        counts = ("warmups", "auto", "runs", [10, 200])
         answer = measured(library, *counts, *limits, runs_us="200")
     finally:
         for hog in hogs:

@@ -1,0 +1,50 @@
+"""Runtimes by name: a runtime is one folder here and one line below."""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib import import_module
+from typing import TYPE_CHECKING, Final
+
+from pareto_profiler.errors import InputError
+
+if TYPE_CHECKING:
+    from pareto_profiler.core.recording import Header
+    from pareto_profiler.runtimes.base import Runtime
+
+RUNTIMES: Final = {
+    "onert": "pareto_profiler.runtimes.onert",
+}
+"""Name → module with a ``RUNTIME``, imported when it is asked for; the first is the default."""
+
+
+def runtime(name: str = "") -> Runtime:
+    """The runtime of a name; the default one where there is none.
+
+    Args:
+        name: Such as ``onert``; a version behind it, as headers have it, is left alone.
+
+    Raises:
+        InputError: There is none.
+
+    Examples:
+        >>> runtime("onert 1.30.0").name
+        'onert'
+    """
+    word = name.split(maxsplit=1)[0] if name.strip() else next(iter(RUNTIMES))
+    if word not in RUNTIMES:
+        raise InputError(f"runtime {word!r}: expected one of {', '.join(RUNTIMES)}")
+    made: Runtime = import_module(RUNTIMES[word]).RUNTIME
+    return made
+
+
+def runtime_of(header: Header) -> Runtime:
+    """The runtime of a run; the default one where that is not told, or unknown here."""
+    word = header.runtime.split()[0] if header.runtime.strip() else ""
+    return runtime(word if word in RUNTIMES else "")
+
+
+@cache
+def settings() -> dict[str, tuple[str, ...]]:
+    """The settings of all runtimes, each with its values, to tell them from figures in tables."""
+    return {name: tuple(v) for word in RUNTIMES for name, v in runtime(word).settings.items()}

@@ -1,0 +1,108 @@
+"""onert, the runtime of Samsung's ONE: a map of operations to backends, read when it compiles."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
+
+from pareto_profiler.core.configuration import Configuration
+from pareto_profiler.core.graph import Graph, Operation
+from pareto_profiler.core.plan import Plan
+from pareto_profiler.core.space import Assignment, DecisionSpace, Granularity
+from pareto_profiler.core.traits import Role, SettingTrait, Traits
+from pareto_profiler.errors import SpaceError
+from pareto_profiler.models import Model, load
+from pareto_profiler.models.reader import CUSTOM
+from pareto_profiler.runtimes.base import Form, Installation, Runtime, Where
+from pareto_profiler.runtimes.onert import loader, support
+from pareto_profiler.runtimes.onert.configuration import SETTING_VALUES
+from pareto_profiler.shells.base import Shell
+
+# onert hands tensors from one of these to another without a copy.
+_PORTABLE: Final = frozenset({"cpu", "ruy", "xnnpack", "ggml", "builtin"})
+
+
+class _Onert:
+    name = "onert"
+    backends = tuple(support.OPERATIONS)
+    settings = SETTING_VALUES
+    traits = Traits(
+        zero_copy=(_PORTABLE,),
+        small=_PORTABLE,
+        keeps_inputs=_PORTABLE,
+        settings={
+            "threads": SettingTrait(Role.THREADS),
+            # WIC takes the largest first, FirstFit what comes first, Bump reuses nothing.
+            "memory_planner": SettingTrait(
+                Role.ARENA, {"WIC": (0.0, 0.02), "FirstFit": (0.1, 0.1), "Bump": (1.0, 0.5)}
+            ),
+        },
+    )
+
+    @property
+    def forms(self) -> Mapping[str, Form]:
+        from pareto_profiler.runtimes.onert.forms import FORMS
+
+        return FORMS
+
+    def read(self, path: Path) -> Model:
+        model = load(path)
+        return replace(model, graph=named(model.graph))
+
+    def why_not(self, backend: str, operation: Operation) -> str:
+        return support.why_not(backend, operation)
+
+    def is_fixed(self, operation: Operation) -> bool:
+        return operation.name in support.FIXED_NAMES or operation.problem.startswith(loader.UNKNOWN)
+
+    def check_granularity(self, graph: Graph, granularity: str) -> None:
+        if graph.subgraph_count > 1 and granularity != Granularity.NAME:
+            raise SpaceError(
+                f"the model has {graph.subgraph_count} subgraphs and onert applies one index map "
+                f"to each of them: granularity {granularity} cannot be told, use name"
+            )
+
+    def configuration(
+        self, space: DecisionSpace, assignment: Assignment, plan: Plan | None
+    ) -> Configuration:
+        from pareto_profiler.runtimes.onert.shipment import configuration
+
+        return configuration(space, assignment, plan)
+
+    def find(self, shell: Shell, where: Where) -> Installation:
+        from pareto_profiler.runtimes.onert.installation import find
+
+        return find(shell, where)
+
+
+def named(graph: Graph) -> Graph:
+    """A graph with onert's names of operations, and what its loader refuses."""
+    operations = tuple(_named(operation, graph) for operation in graph.operations)
+    return replace(graph, operations=operations)
+
+
+def _named(operation: Operation, graph: Graph) -> Operation:
+    """An operation as onert's loader names it, with what the loader refuses."""
+    is_circle = graph.format == "circle"
+    made = loader.translate(
+        operation.builtin, is_custom=operation.kind == CUSTOM, is_circle=is_circle
+    )
+    touched = [graph.tensors[t].dtype for t in (*operation.inputs, *operation.outputs) if t >= 0]
+    return replace(
+        operation,
+        name=made.name if made else operation.builtin,
+        kind=made.kind if made else "",
+        problem=loader.problem_of(
+            operation.builtin,
+            made,
+            operation.inputs,
+            operation.outputs,
+            tuple(touched),
+            is_circle=is_circle,
+        ),
+    )
+
+
+RUNTIME: Final[Runtime] = _Onert()
