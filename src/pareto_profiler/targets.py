@@ -60,7 +60,8 @@ class Target:
         tool: The device's own measuring program, or the folder it is in.
         runner: ``driver``, or ``tool`` for the device's own program.
         libraries: Libraries of other runtimes by their names.
-        backends: To choose from, the baseline's first; empty for all that load.
+        backends: Of the default runtime to choose from, the baseline's first; empty for all that
+            load.
         work: The tool's folder on the device.
         root: Whether to ask sdb for root.
         patience_s: Seconds to wait for a device that is gone in the middle of a search.
@@ -83,6 +84,10 @@ class Target:
     energy: tuple[str, ...] = ()
     plan: Mapping[str, Any] = field(default_factory=dict)
     libraries: Mapping[str, str] = field(default_factory=dict)
+
+    def backends_of(self, runtime: str) -> tuple[str, ...]:
+        """What is said of a runtime's backends there; nothing of others than the default one."""
+        return self.backends if runtime == next(iter(RUNTIMES)) else ()
 
     def given(self, runtime: str) -> dict[str, str]:
         """What is said of a runtime there."""

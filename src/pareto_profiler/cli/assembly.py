@@ -23,7 +23,7 @@ from pareto_profiler.core.plan import Plan, cpus_of
 from pareto_profiler.core.recording import Header
 from pareto_profiler.core.rules import CONFIDENCE, MARGIN
 from pareto_profiler.core.space import DecisionSpace, Granularity
-from pareto_profiler.core.support import Support
+from pareto_profiler.core.support import Support, SupportTable
 from pareto_profiler.errors import InputError, ModelError, TargetError
 from pareto_profiler.models import Model
 from pareto_profiler.runners import inputs
@@ -166,9 +166,11 @@ def _prepare(
         return installation.start(folder, space, plan, model, arrays)
 
     if space is None:
-        backends = _backends(choices, model, target, installation, start)
+        backends = _backends(choices, room, model, target, installation, start)
         processors = len(cpus_of(plan.cpus)) if plan.cpus else machine.cores
-        space = space_of(choices, room, model, backends, processors, plan.threads)
+        folder = folder_on(target, f"check by {os.getpid()}")
+        table = installation.support(room, folder, model, arrays)
+        space = space_of(choices, room, table, model, backends, processors, plan.threads)
     header = Header(
         model_name=model.name,
         model_digest=model.graph.digest,
@@ -266,6 +268,7 @@ def install(
 
 def _backends(
     choices: Choices,
+    room: Runtime,
     model: Model,
     target: Target,
     installation: Installation,
@@ -273,7 +276,11 @@ def _backends(
 ) -> tuple[str, ...]:
     """Those that were asked for, or those that the target has and can load."""
     offered = installation.offered_backends()
-    asked = () if choices.backends.isdecimal() else split(choices.backends) or target.backends
+    asked = (
+        ()
+        if choices.backends.isdecimal()
+        else split(choices.backends) or target.backends_of(room.name)
+    )
     missing = [b for b in asked if offered and b not in offered]
     if missing:
         raise InputError(
@@ -281,6 +288,7 @@ def _backends(
         )
     if asked:
         return asked
+    offered = tuple(b for b in offered if b not in room.on_request)
     is_trusted = target.shell == "local" and target.runner == "driver"
     loading = offered if is_trusted else _loading(model, target, start, offered)
     if not choices.backends:
@@ -319,6 +327,7 @@ def folder_on(target: Target, purpose: str) -> PurePosixPath:
 def space_of(
     choices: Choices,
     room: Runtime,
+    table: SupportTable,
     model: Model,
     backends: Sequence[str],
     cores: int,
@@ -329,7 +338,7 @@ def space_of(
     Raises:
         InputError, SpaceError: The options do not fit the model.
     """
-    support = Support.of(choices.allow, choices.forbid, room)
+    support = Support.of(choices.allow, choices.forbid, table)
     support.check(backends, {o.name for o in model.graph.operations})
     settings = settings_to_vary(room.settings, split(choices.vary), cores, threads)
     if choices.oplist is not None:

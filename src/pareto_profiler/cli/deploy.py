@@ -138,9 +138,9 @@ def deploy(
 
 
 def _way(room: Runtime, form: str) -> Form:
-    form = form or next(iter(room.forms))
+    form = form or next(iter(room.forms), "")
     if form not in room.forms:
-        raise InputError(f"--to {form}: {room.name} ships as {', '.join(room.forms)}")
+        raise InputError(f"--to {form}: {room.name} ships as {', '.join(room.forms) or 'nothing'}")
     return room.forms[form]
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import sys
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
@@ -33,10 +35,13 @@ from pareto_profiler.runners.inputs import Array, other_inputs
 from pareto_profiler.runners.outputs import largest_error
 from pareto_profiler.runners.workspace import Workspace
 from pareto_profiler.shells.base import Completed, Shell
+from pareto_profiler.shells.local import LocalShell
 
 # The driver ends itself too, in case the shell's connection is lost.
 _GRACE_S: Final = 2
 _LIMIT_S: Final = 30.0
+_PROGRAM_RUNS: Final = 60
+_PROGRAM_LIMIT_S: Final = 300.0
 # The kernel takes 128 KiB in one argument.
 _LONGEST_ARGUMENT: Final = 100_000
 
@@ -391,3 +396,34 @@ class DriverEngine(ABC):
                 f"the baseline cannot be run: {error.kind}: {error.message}"
             ) from error
         self._reference_of = self._workspace.pushed
+
+
+def run_program(program: Path) -> Measurement:
+    """Run a Python program on this machine that prints its ``exec_time``.
+
+    Raises:
+        TargetError: It fails, or says nothing of its time.
+    """
+    text = start_program(program, _PROGRAM_RUNS, {}).stdout.decode("utf-8", "replace")
+    told = re.search(r"^exec_time ([0-9.]+) ms$", text, re.MULTILINE)
+    if told is None:
+        raise TargetError(f"{program}: said nothing of its time")
+    return Measurement({"exec_time": (float(told[1]) / 1e3,)})
+
+
+def start_program(program: Path, runs: int, environment: Mapping[str, str]) -> Completed:
+    """Start a Python program on this machine that takes a number of runs.
+
+    Raises:
+        TargetError: It fails.
+    """
+    done = LocalShell().run(
+        [sys.executable, str(program), str(runs)],
+        environment=environment,
+        time_limit_s=_PROGRAM_LIMIT_S,
+    )
+    if done.status:
+        words = done.stderr.decode("utf-8", "replace").strip().splitlines()
+        said = words[-1] if words else "it said nothing"
+        raise TargetError(f"{program}: ended with {done.status}: {said}")
+    return done

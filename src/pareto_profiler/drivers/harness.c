@@ -66,7 +66,8 @@ void refuse_request(const char *format, ...) {
 }
 
 void fail(const char *stage, int status) {
-  fprintf(answer, "{\"event\": \"refused\", \"stage\": \"%s\", \"status\": %d}\n", stage, status);
+  /* On a line of its own, whatever was begun. */
+  fprintf(answer, "\n{\"event\": \"refused\", \"stage\": \"%s\", \"status\": %d}\n", stage, status);
   fflush(answer);
   /* Not exit(): the destructors of a half-built runtime may crash and hide the reason. */
   fflush(stderr);

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 RUNTIMES: Final = {
     "onert": "pareto_profiler.runtimes.onert",
+    "litert": "pareto_profiler.runtimes.litert",
 }
 """Name → module with a ``RUNTIME``, imported when it is asked for; the first is the default."""
 

@@ -217,6 +217,22 @@ class Installation(Protocol):
         """Backends that are there, the baseline's first; empty where that cannot be seen."""
         ...
 
+    def support(
+        self, table: SupportTable, folder: PurePosixPath, model: Model, inputs: Sequence[Array]
+    ) -> SupportTable:
+        """What its backends can run of a model: the runtime's table, or better by asking them.
+
+        Args:
+            table: The runtime's.
+            folder: Of the target, for what asking takes.
+            model: The model.
+            inputs: Input tensors.
+
+        Raises:
+            TargetError: The model cannot be loaded, or the target is unusable.
+        """
+        ...
+
     def start(
         self,
         folder: PurePosixPath,
@@ -239,6 +255,7 @@ class Runtime(SupportTable, Protocol):
     Attributes:
         name: First word of :attr:`Header.runtime`.
         backends: Those that its tables know, the usual baseline's first.
+        on_request: Those of them that are used only where they are named.
         settings: Those that can be varied, each with its values, the default first.
         traits: What is known of its costs.
         forms: Ways to ship an assignment, the default first.
@@ -248,6 +265,8 @@ class Runtime(SupportTable, Protocol):
     def name(self) -> str: ...
     @property
     def backends(self) -> tuple[str, ...]: ...
+    @property
+    def on_request(self) -> frozenset[str]: ...
     @property
     def settings(self) -> Mapping[str, tuple[str, ...]]: ...
     @property

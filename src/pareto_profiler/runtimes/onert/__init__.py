@@ -27,6 +27,7 @@ _PORTABLE: Final = frozenset({"cpu", "ruy", "xnnpack", "ggml", "builtin"})
 class _Onert:
     name = "onert"
     backends = tuple(support.OPERATIONS)
+    on_request: frozenset[str] = frozenset()
     settings = SETTING_VALUES
     traits = Traits(
         zero_copy=(_PORTABLE,),

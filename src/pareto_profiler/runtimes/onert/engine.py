@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import logging
-import re
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
@@ -16,7 +14,14 @@ from pareto_profiler.core.plan import Plan
 from pareto_profiler.core.space import Assignment, DecisionSpace
 from pareto_profiler.core.trial import Placement, Profile
 from pareto_profiler.drivers.answer import Event, checked, events_of, measurement_of
-from pareto_profiler.drivers.engine import Driver, DriverEngine, Realisation, place_of
+from pareto_profiler.drivers.engine import (
+    Driver,
+    DriverEngine,
+    Realisation,
+    place_of,
+    run_program,
+    start_program,
+)
 from pareto_profiler.errors import FailureKind, RunError, TargetError
 from pareto_profiler.models import Model
 from pareto_profiler.runners.inputs import Array
@@ -31,14 +36,11 @@ from pareto_profiler.runtimes.onert.log import (
 from pareto_profiler.runtimes.onert.nnpackage import files_of, package_of, tell
 from pareto_profiler.runtimes.onert.trace import operation_times, profile_of
 from pareto_profiler.shells.base import Completed
-from pareto_profiler.shells.local import LocalShell
 
 BACKENDS_LIMIT: Final = 31
 """Characters that onert's call for backends takes."""
 
 _LOG = logging.getLogger(__name__)
-_PYTHON_RUNS: Final = "60"
-_PYTHON_LIMIT_S: Final = 300
 
 
 def wheel_library() -> Path:
@@ -150,7 +152,10 @@ class OnertEngine(DriverEngine):
         if not isinstance(launch, OnertLaunch):
             raise TargetError("what was written is for another runtime")
         if launch.program is not None:
-            return self._run_program(launch.program, assignment)
+            measurement = run_program(launch.program)
+            told = start_program(launch.program, 1, LOG_VARIABLES)
+            log = (told.stdout + told.stderr).decode("utf-8", "replace")
+            return measurement, read_placement(log, self._space, assignment)
         if launch.package in self._ignoring:
             launch = _with_calls(launch)
         found = self._workspace.recovering(lambda: self._run_artifact(launch, assignment))
@@ -195,30 +200,6 @@ class OnertEngine(DriverEngine):
         finally:
             shell.remove(folder)
         return measurement_of(events, error), read_placement(_log(told), self._space, assignment)
-
-    def _run_program(
-        self, program: Path, assignment: Assignment
-    ) -> tuple[Measurement, Placement | None]:
-        def start(runs: str, environment: Mapping[str, str]) -> Completed:
-            done = LocalShell().run(
-                [sys.executable, str(program.resolve()), runs],
-                environment=environment,
-                time_limit_s=_PYTHON_LIMIT_S,
-            )
-            if done.status:
-                words = done.stderr.decode("utf-8", "replace").strip().splitlines()
-                said = words[-1] if words else "it said nothing"
-                raise TargetError(f"{program}: ended with {done.status}: {said}")
-            return done
-
-        text = start(_PYTHON_RUNS, {}).stdout.decode("utf-8", "replace")
-        found = re.search(r"^exec_time ([0-9.]+) ms$", text, re.MULTILINE)
-        if found is None:
-            raise TargetError(f"{program}: said nothing of its time")
-        told = start("1", LOG_VARIABLES)
-        log = (told.stdout + told.stderr).decode("utf-8", "replace")
-        measurement = Measurement({"exec_time": (float(found[1]) / 1e3,)})
-        return measurement, read_placement(log, self._space, assignment)
 
     def _placement(self, assignment: Assignment) -> Placement | None:
         way = self._realise(assignment, LOG_VARIABLES)

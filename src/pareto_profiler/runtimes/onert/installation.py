@@ -15,6 +15,7 @@ from typing import Final
 from pareto_profiler import drivers
 from pareto_profiler.core.plan import Plan
 from pareto_profiler.core.space import DecisionSpace
+from pareto_profiler.core.support import SupportTable
 from pareto_profiler.drivers.engine import Driver
 from pareto_profiler.errors import ConnectionLostError, InputError, TargetError
 from pareto_profiler.models import Model
@@ -195,6 +196,12 @@ class DriverInstallation:
     def offered_backends(self) -> tuple[str, ...]:
         return offered_backends(self.driver.shell, self.driver.library)
 
+    def support(
+        self, table: SupportTable, folder: PurePosixPath, model: Model, inputs: Sequence[Array]
+    ) -> SupportTable:
+        del folder, model, inputs
+        return table
+
     def start(
         self,
         folder: PurePosixPath,
@@ -243,6 +250,12 @@ class ToolInstallation:
 
     def offered_backends(self) -> tuple[str, ...]:
         return offered_backends(self.tool.shell, self.path) if self.path else ()
+
+    def support(
+        self, table: SupportTable, folder: PurePosixPath, model: Model, inputs: Sequence[Array]
+    ) -> SupportTable:
+        del folder, model, inputs
+        return table
 
     def start(
         self,

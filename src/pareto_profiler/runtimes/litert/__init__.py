@@ -1,0 +1,75 @@
+"""LiteRT: one compiled model, with a delegate of its own for each set of operations."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+from pareto_profiler.core.configuration import Configuration
+from pareto_profiler.core.graph import Graph, Operation
+from pareto_profiler.core.plan import Plan
+from pareto_profiler.core.space import Assignment, DecisionSpace
+from pareto_profiler.core.traits import Role, SettingTrait, Traits
+from pareto_profiler.errors import ModelError
+from pareto_profiler.models import Model, load
+from pareto_profiler.runtimes.base import Form, Installation, Runtime, Where
+from pareto_profiler.runtimes.litert.placing import BACKENDS, ON_REQUEST, is_constant
+from pareto_profiler.shells.base import Shell
+
+# The interpreter runs their bodies, each by itself.
+_CONTROL_FLOW: Final = {"IF", "WHILE", "CALL", "CALL_ONCE", "STABLEHLO_COMPOSITE"}
+
+
+class _LiteRT:
+    name = "litert"
+    backends = tuple(BACKENDS)
+    on_request = ON_REQUEST
+    settings: Mapping[str, tuple[str, ...]] = {"threads": (), "weight_cache": ("off", "on")}
+    # All work on the same tensors.
+    traits = Traits(
+        zero_copy=(frozenset(BACKENDS),),
+        small=frozenset(BACKENDS),
+        is_partitioned=True,
+        settings={"threads": SettingTrait(Role.THREADS), "weight_cache": SettingTrait(Role.OTHER)},
+    )
+
+    @property
+    def forms(self) -> Mapping[str, Form]:
+        from pareto_profiler.runtimes.litert.forms import FORMS
+
+        return FORMS
+
+    def read(self, path: Path) -> Model:
+        model = load(path)
+        if model.graph.format != "tflite":
+            raise ModelError(
+                f"{path}: is a {model.graph.format} file, which litert does not read: it takes "
+                f".tflite files; try --runtime with another"
+            )
+        return model
+
+    def why_not(self, backend: str, operation: Operation) -> str:
+        del backend, operation  # each backend is asked for every model, when it is there
+        return ""
+
+    def is_fixed(self, operation: Operation) -> bool:
+        return operation.builtin in _CONTROL_FLOW or is_constant(operation)
+
+    def check_granularity(self, graph: Graph, granularity: str) -> None:
+        del graph, granularity
+
+    def configuration(
+        self, space: DecisionSpace, assignment: Assignment, plan: Plan | None
+    ) -> Configuration:
+        from pareto_profiler.runtimes.litert.placing import LiteRTConfiguration
+
+        return LiteRTConfiguration.of(space, assignment, plan)
+
+    def find(self, shell: Shell, where: Where) -> Installation:
+        from pareto_profiler.runtimes.litert.installation import find
+
+        return find(shell, where)
+
+
+RUNTIME: Final[Runtime] = _LiteRT()

@@ -1,0 +1,567 @@
+/* LiteRT through the C API of libLiteRt.so, with a delegate of its own for each set of operations.
+ *
+ * LiteRT applies the delegates of registered accelerators in the order of registration; each asks the
+ * interpreter for its plan and claims what it can. So each set of operations gets an accelerator that
+ * hands out LiteRT's own XNNPACK delegate, whose Prepare sees a plan with these operations alone. What
+ * it claimed is read back; the rest is left to the builtin kernels.
+ *
+ * There are no headers of this API to build against: types and positions below are those of versions
+ * 2.1.6 to 2.3.0, on 64 bits. */
+#include "driver.h"
+
+#include <dlfcn.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define MAX_SETS 64
+#define MAX_SUBGRAPHS 64
+#define MAX_OPERATION 1000000
+#define LITERT_OUT_OF_MEMORY 2
+/* Environment options, and the types of their values. */
+#define AUTO_REGISTER 24
+#define LOG_SEVERITY 25
+#define ONLY_ERRORS 3
+#define INTEGER 2
+#define CPU 1
+#define HOST_MEMORY 1
+enum { READ = 0, WRITE = 1 };
+/* Types of events in a profile. */
+#define BUILTIN_INVOKED 2
+#define DELEGATE_STEP 8
+
+typedef void *handle;
+typedef struct {
+  int tag, value_type;
+  int64_t value; /* behind a gap: see make_environment */
+} option_words;
+typedef struct {
+  int element;
+  uint32_t rank; /* its low 7 bits */
+  int32_t dims[8];
+  uint32_t strides[8];
+} tensor_type;
+typedef struct {
+  const char *tag;
+  int type;
+  uint64_t start_us, elapsed_us;
+  size_t memory[6];
+  uint64_t number, other_number;
+  int source;
+} profile_event;
+
+/* Of the interpreter underneath, as far as it is used. */
+typedef struct {
+  int size, data[];
+} int_array;
+typedef struct context context;
+typedef struct delegate delegate;
+struct delegate {
+  void *data;
+  int (*prepare)(context *, delegate *);
+};
+struct context {
+  size_t tensors_size;
+  int (*get_plan)(context *, int_array **);
+  void *tensors, *impl, *resize_tensor, *report_error, *add_tensors;
+  int (*get_node)(context *, int, void *, void *);
+};
+typedef struct {
+  delegate *owner;
+  int_array *replaced; /* operations of the file that it stands for */
+} delegate_params;
+typedef struct {
+  int_array *inputs, *outputs, *intermediates, *temporaries;
+  void *user_data;
+  delegate_params *builtin_data;
+  const void *custom_data;
+  int custom_size;
+  delegate *delegate;
+} node;
+typedef struct {
+  char header[8];
+  void *get_name, *get_version, *get_hardware, *is_jit;
+  int (*create_delegate)(void *runtime, handle env, handle accelerator, handle options, handle *wrapper);
+} accelerator_definition;
+
+#define FUNCTIONS(F)                                                                      \
+  F(CreateEnvironment, (int, const void *, handle *))                                     \
+  F(CreateModelFromFile, (handle, const char *, handle *))                                \
+  F(CreateModelFromFd, (void))                                                            \
+  F(CreateOptions, (handle *))                                                            \
+  F(SetOptionsHardwareAccelerators, (handle, int))                                        \
+  F(CreateOpaqueOptions, (const char *, void *, void (*)(void *), handle *))              \
+  F(AddOpaqueOptions, (handle, handle))                                                   \
+  F(CreateCompiledModel, (handle, handle, handle, handle *))                              \
+  F(GetNumModelSignatures, (handle, size_t *))                                            \
+  F(GetModelSignature, (handle, size_t, handle *))                                        \
+  F(GetSignatureSubgraph, (handle, handle *))                                             \
+  F(GetModelSubgraph, (handle, size_t, handle *))                                         \
+  F(GetNumSubgraphOps, (handle, size_t *))                                                \
+  F(GetNumSubgraphInputs, (handle, size_t *))                                             \
+  F(GetNumSubgraphOutputs, (handle, size_t *))                                            \
+  F(GetSubgraphInput, (handle, size_t, handle *))                                         \
+  F(GetSubgraphOutput, (handle, size_t, handle *))                                        \
+  F(GetNumSignatureInputs, (handle, size_t *))                                            \
+  F(GetNumSignatureOutputs, (handle, size_t *))                                           \
+  F(GetSignatureInputTensorByIndex, (handle, size_t, handle *))                           \
+  F(GetSignatureOutputTensorByIndex, (handle, size_t, handle *))                          \
+  F(GetRankedTensorType, (handle, tensor_type *))                                         \
+  F(GetCompiledModelInputBufferRequirements, (handle, size_t, size_t, handle *))          \
+  F(GetCompiledModelOutputBufferRequirements, (handle, size_t, size_t, handle *))         \
+  F(GetTensorBufferRequirementsBufferSize, (handle, size_t *))                            \
+  F(CreateManagedTensorBuffer, (handle, int, const tensor_type *, size_t, handle *))      \
+  F(LockTensorBuffer, (handle, void **, int))                                             \
+  F(UnlockTensorBuffer, (handle))                                                         \
+  F(RunCompiledModel, (handle, size_t, size_t, handle *, size_t, handle *))               \
+  F(CompiledModelGetProfiler, (handle, handle *))                                         \
+  F(StartProfiler, (handle))                                                              \
+  F(StopProfiler, (handle))                                                               \
+  F(ResetProfiler, (handle))                                                              \
+  F(GetNumProfilerEvents, (handle, int *))                                                \
+  F(GetProfilerEvents, (handle, int, profile_event *))                                    \
+  F(CreateAccelerator, (handle *))                                                        \
+  F(RegisterAccelerator, (handle, handle, void *, void (*)(void *)))                      \
+  F(SetAcceleratorGetName, (handle, void *))                                              \
+  F(SetAcceleratorGetVersion, (handle, void *))                                           \
+  F(SetAcceleratorGetHardwareSupport, (handle, void *))                                   \
+  F(SetIsAcceleratorDelegateResponsibleForJitCompilation, (handle, void *))               \
+  F(SetDelegateFunction, (handle, void *))                                                \
+  F(UnwrapDelegate, (handle, delegate **))
+
+#define DECLARE(name, arguments) static int(*lrt_##name) arguments;
+FUNCTIONS(DECLARE)
+#undef DECLARE
+
+static accelerator_definition **xnnpack;
+static handle environment, model, compiled, signature, subgraph;
+static size_t signature_number, input_count, output_count;
+static size_t input_places[MAX_TENSORS], output_places[MAX_TENSORS]; /* of the subgraph's, in the signature */
+static handle inputs[MAX_TENSORS], outputs[MAX_TENSORS];
+
+typedef struct {
+  const char *backend;
+  char *options;
+  unsigned char *chosen[MAX_SUBGRAPHS]; /* of each operation, whether it is of this set */
+  long limit[MAX_SUBGRAPHS];
+  delegate *delegate;
+  int (*prepare)(context *, delegate *);
+  int subgraphs; /* whose preparation was seen */
+} set;
+static set sets[MAX_SETS];
+static int set_count, made_count;
+
+/* What was claimed: one partition each, in the order of being claimed. */
+typedef struct {
+  const set *by;
+  int subgraph, node, size;
+  int *operations;
+} partition;
+static partition *partitions;
+static int partition_count;
+static int_array *last_plan; /* of the first subgraph, after the last delegate: the order of execution */
+
+static int (*real_plan)(context *, int_array **);
+static const set *current;
+static int_array *shortened;
+
+static void check(const char *stage, int status) {
+  if (status) fail(stage, status == LITERT_OUT_OF_MEMORY ? OUT_OF_MEMORY : status);
+}
+
+static void *room(size_t bytes) {
+  void *space = calloc(1, bytes ? bytes : 1);
+  if (!space) fail("place", OUT_OF_MEMORY);
+  return space;
+}
+
+const char *driver_open(const request *asked) {
+  void *library = open_library(asked->library);
+#define BIND(name, arguments)                                                                          \
+  *(void **)&lrt_##name = dlsym(library, "LiteRt" #name);                                              \
+  if (!lrt_##name) {                                                                                   \
+    fprintf(stderr, "%s: no symbol LiteRt%s: versions 2.1.6 to 2.3.0 are known to work\n", asked->library, #name); \
+    fail("open_library", OTHER_STATUS);                                                                \
+  }
+  FUNCTIONS(BIND)
+#undef BIND
+  xnnpack = dlsym(library, "LiteRtStaticLinkedAcceleratorCpuDef");
+  if (!xnnpack || !*xnnpack) {
+    fprintf(stderr, "%s: no XNNPACK in it: versions 2.1.6 to 2.3.0 are known to work\n", asked->library);
+    fail("open_library", OTHER_STATUS);
+  }
+  return "";
+}
+
+/* An option is {int tag; {int type; 8 bytes of value}}, the value aligned to 8. */
+static void make_environment(void) {
+  struct {
+    int tag;
+    struct {
+      int type;
+      int64_t value;
+    } any;
+  } options[] = {{AUTO_REGISTER, {INTEGER, 0}}, {LOG_SEVERITY, {INTEGER, ONLY_ERRORS}}};
+  check("create_environment", lrt_CreateEnvironment(2, options, &environment));
+}
+
+/* The signature of the first subgraph, which is the one that is told of; a model without signatures
+ * has a default one. */
+static void find_signature(void) {
+  size_t count;
+  check("load", lrt_GetModelSubgraph(model, 0, &subgraph));
+  check("load", lrt_GetNumModelSignatures(model, &count));
+  for (signature_number = 0; signature_number < count; signature_number++) {
+    handle of;
+    check("load", lrt_GetModelSignature(model, signature_number, &signature));
+    check("load", lrt_GetSignatureSubgraph(signature, &of));
+    if (of == subgraph) return;
+  }
+  fputs("no signature of the model runs its first subgraph\n", stderr);
+  fail("load", OTHER_STATUS);
+}
+
+/* Signatures have an order of their own. */
+static void find_places(void) {
+  check("load", lrt_GetNumSubgraphInputs(subgraph, &input_count));
+  check("load", lrt_GetNumSubgraphOutputs(subgraph, &output_count));
+  if (input_count > MAX_TENSORS || output_count > MAX_TENSORS) refuse_request("more than %d inputs or outputs", MAX_TENSORS);
+  for (int way = 0; way < 2; way++) {
+    size_t wanted = way ? output_count : input_count, there;
+    check("load", way ? lrt_GetNumSignatureOutputs(signature, &there) : lrt_GetNumSignatureInputs(signature, &there));
+    for (size_t i = 0; i < wanted; i++) {
+      handle own, other = NULL;
+      size_t j = 0;
+      check("load", way ? lrt_GetSubgraphOutput(subgraph, i, &own) : lrt_GetSubgraphInput(subgraph, i, &own));
+      for (; j < there && other != own; j++)
+        check("load", way ? lrt_GetSignatureOutputTensorByIndex(signature, j, &other) : lrt_GetSignatureInputTensorByIndex(signature, j, &other));
+      if (other != own || there != wanted) {
+        fprintf(stderr, "the model's signature has other %s than its first subgraph\n", way ? "outputs" : "inputs");
+        fail("load", OTHER_STATUS);
+      }
+      (way ? output_places : input_places)[i] = j - 1;
+    }
+  }
+}
+
+void driver_load(const request *asked) {
+  make_environment();
+  check("load", lrt_CreateModelFromFile(environment, asked->model, &model));
+  find_signature();
+  find_places();
+}
+
+/* The plan as the current set sees it. */
+static int plan_of_set(context *of, int_array **plan) {
+  int_array *whole;
+  int status = real_plan(of, &whole);
+  if (status) return status;
+  int at = current->subgraphs - 1;
+  free(shortened);
+  shortened = room(sizeof(int) * ((size_t)whole->size + 1));
+  for (int i = 0; i < whole->size; i++) {
+    int operation = whole->data[i];
+    if (operation < current->limit[at] && current->chosen[at][operation]) shortened->data[shortened->size++] = operation;
+  }
+  *plan = shortened;
+  return 0;
+}
+
+static void read_back(context *of, delegate *by) {
+  int_array *plan;
+  if (real_plan(of, &plan)) return;
+  if (current->subgraphs == 1) {
+    free(last_plan);
+    last_plan = room(sizeof(int) * ((size_t)plan->size + 1));
+    memcpy(last_plan, plan, sizeof(int) * ((size_t)plan->size + 1));
+  }
+  for (int i = 0; i < plan->size; i++) {
+    node *found;
+    void *registration;
+    if (of->get_node(of, plan->data[i], &found, &registration) || found->delegate != by) continue;
+    const int_array *replaced = found->builtin_data->replaced;
+    partitions = realloc(partitions, sizeof *partitions * (size_t)(partition_count + 1));
+    if (!partitions) fail("prepare", OUT_OF_MEMORY);
+    partition *new = &partitions[partition_count++];
+    *new = (partition){current, current->subgraphs - 1, plan->data[i], replaced->size, room(sizeof(int) * (size_t)replaced->size)};
+    memcpy(new->operations, replaced->data, sizeof(int) * (size_t)replaced->size);
+  }
+}
+
+static int prepare_set(context *of, delegate *by) {
+  set *mine = sets;
+  while (mine < sets + made_count && mine->delegate != by) mine++;
+  if (mine == sets + made_count || mine->subgraphs == MAX_SUBGRAPHS) return 1;
+  current = mine;
+  mine->subgraphs++; /* once for each subgraph, in their order */
+  real_plan = of->get_plan;
+  of->get_plan = plan_of_set;
+  int status = mine->prepare(of, by);
+  of->get_plan = real_plan;
+  if (!status) read_back(of, by);
+  return status;
+}
+
+static int name_of(handle accelerator, const char **name) {
+  (void)accelerator;
+  *name = "set of operations";
+  return 0;
+}
+
+static int version_of(handle accelerator, int *version) {
+  (void)accelerator;
+  version[0] = 1;
+  version[1] = version[2] = 0;
+  return 0;
+}
+
+static int hardware_of(handle accelerator, int *hardware) {
+  (void)accelerator;
+  *hardware = CPU;
+  return 0;
+}
+
+static int compiles(handle accelerator, _Bool *does) {
+  (void)accelerator;
+  *does = 1;
+  return 0;
+}
+
+static void keep(void *text) { (void)text; }
+
+static int create_delegate(void *runtime, handle env, handle accelerator, handle options, handle *wrapper) {
+  set *mine = &sets[made_count++];
+  handle own, opaque;
+  (void)options;
+  check("place", lrt_CreateOptions(&own));
+  check("place", lrt_SetOptionsHardwareAccelerators(own, CPU));
+  check("place", lrt_CreateOpaqueOptions("xnnpack", mine->options, keep, &opaque));
+  check("place", lrt_AddOpaqueOptions(own, opaque));
+  int status = (*xnnpack)->create_delegate(runtime, env, accelerator, own, wrapper);
+  if (status || !*wrapper) return status;
+  check("place", lrt_UnwrapDelegate(*wrapper, &mine->delegate));
+  mine->prepare = mine->delegate->prepare;
+  mine->delegate->prepare = prepare_set;
+  return 0;
+}
+
+static void choose(set *mine, const char *ranges) {
+  long at = 0, first, last;
+  while (next_range(&ranges, &at, &first, &last)) {
+    if (at >= MAX_SUBGRAPHS || last > MAX_OPERATION) refuse_request("place: %ld:%ld is too large", at, last);
+    if (last >= mine->limit[at]) {
+      unsigned char *larger = room((size_t)last + 1);
+      if (mine->chosen[at]) memcpy(larger, mine->chosen[at], (size_t)mine->limit[at]);
+      free(mine->chosen[at]);
+      mine->chosen[at] = larger;
+      mine->limit[at] = last + 1;
+    }
+    memset(mine->chosen[at] + first, 1, (size_t)(last - first + 1));
+  }
+}
+
+/* A backend with options is a set of its own; one without is the builtin kernels. */
+void driver_place(const request *asked) {
+  for (const json *at = asked->backends ? asked->backends->child : NULL; at; at = at->next) {
+    const char *options = json_text(at, "options");
+    if (!options) continue;
+    if (set_count == MAX_SETS) refuse_request("backends: more than %d", MAX_SETS);
+    set *mine = &sets[set_count++];
+    mine->backend = at->key;
+    mine->options = strdup(options);
+    for (const json *pair = asked->place ? asked->place->child : NULL; pair; pair = pair->next)
+      if (!strcmp(pair->child->next->text, at->key)) choose(mine, pair->child->text);
+  }
+  for (int i = 0; i < set_count; i++) {
+    handle accelerator;
+    check("place", lrt_CreateAccelerator(&accelerator));
+    check("place", lrt_SetAcceleratorGetName(accelerator, name_of));
+    check("place", lrt_SetAcceleratorGetVersion(accelerator, version_of));
+    check("place", lrt_SetAcceleratorGetHardwareSupport(accelerator, hardware_of));
+    check("place", lrt_SetDelegateFunction(accelerator, create_delegate));
+    check("place", lrt_SetIsAcceleratorDelegateResponsibleForJitCompilation(accelerator, compiles));
+    check("place", lrt_RegisterAccelerator(environment, accelerator, NULL, NULL));
+  }
+}
+
+static void add_options(handle options, const char *id, const char *text) {
+  handle opaque;
+  check("prepare", lrt_CreateOpaqueOptions(id, strdup(text), free, &opaque));
+  check("prepare", lrt_AddOpaqueOptions(options, opaque));
+}
+
+void driver_prepare(const request *asked) {
+  handle options;
+  char threads[64];
+  check("prepare", lrt_CreateOptions(&options));
+  check("prepare", lrt_SetOptionsHardwareAccelerators(options, CPU));
+  /* Of the builtin kernels, too. */
+  snprintf(threads, sizeof threads, "num_threads = %ld\n", asked->threads);
+  add_options(options, "xnnpack", threads);
+  if (asked->profile_runs) add_options(options, "runtime_options_string", "enable_profiling = true\n");
+  check("prepare", lrt_CreateCompiledModel(environment, model, options, &compiled));
+}
+
+static void print_operations(FILE *answer, const partition *one) {
+  if (one->subgraph) fprintf(answer, "%d:", one->subgraph);
+  for (int k = 0, start = 0; k < one->size; k++) {
+    if (k + 1 < one->size && one->operations[k + 1] == one->operations[k] + 1) continue;
+    fprintf(answer, start ? ",%d" : "%d", one->operations[start]);
+    if (k > start) fprintf(answer, "-%d", one->operations[k]);
+    start = k + 1;
+  }
+}
+
+void driver_placed(FILE *answer) {
+  fputs(", \"placed\": [", answer);
+  for (int i = 0; i < partition_count; i++) {
+    fputs(i ? ", [\"" : "[\"", answer);
+    print_operations(answer, &partitions[i]);
+    fprintf(answer, "\", \"%s\"]", partitions[i].by->backend);
+  }
+  fprintf(answer, "], \"partitions\": %d", partition_count);
+}
+
+static const struct {
+  int element, type;
+} types[] = {{1, FLOAT32}, {2, INT32}, {3, UINT8}, {4, INT64}, {6, BOOL}, {7, INT16}, {9, INT8}, {10, FLOAT16}, {11, FLOAT64}};
+
+/* The tensor's own bytes: a buffer may be larger. */
+static tensor told(const char *stage, const tensor_type *type) {
+  for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
+    if (types[i].element != type->element) continue;
+    tensor found = {.type = types[i].type, .bytes = element_bytes(types[i].type)};
+    for (unsigned d = 0; d < (type->rank & 127) && d < 8; d++) {
+      if (type->dims[d] <= 0) found.bytes = 0; /* known only after a run */
+      if (__builtin_mul_overflow(found.bytes, (size_t)type->dims[d], &found.bytes)) fail(stage, OUT_OF_MEMORY);
+    }
+    return found;
+  }
+  fprintf(stderr, "tensors of type %d are not handled\n", type->element);
+  fail(stage, OTHER_STATUS);
+}
+
+static handle buffer_of(const char *stage, int is_output, size_t place, const tensor_type *type) {
+  handle required, buffer;
+  size_t bytes;
+  check(stage, is_output ? lrt_GetCompiledModelOutputBufferRequirements(compiled, signature_number, place, &required)
+                         : lrt_GetCompiledModelInputBufferRequirements(compiled, signature_number, place, &required));
+  check(stage, lrt_GetTensorBufferRequirementsBufferSize(required, &bytes));
+  check(stage, lrt_CreateManagedTensorBuffer(environment, HOST_MEMORY, type, bytes, &buffer));
+  return buffer;
+}
+
+int driver_input(int i, tensor *input) {
+  handle own;
+  tensor_type type;
+  void *there;
+  if (i >= (int)input_count) return 0;
+  check("inputs", lrt_GetSubgraphInput(subgraph, (size_t)i, &own));
+  check("inputs", lrt_GetRankedTensorType(own, &type));
+  if (!input->data) {
+    *input = told("inputs", &type);
+    return 1;
+  }
+  handle *buffer = &inputs[input_places[i]];
+  *buffer = buffer_of("inputs", 0, input_places[i], &type);
+  check("inputs", lrt_LockTensorBuffer(*buffer, &there, WRITE));
+  memcpy(there, input->data, input->bytes);
+  check("inputs", lrt_UnlockTensorBuffer(*buffer));
+  free(input->data);
+  return 1;
+}
+
+int driver_output(int i, tensor *output) {
+  handle own;
+  tensor_type type;
+  if (i >= (int)output_count) return 0;
+  check("outputs", lrt_GetSubgraphOutput(subgraph, (size_t)i, &own));
+  check("outputs", lrt_GetRankedTensorType(own, &type));
+  *output = told("outputs", &type);
+  handle *buffer = &outputs[output_places[i]];
+  if (!*buffer) *buffer = buffer_of("outputs", 1, output_places[i], &type);
+  else check("outputs", lrt_LockTensorBuffer(*buffer, &output->data, READ)); /* until a profile */
+  return 1;
+}
+
+int driver_run(void) {
+  int status = lrt_RunCompiledModel(compiled, signature_number, input_count, inputs, output_count, outputs);
+  return status == LITERT_OUT_OF_MEMORY ? OUT_OF_MEMORY : status;
+}
+
+/* Partitions of the first subgraph in the order of execution; how many. */
+static int in_order(const partition **found) {
+  int count = 0;
+  for (int i = 0; last_plan && i < last_plan->size; i++)
+    for (int k = 0; k < partition_count; k++)
+      if (!partitions[k].subgraph && partitions[k].node == last_plan->data[i]) found[count++] = &partitions[k];
+  return count;
+}
+
+/* One run's events: steps of partitions, which begin with number 0, and builtin operations. */
+static int read_events(const profile_event *events, int count, int64_t *of_partitions, int partitions_here, int64_t *of_builtins,
+                       long run, long runs, int operations) {
+  int at = -1;
+  for (int i = 0; i < count; i++) {
+    int64_t ns = 1000 * (int64_t)events[i].elapsed_us;
+    if (events[i].type == DELEGATE_STEP) {
+      if (!events[i].number) at++;
+      if (at < 0 || at >= partitions_here) return 0;
+      of_partitions[at * runs + run] += ns;
+    } else if (events[i].type == BUILTIN_INVOKED && events[i].number < (uint64_t)operations) {
+      int64_t *sum = &of_builtins[(long)events[i].number * runs + run];
+      *sum = (*sum < 0 ? 0 : *sum) + ns;
+    }
+  }
+  return at + 1 == partitions_here;
+}
+
+static void print_times(FILE *answer, const char *backend, const int64_t *ns, long runs) {
+  fprintf(answer, "\", \"backend\": \"%s\", \"ns\": [", backend);
+  for (long run = 0; run < runs; run++) fprintf(answer, run ? ", %lld" : "%lld", (long long)ns[run]);
+  fputs("]}", answer);
+}
+
+/* Where steps cannot be told apart, nothing is said. */
+void driver_profile(FILE *answer, long runs) {
+  handle profiler;
+  size_t operations;
+  int told_apart = 1, printed = 0;
+  check("profile", lrt_GetNumSubgraphOps(subgraph, &operations));
+  const partition **order = room(sizeof *order * ((size_t)partition_count + 1));
+  int count = in_order(order);
+  int64_t *of_partitions = room(sizeof *of_partitions * ((size_t)count + 1) * (size_t)runs);
+  int64_t *of_builtins = room(sizeof *of_builtins * (operations + 1) * (size_t)runs);
+  for (size_t i = 0; i < operations * (size_t)runs; i++) of_builtins[i] = -1;
+  for (size_t i = 0; i < output_count; i++) check("profile", lrt_UnlockTensorBuffer(outputs[i]));
+  check("profile", lrt_CompiledModelGetProfiler(compiled, &profiler));
+  for (long run = 0; run < runs; run++) {
+    int events_count;
+    check("profile", lrt_ResetProfiler(profiler));
+    check("profile", lrt_StartProfiler(profiler));
+    check("profile", driver_run());
+    check("profile", lrt_StopProfiler(profiler));
+    check("profile", lrt_GetNumProfilerEvents(profiler, &events_count));
+    profile_event *events = room(sizeof *events * ((size_t)events_count + 1));
+    check("profile", lrt_GetProfilerEvents(profiler, events_count, events));
+    told_apart &= read_events(events, events_count, of_partitions, count, of_builtins, run, runs, (int)operations);
+    free(events);
+  }
+  fputs(", \"resolution_ns\": 1000, \"operations\": [", answer);
+  for (int i = 0; told_apart && i < count; i++) {
+    fputs(printed++ ? ", {\"at\": \"" : "{\"at\": \"", answer);
+    print_operations(answer, order[i]);
+    print_times(answer, order[i]->by->backend, of_partitions + i * runs, runs);
+  }
+  for (size_t i = 0; i < operations; i++) {
+    if (of_builtins[i * (size_t)runs] < 0) continue;
+    fprintf(answer, "%s{\"at\": \"%zu", printed++ ? ", " : "", i);
+    print_times(answer, "", of_builtins + i * (size_t)runs, runs);
+  }
+  fputs("]", answer);
+}
+
+/* Not by returning: destructors would free what XNNPACK still holds. */
+void driver_close(void) {
+  fflush(stderr);
+  _Exit(0);
+}

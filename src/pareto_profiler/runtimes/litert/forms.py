@@ -1,0 +1,173 @@
+"""Forms: the ways to ship an assignment for LiteRT; the model file stays as it is."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from pareto_profiler.errors import InputError
+from pareto_profiler.files import write_whole
+from pareto_profiler.models import Model
+from pareto_profiler.runtimes.base import Artifact, Form, Launch
+from pareto_profiler.runtimes.litert.engine import LiteRTLaunch
+from pareto_profiler.runtimes.litert.placing import (
+    BUILTIN,
+    LiteRTConfiguration,
+    is_constant,
+    options_of,
+)
+
+_TEMPLATES: Final = Path(__file__).parent
+_SET: Final = re.compile(r'^  \{("(?:[^"\\]|\\.)*"), ("(?:[^"\\]|\\.)*")\},$', re.MULTILINE)
+
+
+def sets_of(artifact: Artifact) -> list[dict[str, str]]:
+    """Backend, options and operations of each set that a delegate takes.
+
+    Raises:
+        InputError: The recording does not say which operations have which name.
+    """
+    header = artifact.header
+    told = LiteRTConfiguration.of(header.space, artifact.assignment, header.plan)
+    if not told.backend_by_operation and any(not v.is_setting for v in header.space.variables):
+        raise InputError(f"{header.model_name}: the recording does not number its operations")
+    backend_by_operation = dict(told.backend_by_operation)
+    if header.graph:
+        makers = {t: o.index for o in header.graph.operations if is_constant(o) for t in o.outputs}
+        for o in header.graph.operations:
+            # What unpacks a constant goes with the first that takes it.
+            for t in o.inputs:
+                if t in makers and o.index in backend_by_operation:
+                    backend_by_operation.setdefault(makers[t], backend_by_operation[o.index])
+    whole = LiteRTConfiguration(backend_by_operation, told.threads, told.weight_cache)
+    return [
+        {
+            "backend": backend,
+            "options": options_of(backend, told.threads)["options"],
+            "operations": ranges,
+        }
+        for backend, ranges in whole.sets.items()
+        if backend != BUILTIN
+    ]
+
+
+def _threads_of(artifact: Artifact) -> int:
+    header = artifact.header
+    return LiteRTConfiguration.of(header.space, artifact.assignment, header.plan).threads
+
+
+def _facts_of(artifact: Artifact) -> dict[str, Any]:
+    header = artifact.header
+    told = LiteRTConfiguration.of(header.space, artifact.assignment, header.plan)
+    return {
+        "id": str(artifact.id),
+        "threads": told.threads,
+        "weight_cache": told.weight_cache,
+        "sets": sets_of(artifact),
+        "figures": {
+            f.objective.name: {"value": f.value, "interval": f.interval and list(f.interval)}
+            for f in artifact.figures
+        },
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class _Json:
+    meaning: str = "sets of operations and their options"
+    suffix: str = ".json"
+    is_of_front: bool = False
+    needs_model: bool = False
+    runs_here: bool = False
+
+    def write(self, artifacts: Sequence[Artifact], model: Model | None, to: Path) -> list[str]:
+        del model
+        header = artifacts[0].header
+        data = {
+            "format": "pareto-profiler litert assignment 1",
+            "model": header.model_name,
+            "model_digest": header.model_digest,
+            "runtime": header.runtime,
+            "target": header.target,
+            **_facts_of(artifacts[0]),
+        }
+        write_whole(to, json.dumps(data, indent=2, allow_nan=False) + "\n")
+        return []
+
+    def launches(self, artifacts: Sequence[Artifact], to: Path) -> list[Launch]:
+        del artifacts
+        data = json.loads(to.read_text(encoding="utf-8"))
+        sets = [(s["options"], s["operations"]) for s in data["sets"]]
+        return [LiteRTLaunch((), sets, data["threads"])]
+
+
+@dataclass(frozen=True, slots=True)
+class _Code:
+    """A C file that places operations for an application in C, C++ or over JNI."""
+
+    meaning: str = "a C file for an application"
+    suffix: str = ".c"
+    is_of_front: bool = False
+    needs_model: bool = False
+    runs_here: bool = False
+
+    def write(self, artifacts: Sequence[Artifact], model: Model | None, to: Path) -> list[str]:
+        del model
+        rows = [
+            f'  {{{json.dumps(s["options"])}, "{s["operations"]}"}},' for s in sets_of(artifacts[0])
+        ]
+        parts = {
+            "FACTS": "\n".join(f" * {f.replace('*/', '* /')}" for f in artifacts[0].facts),
+            "SETS": "\n".join(rows),
+            "COUNT": str(len(rows)),
+            "THREADS": str(_threads_of(artifacts[0])),
+        }
+        write_whole(to, _filled("place.c.txt", parts))
+        return []
+
+    def launches(self, artifacts: Sequence[Artifact], to: Path) -> list[Launch]:
+        text = to.read_text(encoding="utf-8")
+        sets = [(json.loads(a), json.loads(b)) for a, b in _SET.findall(text)]
+        return [LiteRTLaunch((), sets, _threads_of(artifacts[0]))]
+
+
+@dataclass(frozen=True, slots=True)
+class _Module:
+    """A Python module that opens the model with ctypes, and runs it when it is started."""
+
+    meaning: str = "a Python module for the wheel"
+    suffix: str = ".py"
+    is_of_front: bool = False
+    needs_model: bool = True
+    runs_here: bool = True
+
+    def write(self, artifacts: Sequence[Artifact], model: Model | None, to: Path) -> list[str]:
+        if model is None:
+            raise InputError("the program opens the model: name it with --model")
+        sets = [(s["options"], s["operations"]) for s in sets_of(artifacts[0])]
+        parts = {
+            "FACTS": "\n".join(f"# {fact}" for fact in artifacts[0].facts),
+            "MODEL": ascii(str(model.file.resolve())),
+            "SETS": ascii(sets),
+            "THREADS": str(_threads_of(artifacts[0])),
+        }
+        write_whole(to, _filled("place.py.txt", parts))
+        return []
+
+    def launches(self, artifacts: Sequence[Artifact], to: Path) -> list[Launch]:
+        del artifacts
+        found = re.search(r"^SETS = (.*)$", to.read_text(encoding="utf-8"), re.MULTILINE)
+        sets = ast.literal_eval(found[1]) if found else []
+        return [LiteRTLaunch((), sets, program=to.resolve())]
+
+
+def _filled(template: str, parts: Mapping[str, str]) -> str:
+    text = (_TEMPLATES / template).read_text(encoding="utf-8")
+    return re.sub(r"@([A-Z]+)@", lambda found: parts[found[1]], text)
+
+
+FORMS: Final[Mapping[str, Form]] = {"json": _Json(), "c": _Code(), "python": _Module()}

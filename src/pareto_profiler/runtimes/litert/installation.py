@@ -1,0 +1,173 @@
+"""A LiteRT on a target: the one library of its wheel, pushed where it is not this machine."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import importlib.util
+import os
+import platform
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Final
+
+from pareto_profiler import drivers
+from pareto_profiler.core.plan import Plan
+from pareto_profiler.core.space import DecisionSpace, Granularity
+from pareto_profiler.core.support import SupportTable
+from pareto_profiler.drivers.engine import Driver
+from pareto_profiler.errors import InputError, RunError, TargetError
+from pareto_profiler.models import Model
+from pareto_profiler.runners.inputs import Array
+from pareto_profiler.runtimes.base import Engine, Where
+from pareto_profiler.runtimes.litert.engine import Asked, LiteRTEngine
+from pareto_profiler.runtimes.litert.placing import BACKENDS, BUILTIN
+from pareto_profiler.shells.base import Shell
+
+NAME: Final = "litert"
+LIBRARY: Final = "libLiteRt.so"
+_PACKAGE: Final = "ai-edge-litert"
+_LIMIT_S: Final = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class LiteRTInstallation:
+    """A LiteRT that its driver measures.
+
+    Attributes:
+        driver: On the target, with the library.
+        version: Of the wheel; the beginning of the library's digest where that is not known.
+        energy: Files of counters of energy or sensors of power.
+    """
+
+    driver: Driver
+    version: str
+    energy: tuple[str, ...] = ()
+    tells_energy: bool = True
+
+    @property
+    def name(self) -> str:
+        return f"{NAME} {self.version}"
+
+    @property
+    def library(self) -> str:
+        return str(self.driver.library)
+
+    def digest(self) -> str:
+        command = ["cksum", self.library]
+        done = self.driver.shell.run(command, environment={}, time_limit_s=_LIMIT_S)
+        return hashlib.sha256(done.stdout).hexdigest()
+
+    def offered_backends(self) -> tuple[str, ...]:
+        return tuple(BACKENDS)
+
+    def support(
+        self, table: SupportTable, folder: PurePosixPath, model: Model, inputs: Sequence[Array]
+    ) -> SupportTable:
+        """What the backends take of a model: each is offered everything once."""
+        operations = [o.index for o in model.graph.operations if not table.is_fixed(o)]
+        space = DecisionSpace.by_groups(
+            tuple(BACKENDS), Granularity.OPERATION, {"all": list(model.graph.operations)}
+        )
+        engine = LiteRTEngine(self.driver, folder, space, Plan(), model=model, inputs=inputs)
+        try:
+            taken = {b: engine.claimed(b, operations) for b in BACKENDS if b != BUILTIN}
+        except RunError as error:
+            raise TargetError(f"{model.path}: litert cannot load it: {error.message}") from error
+        finally:
+            engine.close()
+        return Asked(table, taken)
+
+    def start(
+        self,
+        folder: PurePosixPath,
+        space: DecisionSpace,
+        plan: Plan,
+        model: Model,
+        inputs: Sequence[Array],
+    ) -> Engine:
+        return LiteRTEngine(
+            self.driver, folder, space, plan, model=model, inputs=inputs, energy=self.energy
+        )
+
+
+def wheel_library() -> Path:
+    """``libLiteRt.so`` of the installed ``ai-edge-litert`` wheel.
+
+    Raises:
+        TargetError: The wheel is not installed, or too old to have it.
+    """
+    spec = importlib.util.find_spec("ai_edge_litert")
+    for folder in (spec and spec.submodule_search_locations) or ():
+        library = Path(folder) / LIBRARY
+        if library.is_file():
+            return library
+    raise TargetError(
+        f"no {LIBRARY} of the {_PACKAGE} wheel here (it is there from 2.1.6 on, for Linux on "
+        f"x86_64 and aarch64): pip install '{_PACKAGE}>=2.1.6', or name a library with --library"
+    )
+
+
+def find(shell: Shell, where: Where) -> LiteRTInstallation:
+    """The library of the wheel, or the one that is named; on another machine it is pushed.
+
+    Raises:
+        InputError: There is no such library.
+        TargetError: It cannot be used there.
+    """
+    named = where.given.get("library", "")
+    if where.is_local:
+        library = Path(named).resolve() if named else wheel_library().resolve()
+        if library.is_dir():
+            library /= LIBRARY
+        if not os.access(library, os.R_OK):
+            raise InputError(f"{library}: no library that can be read")
+        program = PurePosixPath(drivers.binary(NAME))
+        driver = Driver(shell, program, PurePosixPath(library))
+        driver.version()
+        return LiteRTInstallation(driver, _version(library, named), where.energy)
+    architecture = _architecture_of(shell)
+    binary = drivers.binary(NAME, architecture)
+    program = where.work / f"driver-{_digest(binary)}"
+    if named:
+        there = PurePosixPath(named)
+        driver = Driver(shell, program, there, local_program=binary)
+        driver.push()
+        driver.version()
+        return LiteRTInstallation(driver, "of unknown version", where.energy)
+    local = _library_for(architecture)
+    remote = where.work / f"library-{_digest(local)}.so"
+    driver = Driver(shell, program, remote, local_program=binary, local_library=local)
+    driver.push()
+    driver.version()
+    return LiteRTInstallation(driver, _version(local, ""), where.energy)
+
+
+def _library_for(architecture: str) -> Path:
+    """The library for a processor: the installed wheel's, where it is of this machine's kind."""
+    if architecture == platform.machine():
+        return wheel_library()
+    raise TargetError(
+        f"the target is {architecture}, this machine {platform.machine()}: name a {LIBRARY} on the "
+        f"target with --library, out of the {_PACKAGE} wheel for {architecture}"
+    )
+
+
+def _architecture_of(shell: Shell) -> str:
+    done = shell.run(["uname", "-m"], environment={}, time_limit_s=_LIMIT_S)
+    return shlex.quote(done.stdout.decode("ascii", "replace").strip())
+
+
+def _version(library: Path, named: str) -> str:
+    if not named:
+        try:
+            return importlib.metadata.version(_PACKAGE)
+        except importlib.metadata.PackageNotFoundError:
+            pass
+    return _digest(library)
+
+
+def _digest(file: Path) -> str:
+    return hashlib.sha256(file.read_bytes()).hexdigest()[:12]

@@ -1,0 +1,116 @@
+"""What LiteRT is told of an assignment: sets of operations, and options of their delegates."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Final
+
+from pareto_profiler.core.graph import Operation
+from pareto_profiler.core.plan import Plan
+from pareto_profiler.core.space import Assignment, DecisionSpace
+from pareto_profiler.drivers.engine import place_of
+
+BUILTIN: Final = "builtin"
+
+# 1 and 2: int8 operations, which are claimed without flags, too, but not with other flags alone.
+_INT8: Final = 1 | 2
+BACKENDS: Final[Mapping[str, str]] = {
+    "xnnpack": "",
+    BUILTIN: "",
+    # A buffer for indirection that lives only while it is needed.
+    "xnnpack-lean": f"flags = {_INT8 | 32}\n",
+    # Arithmetic in half precision, whatever the model has.
+    "xnnpack-fp16": f"flags = {_INT8 | 4}\n",
+}
+"""Backend → options of its delegate beside the threads."""
+
+ON_REQUEST: Final = frozenset({"xnnpack-lean", "xnnpack-fp16"})
+"""Backends that are used only where they are named."""
+
+_OF_CONSTANTS: Final = {"DEQUANTIZE", "DENSIFY"}
+
+
+def is_constant(operation: Operation) -> bool:
+    """Whether an operation only unpacks a constant: it goes with those that take it."""
+    return operation.builtin in _OF_CONSTANTS and operation.weight_bytes > 0
+
+
+@dataclass(frozen=True, slots=True)
+class LiteRTConfiguration:
+    """One assignment in LiteRT's words.
+
+    Attributes:
+        backend_by_operation: Operation index → backend.
+        threads: Of every backend.
+        weight_cache: Whether packed weights are kept in files.
+    """
+
+    backend_by_operation: Mapping[int, str]
+    threads: int
+    weight_cache: bool
+
+    @classmethod
+    def of(
+        cls, space: DecisionSpace, assignment: Assignment, plan: Plan | None
+    ) -> LiteRTConfiguration:
+        """The configuration of an assignment.
+
+        Raises:
+            SpaceError: The assignment is of another space.
+        """
+        settings = space.settings(assignment)
+        threads = int(settings.get("threads", plan.threads if plan else 1))
+        return cls(
+            space.backend_by_operation(assignment), threads, settings.get("weight_cache") == "on"
+        )
+
+    @property
+    def text(self) -> str:
+        """Operations of each backend, and the settings.
+
+        Examples:
+            >>> LiteRTConfiguration({0: "xnnpack", 1: "xnnpack", 2: "builtin"}, 1, False).text
+            'xnnpack 0-1; builtin 2; threads 1'
+        """
+        parts = [f"{backend} {ranges}" for backend, ranges in self.sets.items()]
+        cache = ["weight_cache on"] if self.weight_cache else []
+        return "; ".join([*parts, f"threads {self.threads}", *cache])
+
+    @property
+    def sets(self) -> dict[str, str]:
+        """Backend → its operations, as ranges."""
+        places = sorted(place_of(self.backend_by_operation), key=lambda p: p[1])
+        joined = {b: ",".join(p[0] for p in group) for b, group in groupby(places, lambda p: p[1])}
+        return {b: joined[b] for b in BACKENDS if b in joined}
+
+
+def options_of(backend: str, threads: int, cache_file: str = "") -> dict[str, str]:
+    r"""What a request says of a backend.
+
+    Examples:
+        >>> options_of("xnnpack-lean", 2)
+        {'options': 'num_threads = 2\nflags = 35\n'}
+        >>> options_of("builtin", 2)
+        {}
+    """
+    kind = backend.partition("#")[0]
+    if kind == BUILTIN:
+        return {}
+    cache = f'weight_cache_file_path = "{cache_file}"\n' if cache_file else ""
+    return {"options": f"num_threads = {threads}\n{BACKENDS[kind]}{cache}"}
+
+
+def operations_in(ranges: str) -> list[int]:
+    """Operations of the first subgraph in an answer's ranges; none of another's.
+
+    Examples:
+        >>> operations_in("0-2,5"), operations_in("1:0-2")
+        ([0, 1, 2, 5], [])
+    """
+    found: list[int] = []
+    for part in [] if ":" in ranges else ranges.split(","):
+        first, _, last = part.partition("-")
+        found += range(int(first), int(last or first) + 1)
+    return found

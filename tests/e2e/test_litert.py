@@ -1,0 +1,266 @@
+"""LiteRT as a user meets it: placed per operation, read back in every process, shipped."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from build_model import (
+    FLOAT32,
+    GATHER,
+    INT32,
+    TANH,
+    ModelSpec,
+    OperationSpec,
+    TensorSpec,
+    build,
+    chain,
+)
+from conftest import MODELS
+from e2e.command import pp, pp_error, pp_json
+
+from pareto_profiler.runtimes.litert.installation import wheel_library
+from pareto_profiler.store import read
+
+MODEL = MODELS / "mobilenet_v2_035_96.tflite"
+QUICK = ("--repeats", 5, "--warmups", 1, "--retries", 0, "--no-confirm")
+BY_OPERATION = ("--runtime", "litert", "--granularity", "operation", *QUICK)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A search whose assignments mix both backends."""
+    folder = tmp_path_factory.mktemp("litert") / "run"
+    pp("search", MODEL, *BY_OPERATION, "--budget", 14, "--output", folder, cwd=folder.parent)
+    return folder
+
+
+def a_mix(run: Path) -> str:
+    """The id of a measured assignment that uses both backends."""
+    recording = read(run)
+    space = recording.header.space
+    mixed = [
+        t.assignment
+        for t in recording.trials
+        if len(set(t.assignment)) > 1 and hasattr(t.outcome, "samples")
+    ]
+    return str(space.id_of(mixed[0]))
+
+
+def test_a_search_places_each_operation_and_reads_it_back(run: Path, tmp_path: Path):
+    recording = read(run)
+    header = recording.header
+    assert header.runtime.startswith("litert 2.")
+    assert header.space.backends == ("xnnpack", "builtin")
+    assert header.traits is not None
+    assert header.traits.is_partitioned
+    measured = [t for t in recording.trials if hasattr(t.outcome, "samples")]
+    # What a delegate does not take is a failure: those with figures ran as they were asked to.
+    assert len({t.assignment for t in measured}) >= 6
+    assert all(t.outcome.output_error < 1e-3 for t in measured)
+    assert recording.placements
+    assert not any(p.mismatches for p in recording.placements)
+    shown = pp_json("show", run, cwd=tmp_path)
+    # Memory repeats to a page or two: builtin kernels pack no weights.
+    by_backend = {
+        t.assignment[0]: t.outcome.samples["max_rss"][0]
+        for t in measured
+        if len(set(t.assignment)) == 1
+    }
+    assert by_backend["builtin"] < by_backend["xnnpack"]
+    assert all(
+        "xnnpack" in r["configuration"] or "builtin" in r["configuration"] for r in shown["front"]
+    )
+
+
+def test_a_profile_tells_each_operations_time(tmp_path: Path):
+    found = pp_json("trace", MODEL, "--runtime", "litert", "--repeats", 5, cwd=tmp_path)
+    for backend in ("xnnpack", "builtin"):
+        times = found["profiles"][backend]["operations"]
+        assert [t["index"] for t in times] == list(range(len(found["operations"])))
+        assert {t["backend"] for t in times} == {backend}
+        assert 0 < sum(t["seconds"] for t in times) < 1
+
+
+def gathering() -> bytes:
+    """XNNPACK has no GATHER."""
+    tensors = [
+        TensorSpec((8, 4)),
+        TensorSpec((3,), INT32, np.int32([1, 5, 2])),
+        TensorSpec((3, 4), FLOAT32),
+        TensorSpec((3, 4), FLOAT32),
+    ]
+    operations = [OperationSpec(GATHER, (0, 1), (2,)), OperationSpec(TANH, (2,), (3,))]
+    return build(ModelSpec(tensors, operations, (0,), (3,)))
+
+
+def test_what_a_backend_does_not_take_is_asked_for_and_not_tried(tmp_path: Path):
+    (tmp_path / "m.tflite").write_bytes(gathering())
+    search = ("search", "m.tflite", "--runtime", "litert", *QUICK)
+    found = pp_json(*search, "--output", "a", cwd=tmp_path)
+    assert found["front"]
+    space = read(tmp_path / "a").header.space
+    assert {v.name: v.feasible for v in space.variables} == {
+        "GATHER": ("builtin",),
+        "TANH": ("xnnpack", "builtin"),
+    }
+    # Tried all the same it is a failure that names the operation.
+    pp(
+        *search,
+        "--allow",
+        "xnnpack:GATHER",
+        "--backends",
+        "builtin,xnnpack",
+        "--output",
+        "b",
+        cwd=tmp_path,
+    )
+    failures = [t.outcome for t in read(tmp_path / "b").trials if hasattr(t.outcome, "kind")]
+    assert failures
+    assert "xnnpack did not take @0 GATHER: they fell to builtin" in failures[0].message
+    assert failures[0].kind == "rejected"
+
+
+def test_a_cache_of_weights_takes_them_out_of_memory(tmp_path: Path):
+    options = ("--runtime", "litert", "--vary", "weight_cache", "--backends", "xnnpack", *QUICK)
+    pp("search", MODEL, *options, "--output", "run", cwd=tmp_path)
+    by_cache = {
+        t.assignment[-1]: t.outcome.samples["rss_anon"][0]
+        for t in read(tmp_path / "run").trials
+        if hasattr(t.outcome, "samples")
+    }
+    assert by_cache["on"] < by_cache["off"] - 1e6
+
+
+def test_backends_on_request_are_used_where_they_are_named(tmp_path: Path):
+    options = ("--runtime", "litert", "--backends", "xnnpack,xnnpack-lean,builtin", *QUICK)
+    pp("search", MODEL, *options, "--budget", 6, "--output", "run", cwd=tmp_path)
+    trials = [t for t in read(tmp_path / "run").trials if hasattr(t.outcome, "samples")]
+    assert any("xnnpack-lean" in t.assignment for t in trials)
+    text = pp_error("search", MODEL, "--runtime", "litert", "--backends", "gpu", cwd=tmp_path)
+    assert "has no backend gpu, it has xnnpack, builtin, xnnpack-lean, xnnpack-fp16" in text
+
+
+def stub(folder: Path, code: str) -> Path:
+    """A small library."""
+    (folder / "stub.c").write_text(code)
+    compiler = [sys.executable, "-m", "ziglang", "cc", "-shared", "-fPIC", "-o"]
+    subprocess.run([*compiler, str(folder / "libLiteRt.so"), str(folder / "stub.c")], check=True)
+    return folder / "libLiteRt.so"
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        ("int other(void) { return 0; }", "no symbol LiteRtCreateEnvironment: versions 2.1.6"),
+        ("int LiteRtCreateEnvironment(void) { return 0; }", "versions 2.1.6 to 2.3.0 are known"),
+    ],
+)
+def test_a_library_of_another_version_is_one_line(tmp_path: Path, code: str, words: str):
+    library = stub(tmp_path, code)
+    done = pp("search", MODEL, "--runtime", "litert", "--library", library, cwd=tmp_path, status=3)
+    assert words in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_what_cannot_be_used_is_one_line(tmp_path: Path):
+    missing = pp_error("search", MODEL, "--runtime", "litert", "--library", "/none", cwd=tmp_path)
+    assert "/none: no library that can be read" in missing
+    (tmp_path / "m.circle").write_bytes(build(chain(2)).replace(b"TFL3", b"CIR0"))
+    text = pp_error("search", "m.circle", "--runtime", "litert", cwd=tmp_path)
+    assert "circle file, which litert does not read" in text
+    text = pp_error("search", MODEL, "--runtime", "tvm", cwd=tmp_path)
+    assert "runtime 'tvm': expected one of onert, litert" in text
+
+
+@pytest.mark.parametrize("form", ["json", "c", "python"])
+def test_what_ships_does_what_was_measured(run: Path, tmp_path: Path, form: str):
+    # Whether both are as fast as each other is the machine's affair.
+    options = ("--to", form, "--output", "out")
+    found = json.loads(pp_any("deploy", run, a_mix(run), *options, "--json", cwd=tmp_path))[
+        "verified"
+    ][0]
+    assert found["mismatches"] in ([], None)
+    assert found["exec_time_ms"]
+
+
+def pp_any(*arguments: object, cwd: Path) -> str:
+    """Standard output, whatever the exit status says of the machine."""
+    for status in (0, 1, 3):
+        try:
+            return pp(*arguments, cwd=cwd, status=status).stdout
+        except AssertionError:
+            continue
+    raise AssertionError(arguments)
+
+
+MAIN = """
+#include <stdint.h>
+extern int pareto_place(void *, void *);
+typedef struct { int64_t tag, kind, value; } option;
+int main(int argc, char **argv) {
+  void *library = dlopen(argv[1], RTLD_NOW), *env, *model, *options, *opaque, *compiled;
+  option told[] = {{24, 2, 0}, {25, 2, 3}};
+  pareto_library = library;
+  if (argc < 3 || PARETO_CALL("CreateEnvironment", 2, told, &env) || pareto_place(library, env) ||
+      PARETO_CALL("CreateModelFromFile", env, argv[2], &model) ||
+      PARETO_CALL("CreateOptions", &options) ||
+      PARETO_CALL("SetOptionsHardwareAccelerators", options, 1) ||
+      PARETO_CALL("CreateOpaqueOptions", "xnnpack", "num_threads = 1\\n", pareto_keep, &opaque) ||
+      PARETO_CALL("AddOpaqueOptions", options, opaque) ||
+      PARETO_CALL("CreateCompiledModel", env, model, options, &compiled))
+    return 1;
+  printf("%d sets, %d prepared\\n", pareto_count, pareto_made[0].subgraphs);
+  fflush(stdout);
+  _Exit(0);
+}
+"""
+
+
+def test_the_c_file_compiles_without_a_warning_and_places(run: Path, tmp_path: Path):
+    pp("deploy", run, a_mix(run), "--to", "c", "--no-verify", "--output", "p.c", cwd=tmp_path)
+    program = tmp_path / "main.c"
+    program.write_text('#include "p.c"\n' + MAIN)
+    compiler = [sys.executable, "-m", "ziglang", "cc", "-Wall", "-Wextra", "-std=gnu11"]
+    subprocess.run([*compiler, "-o", str(tmp_path / "main"), str(program), "-ldl"], check=True)
+    done = subprocess.run(
+        [str(tmp_path / "main"), str(wheel_library()), str(MODEL)],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == "1 sets, 1 prepared\n"
+
+
+def test_the_python_module_gives_the_models_outputs(run: Path, tmp_path: Path):
+    pp("deploy", run, a_mix(run), "--to", "python", "--no-verify", "--output", "p.py", cwd=tmp_path)
+    script = (
+        "import numpy as np, os, p\n"
+        "x = np.random.default_rng(1).random((1, 96, 96, 3), np.float32)\n"
+        "a, b = p.Placed().run([x])[0], None\n"
+        "from ai_edge_litert.interpreter import Interpreter\n"
+        "i = Interpreter(p.MODEL); i.allocate_tensors()\n"
+        "i.set_tensor(i.get_input_details()[0]['index'], x); i.invoke()\n"
+        "b = i.get_tensor(i.get_output_details()[0]['index'])\n"
+        "print(float(abs(a - b).max()), flush=True); os._exit(0)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    assert float(done.stdout.split()[-1]) < 1e-5
+
+
+def test_a_search_goes_on_where_it_was_ended(tmp_path: Path):
+    options = ("search", MODEL, *BY_OPERATION, "--output", "run")
+    pp(*options, "--budget", 4, cwd=tmp_path)
+    done = pp(*options, "--budget", 6, cwd=tmp_path)
+    assert "going on in run: 4 trials are there" in done.stderr
+    assert len(read(tmp_path / "run").trials) == 6
+    other = pp(
+        "search", MODEL, "--granularity", "operation", "--output", "run", cwd=tmp_path, status=2
+    )
+    assert "runtime litert" in other.stderr
