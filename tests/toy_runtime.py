@@ -36,6 +36,7 @@ class Toy:
     name = "toy"
     backends = tuple(COSTS)
     on_request: frozenset[str] = frozenset()
+    tables = frozenset(COSTS)
     settings: Mapping[str, tuple[str, ...]] = {"threads": ()}
     traits = Traits(zero_copy=(frozenset(COSTS),))
     forms: Mapping[str, Form] = {}

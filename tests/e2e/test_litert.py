@@ -103,6 +103,9 @@ def test_what_a_backend_does_not_take_is_asked_for_and_not_tried(tmp_path: Path)
     search = ("search", "m.tflite", "--runtime", "litert", *QUICK)
     found = pp_json(*search, "--output", "a", cwd=tmp_path)
     assert found["front"]
+    checked = pp_json("target", "check", "local", "m.tflite", "--runtime", "litert", cwd=tmp_path)
+    assert "did not take @0 GATHER" in checked["refusals"]["xnnpack"]["GATHER"]
+    assert not checked["refusals"]["xnnpack"]["TANH"]
     space = read(tmp_path / "a").header.space
     assert {v.name: v.feasible for v in space.variables} == {
         "GATHER": ("builtin",),

@@ -84,6 +84,22 @@ def test_one_command_searches_on_the_device(dense_file: Path, folder: Path, work
     assert not work.exists()
 
 
+def test_of_litert_one_library_is_pushed(dense_file: Path, folder: Path, work: Path):
+    options = ("search", dense_file, "--runtime", "litert", "--target", "lab", *QUICK)
+    found = pp_json(*options, "--output", "run", cwd=folder)
+    assert found["front"]
+    header = json.loads((folder / "run" / "journal.jsonl").read_text().splitlines()[0])
+    assert header["target"] == "lab"
+    assert header["runtime"].startswith("litert 2.")
+    there = {path.name.split("-")[0]: path for path in work.iterdir()}
+    assert set(there) == {"driver", "library"}
+    pushed = there["library"].stat().st_mtime_ns
+    pp("target", "check", "lab", dense_file, "--runtime", "litert", cwd=folder)
+    assert there["library"].stat().st_mtime_ns == pushed
+    pp("target", "clean", "lab", cwd=folder)
+    assert not work.exists()
+
+
 def test_the_same_figures_as_here(dense_file: Path, folder: Path):
     here = pp_json("search", dense_file, "--output", "a", *QUICK, cwd=folder)
     there = pp_json("search", dense_file, "--target", "lab", "--output", "b", *QUICK, cwd=folder)

@@ -61,7 +61,8 @@ def inspect(
     named = split(backends) or room.backends[:1] + tuple(
         b
         for b in room.backends[1:]
-        if any(not support.why_not(b, o) for o in read.graph.operations if not room.is_fixed(o))
+        if b not in room.on_request
+        and any(not support.why_not(b, o) for o in read.graph.operations if not room.is_fixed(o))
     )
     support.check(named, {o.name for o in read.graph.operations})
     found = _findings(read, named, support, every_operation=operations or as_json)
@@ -184,7 +185,7 @@ def _print(found: dict[str, Any], model: Model, room: Runtime, *, operations: bo
         table.add_row(row["name"], str(row["count"]), kinds, *cells)
     out.print(table)
     out.print(
-        "  ✓ all of them · a number: only so many · – none · = placed by the runtime · ? no table\n"
+        "  ✓ all of them · a number: only so many · – none · = placed by the runtime · ? not known\n"
     )
 
     for granularity, space in found["spaces"].items():
@@ -214,7 +215,7 @@ def _print(found: dict[str, Any], model: Model, room: Runtime, *, operations: bo
 def _cell(row: dict[str, Any], backend: str, room: Runtime) -> str:
     if row["placed_by_runtime"]:
         return "="
-    if backend not in room.backends:
+    if backend not in room.tables:
         return "?"
     count = row["supported"][backend]
     return "✓" if count == row["count"] else str(count) if count else "–"

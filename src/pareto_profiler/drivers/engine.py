@@ -238,6 +238,11 @@ class DriverEngine(ABC):
             RunError: It is not.
         """
 
+    def _refused(self, backend_by_operation: Mapping[int, str], prepared: Event) -> str:
+        """What was prepared elsewhere than asked for, in words; empty where that is not told."""
+        del backend_by_operation, prepared
+        return ""
+
     @abstractmethod
     def _placement(self, assignment: Assignment) -> Placement | None: ...
 
@@ -265,15 +270,14 @@ class DriverEngine(ABC):
 
     def refusal(self, backend_by_operation: Mapping[int, str]) -> str:
         def step() -> str:
+            way = self._prepare(backend_by_operation)
             try:
-                self._answer(
-                    self._prepare(backend_by_operation), {"prepare_only": True}, "prepared"
-                )
+                prepared = self._answer(way, {"prepare_only": True}, "prepared")["prepared"]
             except RunError as error:
                 if error.kind is not FailureKind.REJECTED:
                     raise
                 return error.message or "refused"
-            return ""
+            return self._refused(backend_by_operation, prepared)
 
         return self._workspace.recovering(step)
 

@@ -256,6 +256,7 @@ class Runtime(SupportTable, Protocol):
         name: First word of :attr:`Header.runtime`.
         backends: Those that its tables know, the usual baseline's first.
         on_request: Those of them that are used only where they are named.
+        tables: Those of them of which it knows without asking what they run.
         settings: Those that can be varied, each with its values, the default first.
         traits: What is known of its costs.
         forms: Ways to ship an assignment, the default first.
@@ -267,6 +268,8 @@ class Runtime(SupportTable, Protocol):
     def backends(self) -> tuple[str, ...]: ...
     @property
     def on_request(self) -> frozenset[str]: ...
+    @property
+    def tables(self) -> frozenset[str]: ...
     @property
     def settings(self) -> Mapping[str, tuple[str, ...]]: ...
     @property

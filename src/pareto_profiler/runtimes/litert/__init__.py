@@ -14,7 +14,7 @@ from pareto_profiler.core.traits import Role, SettingTrait, Traits
 from pareto_profiler.errors import ModelError
 from pareto_profiler.models import Model, load
 from pareto_profiler.runtimes.base import Form, Installation, Runtime, Where
-from pareto_profiler.runtimes.litert.placing import BACKENDS, ON_REQUEST, is_constant
+from pareto_profiler.runtimes.litert.placing import BACKENDS, BUILTIN, ON_REQUEST, is_constant
 from pareto_profiler.shells.base import Shell
 
 # The interpreter runs their bodies, each by itself.
@@ -25,6 +25,7 @@ class _LiteRT:
     name = "litert"
     backends = tuple(BACKENDS)
     on_request = ON_REQUEST
+    tables = frozenset({BUILTIN})
     settings: Mapping[str, tuple[str, ...]] = {"threads": (), "weight_cache": ("off", "on")}
     # All work on the same tensors.
     traits = Traits(

@@ -35,10 +35,13 @@ typedef struct {
   int64_t value; /* behind a gap: see make_environment */
 } option_words;
 typedef struct {
-  int element;
   uint32_t rank; /* its low 7 bits */
   int32_t dims[8];
   uint32_t strides[8];
+} layout;
+typedef struct {
+  int element;
+  layout layout;
 } tensor_type;
 typedef struct {
   const char *tag;
@@ -108,6 +111,8 @@ typedef struct {
   F(GetRankedTensorType, (handle, tensor_type *))                                         \
   F(GetCompiledModelInputBufferRequirements, (handle, size_t, size_t, handle *))          \
   F(GetCompiledModelOutputBufferRequirements, (handle, size_t, size_t, handle *))         \
+  F(CompiledModelResizeInputTensor, (handle, size_t, size_t, const int *, size_t))        \
+  F(GetCompiledModelOutputTensorLayouts, (handle, size_t, size_t, layout *, _Bool))       \
   F(GetTensorBufferRequirementsBufferSize, (handle, size_t *))                            \
   F(CreateManagedTensorBuffer, (handle, int, const tensor_type *, size_t, handle *))      \
   F(LockTensorBuffer, (handle, void **, int))                                             \
@@ -137,6 +142,9 @@ static handle environment, model, compiled, signature, subgraph;
 static size_t signature_number, input_count, output_count;
 static size_t input_places[MAX_TENSORS], output_places[MAX_TENSORS]; /* of the subgraph's, in the signature */
 static handle inputs[MAX_TENSORS], outputs[MAX_TENSORS];
+static tensor_type input_types[MAX_TENSORS];
+static layout output_layouts[MAX_TENSORS]; /* in the signature's order */
+static int are_layouts_known;
 
 typedef struct {
   const char *backend;
@@ -389,6 +397,21 @@ static void add_options(handle options, const char *id, const char *text) {
   check("prepare", lrt_AddOpaqueOptions(options, opaque));
 }
 
+/* A model may leave sizes of its inputs free: they become those of the given data. */
+static void fix_free_sizes(const request *asked) {
+  for (size_t i = 0; i < input_count; i++) {
+    handle own;
+    layout *of = &input_types[i].layout;
+    int is_free = 0;
+    check("inputs", lrt_GetSubgraphInput(subgraph, i, &own));
+    check("inputs", lrt_GetRankedTensorType(own, &input_types[i]));
+    for (unsigned d = 0; d < (of->rank & 127) && d < 8; d++) is_free |= of->dims[d] < 0;
+    if (!is_free || (int)i >= asked->input_count || asked->inputs[i].rank != (int)(of->rank & 127)) continue;
+    for (unsigned d = 0; d < (of->rank & 127); d++) of->dims[d] = (int32_t)asked->inputs[i].dims[d];
+    check("inputs", lrt_CompiledModelResizeInputTensor(compiled, signature_number, input_places[i], of->dims, of->rank & 127));
+  }
+}
+
 void driver_prepare(const request *asked) {
   handle options;
   char threads[64];
@@ -399,6 +422,7 @@ void driver_prepare(const request *asked) {
   add_options(options, "xnnpack", threads);
   if (asked->profile_runs) add_options(options, "runtime_options_string", "enable_profiling = true\n");
   check("prepare", lrt_CreateCompiledModel(environment, model, options, &compiled));
+  fix_free_sizes(asked);
 }
 
 static void print_operations(FILE *answer, const partition *one) {
@@ -430,9 +454,9 @@ static tensor told(const char *stage, const tensor_type *type) {
   for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
     if (types[i].element != type->element) continue;
     tensor found = {.type = types[i].type, .bytes = element_bytes(types[i].type)};
-    for (unsigned d = 0; d < (type->rank & 127) && d < 8; d++) {
-      if (type->dims[d] <= 0) found.bytes = 0; /* known only after a run */
-      if (__builtin_mul_overflow(found.bytes, (size_t)type->dims[d], &found.bytes)) fail(stage, OUT_OF_MEMORY);
+    for (unsigned d = 0; d < (type->layout.rank & 127) && d < 8; d++) {
+      if (type->layout.dims[d] <= 0) found.bytes = 0; /* known only after a run */
+      if (__builtin_mul_overflow(found.bytes, (size_t)type->layout.dims[d], &found.bytes)) fail(stage, OUT_OF_MEMORY);
     }
     return found;
   }
@@ -451,18 +475,14 @@ static handle buffer_of(const char *stage, int is_output, size_t place, const te
 }
 
 int driver_input(int i, tensor *input) {
-  handle own;
-  tensor_type type;
   void *there;
   if (i >= (int)input_count) return 0;
-  check("inputs", lrt_GetSubgraphInput(subgraph, (size_t)i, &own));
-  check("inputs", lrt_GetRankedTensorType(own, &type));
   if (!input->data) {
-    *input = told("inputs", &type);
+    *input = told("inputs", &input_types[i]);
     return 1;
   }
   handle *buffer = &inputs[input_places[i]];
-  *buffer = buffer_of("inputs", 0, input_places[i], &type);
+  *buffer = buffer_of("inputs", 0, input_places[i], &input_types[i]);
   check("inputs", lrt_LockTensorBuffer(*buffer, &there, WRITE));
   memcpy(there, input->data, input->bytes);
   check("inputs", lrt_UnlockTensorBuffer(*buffer));
@@ -476,6 +496,9 @@ int driver_output(int i, tensor *output) {
   if (i >= (int)output_count) return 0;
   check("outputs", lrt_GetSubgraphOutput(subgraph, (size_t)i, &own));
   check("outputs", lrt_GetRankedTensorType(own, &type));
+  if (!are_layouts_known++)
+    check("outputs", lrt_GetCompiledModelOutputTensorLayouts(compiled, signature_number, output_count, output_layouts, 1));
+  type.layout = output_layouts[output_places[i]];
   *output = told("outputs", &type);
   handle *buffer = &outputs[output_places[i]];
   if (!*buffer) *buffer = buffer_of("outputs", 1, output_places[i], &type);

@@ -187,15 +187,17 @@ class LiteRTEngine(DriverEngine):
 
     def _check(self, assignment: Assignment, prepared: Event) -> None:
         """See that each delegate claimed what it was to take."""
+        if words := self._refused(self._space.backend_by_operation(assignment), prepared):
+            raise RunError(FailureKind.REJECTED, words)
+
+    def _refused(self, backend_by_operation: Mapping[int, str], prepared: Event) -> str:
         placed = _placed(prepared)
-        wanted = self._space.backend_by_operation(assignment)
         refused: dict[str, list[int]] = {}
-        for i, backend in wanted.items():
+        for i, backend in backend_by_operation.items():
             if placed.get(i, BUILTIN) != backend:
                 refused.setdefault(backend, []).append(i)
-        if refused:
-            words = "; ".join(f"{b} did not take {self._named(i)}" for b, i in refused.items())
-            raise RunError(FailureKind.REJECTED, f"{words}: they fell to {BUILTIN}")
+        words = "; ".join(f"{b} did not take {self._named(i)}" for b, i in refused.items())
+        return f"{words}: they fell to {BUILTIN}" if words else ""
 
     def _named(self, indices: Sequence[int]) -> str:
         operations = [self._graph.operations[i] for i in indices]

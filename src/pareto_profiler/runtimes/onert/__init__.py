@@ -28,6 +28,7 @@ class _Onert:
     name = "onert"
     backends = tuple(support.OPERATIONS)
     on_request: frozenset[str] = frozenset()
+    tables = frozenset(support.OPERATIONS)
     settings = SETTING_VALUES
     traits = Traits(
         zero_copy=(_PORTABLE,),
