@@ -989,3 +989,44 @@ def test_thousands_of_operations_are_asked_about():
     asked = sampler.ask(3)
     assert len(asked) == 3
     assert all(made.space.assignment_of(made.space.id_of(a)) == a for a in asked)
+
+
+def test_partitions_are_runs_of_a_backend_in_file_order_and_are_learned():
+    made = Device.of("simulated:chain-20x3:0")
+    traits = replace(made.traits, is_partitioned=True)
+    problem = Problem(made.space, graph=made.graph, traits=traits)
+    structure = Structure(problem)
+    row = np.zeros((1, len(made.space.variables)), dtype=np.intp)
+    row[0, [3, 4, 7]] = 1
+    assert structure.partitions(row, 1).tolist() == [2.0]
+    assert structure.partitions(row, 0).tolist() == [3.0]
+    names = {
+        flag: Terms(
+            Structure(replace(problem, traits=replace(traits, is_partitioned=flag))),
+            OBJECTIVES["exec_time"],
+            Known(1.0, {0: 1.0}, {}, {}, 1.0, 0.5),
+        ).prior.names
+        for flag in (False, True)
+    }
+    assert set(names[True]) - set(names[False]) == {
+        f"partitions of {backend}" for backend in made.space.backends
+    }
+    # Where each costs something and nothing else differs, it is found out.
+    random = np.random.default_rng(0)
+    trials = []
+    for number in range(40):
+        digits = np.zeros((1, len(row[0])), dtype=np.intp)
+        if number:
+            digits = random.integers(0, 2, digits.shape)
+        many = float(structure.partitions(digits, 0)[0] + structure.partitions(digits, 1)[0])
+        figures = {"exec_time": (1e-3 * (1 + 0.02 * many),), "max_rss": (1e7,)}
+        (assignment,) = structure.decode(digits)
+        trials.append(Trial(number, assignment, Measurement(figures)))
+    beliefs = beliefs_of(problem, trials)
+    assert beliefs is not None
+    learned = [t for t in beliefs.terms if t.name.startswith("partitions of")]
+    assert learned
+    # 0.02 ms for each, shared between the two.
+    assert sum(t.value for t in learned if t.objective == "exec_time") == pytest.approx(
+        0.04, rel=0.4
+    )

@@ -185,7 +185,8 @@ def _print(found: dict[str, Any], model: Model, room: Runtime, *, operations: bo
         table.add_row(row["name"], str(row["count"]), kinds, *cells)
     out.print(table)
     out.print(
-        "  ✓ all of them · a number: only so many · – none · = placed by the runtime · ? not known\n"
+        "  ✓ all of them · a number: only so many · – none · = placed by the runtime · "
+        "? not known\n"
     )
 
     for granularity, space in found["spaces"].items():

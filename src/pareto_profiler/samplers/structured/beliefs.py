@@ -224,6 +224,7 @@ def _terms(objective: Any, belief: Belief) -> list[Term]:
         "copied bytes": (2**20 / scale, f"{objective.shown_unit} per MiB copied"),
         "copies": (1.0, f"{objective.shown_unit} per copy"),
         "used": (1.0, f"{objective.shown_unit} once"),
+        "partitions": (1.0, f"{objective.shown_unit} per partition"),
         "operations": (1.0, f"{objective.shown_unit} per operation"),
         "shared": (1.0, "of its work"),
         "work": (1.0, "of what its profile or share says, more or less"),

@@ -438,6 +438,7 @@ def _kinds(terms: Terms) -> Any:
     layout, backends = terms.layout, len(terms.structure.backends)
     kinds = np.full(len(terms.means), ITSELF, dtype=object)
     of_kind = {"used": IN_USE, "arena": ACTIVATIONS, "kept": ACTIVATIONS}
+    of_kind["partitions"] = HAND_OVERS
     for kind, first in layout.per_backend.items():
         kinds[first : first + backends] = of_kind.get(kind, ITSELF)
     pairs = (backends + 1) ** 2

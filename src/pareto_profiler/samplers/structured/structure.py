@@ -75,6 +75,7 @@ class Structure:
         over_matrix: Which activation was last used before which row of it, at the first such row.
         arena_edges: Activations, by position in ``arena``, and the variables that take them.
         arena: Activations: variable that makes each, and its bytes.
+        order: Of each decided operation, in the order of the file, its variable.
     """
 
     def __init__(self, problem: Problem) -> None:
@@ -108,6 +109,7 @@ class Structure:
         self.over_matrix: Any = None
         self.arena_edges = np.zeros((0, 2), dtype=np.intp)
         self.owner = owner
+        self.order = np.array([owner[o] for o in sorted(owner)], dtype=np.intp)
         if graph is not None:
             self._read(graph, owner)
         if self.alive:
@@ -157,6 +159,21 @@ class Structure:
             tuple(v.choices[d] for v, d in zip(variables, row, strict=True))
             for row in digits.tolist()
         ]
+
+    def partitions(self, digits: Digits, backend: int) -> Vector:
+        """How many runs of a backend there are among the operations in the order of the file.
+
+        Args:
+            digits: Shape ``(assignments, variables)``.
+            backend: Which.
+
+        Returns:
+            Shape ``(assignments,)``. O(assignments · operations).
+        """
+        here = digits[:, self.order] == backend
+        begins = here.copy()
+        begins[:, 1:] &= ~here[:, :-1]
+        return np.asarray(begins.sum(axis=1), dtype=float)
 
     def neighbours(self) -> list[list[int]]:
         """Of each operations' variable, by position among these, what it shares a tensor with."""

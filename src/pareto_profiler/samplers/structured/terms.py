@@ -30,6 +30,9 @@ _OPEN: Final = 0.7
 _FLOOR: Final = 0.2
 # What a small backend takes that does nothing: it finds others loaded.
 _SMALL_BYTES: Final = 2**18
+# What a further partition takes, beforehand: of the baseline's time, and bytes.
+_PARTITION: Final = 0.005
+_PARTITION_BYTES: Final = 2**16
 _PAIR: Final = 0.02
 _MOST_PAIRS: Final = 5000
 _OVERLAP: Final = 0.2
@@ -157,7 +160,8 @@ class Terms:
     """Features of one objective.
 
     A value is modelled as a constant, a weight for each (variable, choice), for each backend its
-    use, number of operations, share of expected work, weights, arena and what it keeps for others,
+    use, number of operations, share of expected work, weights, arena, what it keeps for others, and
+    partitions where the runtime makes some,
     for each kind of operation and backend the share of expected work, for each ordered pair of
     backends the number and bytes of tensors handed over (once for each taker's backend), for each
     two operations with an edge what their backends do to each other, what backends save that work
@@ -272,6 +276,8 @@ class Terms:
             found["operations"][:, backend] = here @ s.counts[s.operation_variables]
             found["work"][:, backend] = here @ expected[:, backend]
             found["weights"][:, backend] = here @ self._weights()
+            if "partitions" in found:
+                found["partitions"][:, backend] = s.partitions(digits, backend)
             if self.is_memory:
                 both = s.living(digits, backend)
                 for kind, living in zip(("arena", "kept"), both, strict=True):
@@ -422,6 +428,9 @@ class Terms:
             "kept": (0.5 * kept, 0.5 * kept),
         }
         traits = s.problem.traits
+        if traits.is_partitioned:
+            loose = _PARTITION_BYTES / max(1.0, known.base) if memory else _PARTITION
+            kinds["partitions"] = (0.0, loose)
         for kind, (mean, loose) in kinds.items():
             per_backend[kind] = len(prior.means)
             for b, backend in enumerate(backends):
