@@ -77,7 +77,12 @@ class Found:
         return Toy.backends
 
     def support(
-        self, table: SupportTable, folder: PurePosixPath, model: Model, inputs: Sequence[Array]
+        self,
+        table: SupportTable,
+        backends: Sequence[str],
+        folder: PurePosixPath,
+        model: Model,
+        inputs: Sequence[Array],
     ) -> SupportTable:
         return table
 
@@ -122,6 +127,9 @@ class Computed:
 
     def loads(self, backend: str) -> bool:
         return True
+
+    def reference(self) -> list[Array] | None:
+        return None
 
     def remarks(self) -> list[str]:
         return []

@@ -190,7 +190,7 @@ class Schedule:
     def _may_be_repeated(self, assignment: Assignment) -> bool:
         # What fails, or what other work disturbs again and again, is left as it is.
         is_contended = assignment in self._disturbed - self._undisturbed
-        most = 1 + self._rules.retries if is_contended else self._rules.most_repeats
+        most = 1 + self._rules.retries if is_contended else self._rules.max_repeats
         return self._tries[assignment] < most and self._failures[assignment] < _MOST_FAILURES
 
     def _shuffled(self, block: Block) -> Block:

@@ -14,6 +14,7 @@ import json
 import os
 import re
 from collections.abc import Mapping
+from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
@@ -337,8 +338,8 @@ def _check_names(space: DecisionSpace, backends: list[Any]) -> None:
 
 def plan_of(record: Mapping[str, Any]) -> Plan:
     """A plan as :meth:`Plan.to_json` gives it; raises one of ``DAMAGES`` where it is damaged."""
-    plan = Plan(**record)
-    for name, default in Plan().to_json().items():
+    plan = Plan.from_json(record)
+    for name, default in asdict(Plan()).items():
         value = getattr(plan, name)
         if isinstance(default, bool):
             if not isinstance(value, bool):

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import tomllib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
@@ -33,8 +33,8 @@ _PLAN_LIMITS: Final = {
     "repeats": (1, 100_000),
     "warmups": (0, 100_000),
     "precision": (0.0, 1.0),
-    "least_repeats": (1, 100_000),
-    "most_repeats": (1, 100_000),
+    "min_repeats": (1, 100_000),
+    "max_repeats": (1, 100_000),
     "run_time_s": (0.0, 3.6e6),
     "time_limit_s": (0.1, 3.6e6),
     "threads": (1, 1024),
@@ -42,6 +42,7 @@ _PLAN_LIMITS: Final = {
     "memory_limit_kib": (0, 2**30),
     "pause_s": (0.0, 3.6e6),
 }
+_FORMER_PLAN_KEYS: Final = {"least_repeats": "min_repeats", "most_repeats": "max_repeats"}
 _PLAN_KEYS: Final = (*_PLAN_LIMITS, "cpus")
 
 
@@ -228,7 +229,8 @@ def _check_keys(where: str, values: dict[str, Any]) -> None:
 
 
 def _plan(where: str, values: dict[str, Any]) -> dict[str, Any]:
-    defaults = Plan(repeats=1, warmups=0).to_json()
+    defaults = asdict(Plan(repeats=1, warmups=0))
+    values = {_FORMER_PLAN_KEYS.get(key, key): value for key, value in values.items()}
     for key, value in values.items():
         if key not in _PLAN_KEYS:
             raise InputError(

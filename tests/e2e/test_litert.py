@@ -267,3 +267,53 @@ def test_a_search_goes_on_where_it_was_ended(tmp_path: Path):
         "search", MODEL, "--granularity", "operation", "--output", "run", cwd=tmp_path, status=2
     )
     assert "runtime litert" in other.stderr
+
+
+@pytest.fixture(scope="module")
+def joint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A search over both runtimes."""
+    folder = tmp_path_factory.mktemp("joint") / "run"
+    options = ("--runtime", "litert,onert", *QUICK, "--budget", 16, "--output", folder)
+    pp("search", MODEL, *options, cwd=folder.parent)
+    return folder
+
+
+def test_several_runtimes_have_one_front(joint: Path, tmp_path: Path):
+    assert sorted(path.name for path in joint.iterdir()) == ["litert", "onert"]
+    shown = pp_json("show", joint, cwd=tmp_path)
+    assert list(shown["runs"]) == ["litert", "onert"]
+    assert shown["objectives"] == ["exec_time", "model_rss"]
+    assert sum(len(read(joint / name).trials) for name in ("litert", "onert")) <= 16
+    # LiteRT's own kernels are faster than onert's on any PC.
+    assert any(point["runtime"] == "litert" for point in shown["front"])
+    assert all(point["name"].startswith(f"{point['runtime']}:") for point in shown["front"])
+    text = pp("show", joint, cwd=tmp_path).stdout
+    assert "Joint front" in text
+    assert shown["front"][0]["name"].split(":")[0] in text
+    assert pp_json("show", joint / "litert", cwd=tmp_path)["front"]
+
+
+def test_a_point_of_a_joint_front_ships_and_other_commands_ask_for_one_run(
+    joint: Path, tmp_path: Path
+):
+    point = next(
+        p for p in pp_json("show", joint, cwd=tmp_path)["front"] if p["runtime"] == "litert"
+    )
+    options = ("--no-verify", "--to", "json", "--output", "out.json")
+    pp("deploy", joint, point["name"], *options, cwd=tmp_path)
+    assert json.loads((tmp_path / "out.json").read_text())["id"] == point["id"]
+    assert "id " in pp("explain", joint, point["name"], cwd=tmp_path).stdout
+    text = pp_error("deploy", joint, point["id"], cwd=tmp_path)
+    assert "name a point as onert:ID, litert:ID" in text
+    text = pp_error("select", joint, "--knee", cwd=tmp_path)
+    assert "holds runs of several runtimes: name one of" in text
+
+
+def test_a_runtime_that_does_not_take_the_model_is_left_out_and_said(tmp_path: Path):
+    (tmp_path / "m.circle").write_bytes(build(chain(2)).replace(b"TFL3", b"CIR0"))
+    options = ("--runtime", "litert,onert", *QUICK, "--budget", 8, "--output", "run")
+    done = pp("search", "m.circle", *options, cwd=tmp_path)
+    assert "litert is left out: m.circle: is a circle file" in done.stderr
+    assert [path.name for path in (tmp_path / "run").iterdir()] == ["onert"]
+    options = ("--runtime", "litert,onert", "--dumpfile", "d.json")
+    assert "name a single --runtime" in pp_error("search", MODEL, *options, cwd=tmp_path)

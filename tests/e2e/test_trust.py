@@ -34,11 +34,14 @@ def test_numbers_of_runs(dense_file: Path, tmp_path: Path):
         return len(trials(tmp_path, name)[0].outcome.samples["exec_time"])
 
     never = ("--precision", "0%", "--run-time", "60s")
-    assert runs("most", *never, "--most-repeats", 37) == 37
-    least = ("--least-repeats", 23, "--warmups", 0)
+    assert runs("most", *never, "--max-repeats", 37) == 37
+    # As it was called before, which no help shows.
+    assert runs("former", *never, "--most-repeats", 36) == 36
+    assert "--most-repeats" not in pp("search", "--help", cwd=tmp_path).stdout
+    least = ("--min-repeats", 23, "--warmups", 0)
     assert runs("least", "--run-time", "0.000001s", "--precision", "0", *least) == 23
     assert runs("fixed", "--repeats", 3) == 3
-    text = pp_error("search", dense_file, "--least-repeats", 300, cwd=tmp_path)
+    text = pp_error("search", dense_file, "--min-repeats", 300, cwd=tmp_path)
     assert "at least 300 are more than at most 200" in text
 
 

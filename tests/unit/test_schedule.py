@@ -159,7 +159,7 @@ def test_an_undecidable_tie_is_not_measured_for_ever():
     tied[SPACE.assignment_of(5)] = {"exec_time": 0.01 / 1.01, "max_rss": 2e7}
     device = SimulatedRunner(SPACE, tied.get, Noise(processes=0.05), Plan(repeats=5, warmups=0))
     journal = MemoryJournal()
-    rules = Rules(most_repeats=6, anchor_every=0)
+    rules = Rules(max_repeats=6, anchor_every=0)
     list(
         search(
             SPACE,
@@ -294,7 +294,7 @@ def test_rests_count_as_time():
         SPACE, truth().get, Noise(runs=0.005, heating=0.4, heat_s=10.0), Plan(repeats=20, warmups=0)
     )
     began, budget_s = device.now(), 60.0
-    rules = Rules(margin=0.0, most_repeats=10**6)
+    rules = Rules(margin=0.0, max_repeats=10**6)
     for _ in search(
         SPACE,
         RandomSampler(onert_problem(SPACE, seed=0)),

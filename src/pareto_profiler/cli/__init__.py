@@ -9,7 +9,14 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from importlib import import_module
-from typing import Any
+from typing import Any, Final
+
+# Options that were called otherwise once: they still work, and no help shows them.
+_FORMER_OPTIONS: Final = {
+    "--least-repeats": "--min-repeats",
+    "--most-repeats": "--max-repeats",
+    "--onert-library": "--library",
+}
 
 
 def main() -> None:
@@ -33,6 +40,7 @@ def random_sampler() -> None:
 
 
 def _run(module: str, app: str) -> None:
+    sys.argv[1:] = map(_as_of_today, sys.argv[1:])
     try:
         try:
             sys.exit(_status(getattr(import_module(f"{__name__}.{module}"), app)))
@@ -46,6 +54,12 @@ def _run(module: str, app: str) -> None:
 
         silence(sys.stdout)
         leave(CANNOT_KEEP, f"error: output cannot be written: {error.strerror}")
+
+
+def _as_of_today(word: str) -> str:
+    """A word of the command line, an option by the name it has now."""
+    name, sign, value = word.partition("=")
+    return f"{_FORMER_OPTIONS.get(name, name)}{sign}{value}"
 
 
 def _status(app: Callable[..., int | None]) -> int:

@@ -9,7 +9,7 @@ import shutil
 import socket
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from typing import Any, Final
@@ -169,7 +169,7 @@ def _prepare(
         backends = _backends(choices, room, model, target, installation, start)
         processors = len(cpus_of(plan.cpus)) if plan.cpus else machine.cores
         folder = folder_on(target, f"check by {os.getpid()}")
-        table = installation.support(room, folder, model, arrays)
+        table = installation.support(room, backends, folder, model, arrays)
         space = space_of(choices, room, table, model, backends, processors, plan.threads)
     header = Header(
         model_name=model.name,
@@ -183,7 +183,7 @@ def _prepare(
         sampler=choices.sampler,
         seed=choices.seed,
         tool_version=__version__,
-        created_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        created_at=datetime.now(UTC).isoformat(timespec="milliseconds"),
         margin=choices.margin,
         confidence=choices.confidence,
         origin=_origin(choices),
@@ -215,7 +215,7 @@ def choices_of(header: Header) -> Choices:
     origin = header.origin
     if "model" not in origin:
         raise InputError("the run does not say where its model is: name it with --model")
-    plan = header.plan.to_json() if header.plan else {}
+    plan = asdict(header.plan) if header.plan else {}
     plan.pop("input_digest", None)
     return Choices(
         model=Path(origin["model"]),
@@ -484,7 +484,7 @@ def default_folder(header: Header) -> Path:
     settings = [v.name for v in space.variables if v.is_setting]
     parts = [header.model_name, str(space.granularity), *space.backends, *settings]
     readable = shortened(re.sub(r"[^\w.-]+", "_", "-".join(parts)))
-    return Path("pareto-runs") / f"{readable}-{_identity(header)}"
+    return Path("pareto-runs") / f"{readable}-{identity(header)}"
 
 
 def shortened(name: str) -> str:
@@ -492,7 +492,7 @@ def shortened(name: str) -> str:
     return name.encode("utf-8", "replace")[:100].decode("utf-8", "ignore")
 
 
-def _identity(header: Header) -> str:
+def identity(header: Header) -> str:
     """Eight hex digits over everything that makes trials comparable."""
     plan = header.plan.to_json() if header.plan else {}
     text = f"{header.model_digest} {header.space.fingerprint} {sorted(plan.items())}"

@@ -83,10 +83,12 @@ def deploy(
     run where it was measured, and both have to be as fast as each other. Exit status 1 if not, 3 if
     the target is too busy to tell.
     """
+    from pareto_profiler.cli.joint import within
     from pareto_profiler.cli.output import check_no_journal, note, print_json
     from pareto_profiler.cli.show import open_recording
     from pareto_profiler.report.summary import Summary
 
+    run, number = within(run, number)
     recording = open_recording(run)
     summary = Summary.of(recording)
     header = recording.header

@@ -88,6 +88,7 @@ def explain(
     pulled in. And what it could do without: choices that change nothing beyond noise, put back to
     the baseline's. `--simplify` measures whether that stays on the front.
     """
+    from pareto_profiler.cli.joint import within
     from pareto_profiler.cli.output import console, note, print_json
     from pareto_profiler.cli.report import leave_report
     from pareto_profiler.cli.show import open_recording
@@ -96,6 +97,7 @@ def explain(
     from pareto_profiler.runtimes.problem import problem_of
     from pareto_profiler.samplers.structured.explanation import explanation_of
 
+    run, name = within(run, name)
     recording = reopened(run) if simplify else open_recording(run, backends, baseline)
     summary = Summary.of(recording)
     header = recording.header

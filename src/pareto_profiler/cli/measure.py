@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import shlex
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -31,12 +32,14 @@ if TYPE_CHECKING:
     from pareto_profiler.report.summary import Summary
     from pareto_profiler.runners.simulated import SimulatedRunner
     from pareto_profiler.runners.table import TableRunner
+    from pareto_profiler.runtimes.base import Engine
     from pareto_profiler.search import Budget
     from pareto_profiler.store import Store
 
 DEFAULT_SAMPLER = "structured"
 _DEFAULT_BUDGET = 100
 _LARGEST_TABLE = 1_000_000
+_OBJECTIVES = "exec_time,max_rss"
 _PLAN = Plan()
 _RULES = Rules()
 
@@ -149,23 +152,23 @@ PrecisionOption = Annotated[
         rich_help_panel="Measuring",
     ),
 ]
-LeastRepeatsOption = Annotated[
+MinRepeatsOption = Annotated[
     int | None,
     typer.Option(
         min=1,
         max=100_000,
         help="At least that many timed runs per process.",
-        show_default=f"{_PLAN.least_repeats}",
+        show_default=f"{_PLAN.min_repeats}",
         rich_help_panel="Measuring",
     ),
 ]
-MostRepeatsOption = Annotated[
+MaxRepeatsOption = Annotated[
     int | None,
     typer.Option(
         min=1,
         max=100_000,
         help="At most that many.",
-        show_default=f"{_PLAN.most_repeats}",
+        show_default=f"{_PLAN.max_repeats}",
         rich_help_panel="Measuring",
     ),
 ]
@@ -282,8 +285,6 @@ MemoryLimitOption = Annotated[
 LibraryOption = Annotated[
     str,
     typer.Option(
-        "--library",
-        "--onert-library",
         help="The runtime's library on the target, or the folder it is in.",
         show_default="the target's, here the runtime's wheel",
         rich_help_panel="Target",
@@ -293,7 +294,8 @@ RuntimeOption = Annotated[
     str,
     typer.Option(
         "--runtime",
-        help="What runs the model: " + ", ".join(RUNTIMES) + ".",
+        help="What runs the model: " + ", ".join(RUNTIMES) + "; several, comma-separated, are "
+        "searched together, the first one's baseline is that of all.",
         show_default=next(iter(RUNTIMES)),
         rich_help_panel="Target",
         autocompletion=lambda: list(RUNTIMES),
@@ -371,12 +373,12 @@ def search(
     ] = None,
     time: TimeOption = "",
     seed: SeedOption = 0,
-    objectives: ObjectivesOption = "exec_time,max_rss",
+    objectives: ObjectivesOption = "",
     repeats: RepeatsOption = None,
     warmups: WarmupsOption = None,
     precision: PrecisionOption = "",
-    least_repeats: LeastRepeatsOption = None,
-    most_repeats: MostRepeatsOption = None,
+    min_repeats: MinRepeatsOption = None,
+    max_repeats: MaxRepeatsOption = None,
     run_time: RunTimeOption = "",
     threads: ThreadsOption = None,
     input_file: InputOption = None,
@@ -405,12 +407,17 @@ def search(
     sampler proposes, each in a fresh process. Every finished trial is kept at once: interrupt it
     whenever you like and run the same command again to go on.
     """
-    from pareto_profiler.cli.assembly import Choices, seconds_of
+    from pareto_profiler.cli.assembly import Choices, seconds_of, split
+    from pareto_profiler.cli.joint import OBJECTIVES
     from pareto_profiler.search import Budget
 
     seconds = seconds_of(time) if time else None
     if budget is None and seconds is None:
         budget = _DEFAULT_BUDGET
+    names = split(runtime)
+    if len(names) > 1 and dumpfile is not None:
+        raise InputError("dumpfile: ONE's format is of one runtime, name a single --runtime")
+    objectives = objectives or (OBJECTIVES if len(names) > 1 else _OBJECTIVES)
     choices = Choices(
         model=model,
         granularity=granularity,
@@ -425,8 +432,8 @@ def search(
             repeats=repeats,
             warmups=warmups,
             precision=precision,
-            least_repeats=least_repeats,
-            most_repeats=most_repeats,
+            min_repeats=min_repeats,
+            max_repeats=max_repeats,
             run_time=run_time,
             threads=threads,
             tolerance=tolerance,
@@ -450,6 +457,9 @@ def search(
         _rules(choices, anchor_every, retries),
         confirm_share=_RULES.confirm_share if confirm else 0.0,
     )
+    if len(names) > 1:
+        _measure_jointly(names, choices, Budget(budget, seconds), rules, output, as_json=as_json)
+        return
     _measure(choices, Budget(budget, seconds), rules, output, dumpfile, as_json=as_json)
 
 
@@ -467,8 +477,8 @@ def record(
     repeats: RepeatsOption = None,
     warmups: WarmupsOption = None,
     precision: PrecisionOption = "",
-    least_repeats: LeastRepeatsOption = None,
-    most_repeats: MostRepeatsOption = None,
+    min_repeats: MinRepeatsOption = None,
+    max_repeats: MaxRepeatsOption = None,
     run_time: RunTimeOption = "",
     threads: ThreadsOption = None,
     input_file: InputOption = None,
@@ -512,8 +522,8 @@ def record(
             repeats=repeats,
             warmups=warmups,
             precision=precision,
-            least_repeats=least_repeats,
-            most_repeats=most_repeats,
+            min_repeats=min_repeats,
+            max_repeats=max_repeats,
             run_time=run_time,
             threads=threads,
             tolerance=tolerance,
@@ -574,7 +584,7 @@ def confirm(
     spent_s = sum(t.duration_s + t.rested_s for t in recording.trials)
     whole = Budget(len(recording.trials) + budget, None if seconds is None else spent_s + seconds)
     # The machine may be quiet now: what was always disturbed is tried again.
-    rules = replace(_rules(choices, anchor_every, _RULES.most_repeats), confirm_share=1.0)
+    rules = replace(_rules(choices, anchor_every, _RULES.max_repeats), confirm_share=1.0)
     summary = _measure(
         choices, whole, rules, run, None, as_json=as_json, space=recording.header.space
     )
@@ -797,8 +807,8 @@ def plan_of(
     repeats: int | None = None,
     warmups: int | None = None,
     precision: str = "",
-    least_repeats: int | None = None,
-    most_repeats: int | None = None,
+    min_repeats: int | None = None,
+    max_repeats: int | None = None,
     run_time: str = "",
     threads: int | None = None,
     tolerance: float | None = None,
@@ -814,14 +824,14 @@ def plan_of(
     """
     from pareto_profiler.cli.assembly import fraction_of, kib_of, seconds_of
 
-    if repeats is not None and (precision or least_repeats or most_repeats):
+    if repeats is not None and (precision or min_repeats or max_repeats):
         raise InputError(
             "repeats: give either an exact number, or a precision with least and most repeats"
         )
-    if (least_repeats or _PLAN.least_repeats) > (most_repeats or _PLAN.most_repeats):
+    if (min_repeats or _PLAN.min_repeats) > (max_repeats or _PLAN.max_repeats):
         raise InputError(
-            f"repeats: at least {least_repeats or _PLAN.least_repeats} are more than at most "
-            f"{most_repeats or _PLAN.most_repeats}"
+            f"repeats: at least {min_repeats or _PLAN.min_repeats} are more than at most "
+            f"{max_repeats or _PLAN.max_repeats}"
         )
     if tolerance is not None and not math.isfinite(tolerance):
         raise InputError(f"tolerance {tolerance}: expected a fraction of an output's range")
@@ -831,8 +841,8 @@ def plan_of(
         "repeats": repeats,
         "warmups": warmups,
         "precision": fraction_of(precision) if precision else None,
-        "least_repeats": least_repeats,
-        "most_repeats": most_repeats,
+        "min_repeats": min_repeats,
+        "max_repeats": max_repeats,
         "run_time_s": seconds_of(run_time) if run_time else None,
         "threads": threads,
         "tolerance": tolerance,
@@ -842,6 +852,31 @@ def plan_of(
         "pause_s": (0.0 if pause in {"0", "0s"} else seconds_of(pause)) if pause else None,
     }
     return {name: value for name, value in given.items() if value is not None}
+
+
+def _measure_jointly(
+    names: Sequence[str],
+    choices: Choices,
+    budget: Budget,
+    rules: Rules,
+    output: Path | None,
+    *,
+    as_json: bool,
+) -> None:
+    from pareto_profiler.cli.joint import again, search_jointly
+    from pareto_profiler.cli.output import note, print_joint
+
+    def on(
+        job: Job, engine: Engine, store: Store, folder: Path, limit: Budget, share: float
+    ) -> None:
+        mine = replace(rules, confirm_share=share)
+        explore(job, engine, make_sampler(choices.sampler, job.header), store, folder, limit, mine)
+
+    joint, folder = search_jointly(
+        names, choices, budget, on, output, confirm_share=rules.confirm_share
+    )
+    print_joint(joint, as_json=as_json)
+    note(f"results: {folder} (again: {again(folder)})")
 
 
 def _measure(
@@ -939,6 +974,23 @@ def run_job(
     Raises:
         KeyboardInterrupt: After it was told how to go on.
     """
+    engine = job.engine(folder)
+    try:
+        explore(job, engine, sampler, store, folder, budget, rules)
+    finally:
+        engine.close()
+
+
+def explore(
+    job: Job,
+    engine: Engine,
+    sampler: Sampler,
+    store: Store,
+    folder: Path,
+    budget: Budget,
+    rules: Rules = ONE_SHOT,
+) -> None:
+    """As :func:`run_job`, with an engine that stays open."""
     from pareto_profiler.cli.output import note
     from pareto_profiler.cli.progress import Progress
     from pareto_profiler.core.measurement import objectives_of
@@ -950,7 +1002,6 @@ def run_job(
 
     header = store.header
     objectives = objectives_of(job.header.objectives)
-    runner = job.engine(folder)
     progress = Progress(
         header.space, objectives, budget, store.trials, repeats=rules.confirm_share > 0
     )
@@ -958,7 +1009,7 @@ def run_job(
         for trial in run_search(
             header.space,
             progress.announcing(sampler),
-            runner,
+            engine,
             store,
             budget,
             source=job.header.sampler,
@@ -973,7 +1024,7 @@ def run_job(
             confidence=rules.confidence,
         )
         for _ in verify(
-            runner,
+            engine,
             store,
             store.placements,
             lambda placed: front_of(Recording(judged, store.trials, placed)),
@@ -988,7 +1039,6 @@ def run_job(
             note(f"{what}; {kept} trials are kept in {folder}. To go on: {command_line()}")
         raise
     finally:
-        runner.close()
         progress.close()
 
 

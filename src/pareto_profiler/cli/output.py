@@ -15,6 +15,7 @@ from pareto_profiler.files import write_whole
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from pareto_profiler.report.joint import Joint
     from pareto_profiler.report.summary import Summary
 
 
@@ -43,6 +44,18 @@ def print_summary(summary: Summary, *, as_json: bool) -> None:
 
     out = console()
     for part in renderables(summary):
+        out.print(part, markup=False)
+
+
+def print_joint(joint: Joint, *, as_json: bool) -> None:
+    """Print the joint front of several runtimes in either form."""
+    if as_json:
+        print_json(joint.to_json())
+        return
+    from pareto_profiler.report.terminal import joint_renderables
+
+    out = console()
+    for part in joint_renderables(joint):
         out.print(part, markup=False)
 
 

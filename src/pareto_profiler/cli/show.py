@@ -111,11 +111,16 @@ def show(
     Works while the search is still running, too.
     """
     from pareto_profiler.cli.assembly import confidence_of, fraction_of, split
-    from pareto_profiler.cli.output import print_summary
+    from pareto_profiler.cli.joint import open_runs, runs_in
+    from pareto_profiler.cli.output import print_joint, print_summary
     from pareto_profiler.core.measurement import objectives_of
+    from pareto_profiler.report.joint import Joint
     from pareto_profiler.report.summary import Summary
 
     wanted = objectives_of(split(objectives)) if objectives else ()
+    if runs_in(run):
+        print_joint(Joint.of(open_runs(run), wanted), as_json=as_json)
+        return
     summary = Summary.of(
         open_recording(run, backends, baseline),
         wanted,
@@ -189,6 +194,7 @@ def open_recording(run: Path, backends: str = "", baseline: str = "") -> Recordi
 
 
 def _read(run: Path, backends: Sequence[str], baseline: str) -> Recording:
+    from pareto_profiler.cli.joint import runs_in
     from pareto_profiler.cli.output import note
     from pareto_profiler.seed_formats import is_dump
     from pareto_profiler.store import is_journal, read
@@ -205,6 +211,9 @@ def _read(run: Path, backends: Sequence[str], baseline: str) -> Recording:
         if table.left_out:
             note(f"{run}: numbers are no backends, left out: {', '.join(table.left_out)}")
         return table.recording
+    if runs := runs_in(run):
+        named = ", ".join(map(str, runs.values()))
+        raise InputError(f"{run}: holds runs of several runtimes: name one of {named}")
     raise InputError(
         f"{run}: neither the folder of a run, nor a journal, nor a result dump, nor a packed "
         f"table, nor a CSV file"

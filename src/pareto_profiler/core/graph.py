@@ -88,6 +88,11 @@ class Graph:
     subgraph_count: int = 1
 
     @property
+    def output_types(self) -> tuple[str, ...]:
+        """Of the model's outputs, in order."""
+        return tuple(self.tensors[t].dtype for t in self.outputs)
+
+    @property
     def edges(self) -> tuple[Edge, ...]:
         """Hand-overs between operations, by consumer, then by input position. O(operations)."""
         maker = {t: operation.index for operation in self.operations for t in operation.outputs}

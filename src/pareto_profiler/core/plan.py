@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 from pareto_profiler.errors import InputError
 
 _MOST_CPUS: Final = 1024
+# What recordings have always called them.
+_RECORDED: Final = {"min_repeats": "least_repeats", "max_repeats": "most_repeats"}
 
 
 def cpus_of(text: str) -> tuple[int, ...]:
@@ -40,9 +43,9 @@ class Plan:
         warmups: Runs before them, kept apart; None for as many as it takes until a block of runs is
             no faster than the one before it.
         precision: Standard error of the median that is precise enough, as a fraction of it.
-        least_repeats: At least that many timed runs, whatever the precision.
-        most_repeats: At most that many.
-        run_time_s: Seconds of timed runs after which no more than ``least_repeats`` are made.
+        min_repeats: At least that many timed runs, whatever the precision.
+        max_repeats: At most that many.
+        run_time_s: Seconds of timed runs after which no more than ``min_repeats`` are made.
         time_limit_s: Seconds after which a process is ended.
         threads: Threads each backend may use, where that is not varied.
         tolerance: Largest accepted difference from the baseline's output, as a fraction of the
@@ -58,8 +61,8 @@ class Plan:
     repeats: int | None = None
     warmups: int | None = None
     precision: float = 0.005
-    least_repeats: int = 10
-    most_repeats: int = 200
+    min_repeats: int = 10
+    max_repeats: int = 200
     run_time_s: float = 1.0
     time_limit_s: float = 60.0
     threads: int = 1
@@ -81,7 +84,7 @@ class Plan:
             '10 to 200 runs (to 0.5 %, 1 s) after warming up'
         """
         runs = (
-            f"{self.least_repeats} to {self.most_repeats} runs "
+            f"{self.min_repeats} to {self.max_repeats} runs "
             f"(to {100 * self.precision:g} %, {self.run_time_s:g} s)"
             if self.repeats is None
             else f"{self.repeats} run{'s' * (self.repeats != 1)}"
@@ -91,5 +94,15 @@ class Plan:
         return f"{runs} after {self.warmups} warm-up{'s' * (self.warmups != 1)}"
 
     def to_json(self) -> dict[str, Any]:
-        """As plain data."""
-        return {name: getattr(self, name) for name in Plan.__slots__}
+        """As plain data, see :meth:`from_json`."""
+        return {_RECORDED.get(name, name): getattr(self, name) for name in Plan.__slots__}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Plan:
+        """Back from :meth:`to_json`.
+
+        Raises:
+            TypeError: The data has other members.
+        """
+        names = {recorded: name for name, recorded in _RECORDED.items()}
+        return cls(**{names.get(key, key): value for key, value in data.items()})

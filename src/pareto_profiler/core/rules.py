@@ -23,7 +23,7 @@ class Rules:
             the whole search at most every other trial is such a repeat.
         confirm_share: Of the budget, kept for repeats that decide what is on the front; 0 for none,
             1 for nothing else.
-        most_repeats: Trials of one assignment after which it stays undecided.
+        max_repeats: Trials of one assignment after which it stays undecided.
         margin: A difference that nobody would notice, as a fraction.
         confidence: Of each verdict.
         seed: Of the order.
@@ -33,7 +33,7 @@ class Rules:
     block: int = 8
     retries: int = 3
     confirm_share: float = 0.25
-    most_repeats: int = 40
+    max_repeats: int = 40
     margin: float = MARGIN
     confidence: float = CONFIDENCE
     seed: int = 0

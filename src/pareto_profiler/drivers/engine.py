@@ -184,6 +184,7 @@ class DriverEngine(ABC):
         plan: How to measure.
         files: What has to lie on the target: there → a file here, or bytes.
         inputs: Input tensors.
+        output_types: Of the model's outputs.
         energy: Files of counters of energy or sensors of power that are read with the runs.
 
     Raises:
@@ -199,9 +200,11 @@ class DriverEngine(ABC):
         *,
         files: Mapping[PurePosixPath, Path | bytes],
         inputs: Sequence[Array],
+        output_types: Sequence[str],
         energy: Sequence[str] = (),
     ) -> None:
         self._driver = driver
+        self._output_types = list(output_types)
         self._folder = folder
         self._space = space
         self._plan = plan
@@ -278,6 +281,20 @@ class DriverEngine(ABC):
                     raise
                 return error.message or "refused"
             return self._refused(backend_by_operation, prepared)
+
+        return self._workspace.recovering(step)
+
+    def reference(self) -> list[Array] | None:
+        def step() -> list[Array] | None:
+            self._have_reference()
+            found: list[Array] = []
+            for i, dtype in enumerate(self._output_types):
+                file = self._reference.with_name(f"{self._reference.name}.{i}")
+                content = self._workspace.read(file)
+                if content is None:
+                    return None
+                found.append(np.frombuffer(content, dtype))
+            return found
 
         return self._workspace.recovering(step)
 
@@ -384,7 +401,7 @@ class DriverEngine(ABC):
         return {
             "warmups": "auto" if plan.warmups is None else plan.warmups,
             "run_time_ms": round(1000 * plan.run_time_s),
-            "runs": [plan.least_repeats, plan.most_repeats] if exact is None else [exact, exact],
+            "runs": [plan.min_repeats, plan.max_repeats] if exact is None else [exact, exact],
             "precision_ppm": round(1e6 * plan.precision) if exact is None else 0,
         }
 

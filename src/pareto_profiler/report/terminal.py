@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from pareto_profiler.core.measurement import Objective
@@ -12,6 +13,7 @@ from pareto_profiler.core.membership import Verdict
 from pareto_profiler.core.space import readable
 from pareto_profiler.core.trial import Failure, Trial
 from pareto_profiler.errors import FailureKind, tame
+from pareto_profiler.report.joint import Joint
 from pareto_profiler.report.naming import short_id
 from pareto_profiler.report.summary import Row, Summary
 
@@ -55,6 +57,66 @@ def renderables(summary: Summary) -> list[RenderableType]:
     if failures:
         parts += [Text("\nFailures", style="bold"), Text(tame("\n".join(failures)))]
     return parts
+
+
+def joint_renderables(joint: Joint) -> list[RenderableType]:
+    """The parts of a joint front, in order, for a Rich console."""
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    lines = [_title(run) for run in joint.runs.values()]
+    lines += ["", *(f"{o.name} ({o.shown_unit}): {o.meaning}" for o in joint.objectives)]
+    table = Table(
+        title="Joint front",
+        title_justify="left",
+        title_style="bold",
+        box=box.SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
+    )
+    table.add_column("point")
+    decimals = {}
+    for o in joint.objectives:
+        decimals[o.name] = _decimals([p.row.values[o.name] for p in joint.front], o)
+        table.add_column(f"{o.name}\n{o.shown_unit}", justify="right")
+    if joint.is_noise_known:
+        table.add_column("on the\nfront", justify="right")
+    table.add_column("")
+    for point in joint.front:
+        cells = [
+            f"{point.row.values[o.name]:.{decimals[o.name]}f}"
+            + (_half_width(point.row, o) if point.row.intervals else "")
+            for o in joint.objectives
+        ]
+        row = replace(point.row, place=point.place)
+        cells += [_probability(row)] if joint.is_noise_known else []
+        name = f"{point.runtime}:{short_id(point.row.id)}"
+        table.add_row(name, *cells, _role(row, joint.runs[point.runtime]))
+    counts = ", ".join(
+        f"{sum(p.runtime == name for p in joint.front)} of {name}" for name in joint.runs
+    )
+    behind = [
+        f"points of the joint front: {counts}",
+        f"hypervolume: {joint.hypervolume:.4f} of the box up to {_corner(joint)}",
+        "each runtime's own run: show FOLDER/RUNTIME; a point ships with deploy FOLDER RUNTIME:ID",
+    ]
+    configured = [
+        f"  {p.runtime}:{short_id(p.row.id)}  {_configured(p.row, joint.runs[p.runtime])}"
+        for p in joint.front
+    ]
+    return [
+        Text(tame("\n".join(lines))),
+        table,
+        *(Text(tame(line), overflow="fold") for line in configured),
+        Text(tame("\n".join(["", *behind]))),
+    ]
+
+
+def _corner(joint: Joint) -> str:
+    return " × ".join(
+        f"{o.shown(v):.4g} {o.shown_unit}"
+        for o, v in zip(joint.objectives, joint.reference, strict=True)
+    )
 
 
 def scatter(summary: Summary) -> str:

@@ -120,7 +120,7 @@ class SimulatedRunner:
         self.levels.append(self._level)
         noise, plan = self._noise, self._plan
         steady = true["exec_time"] * math.exp(self._random.normal(0.0, noise.processes))
-        most = plan.repeats or plan.most_repeats
+        most = plan.repeats or plan.max_repeats
         warmups = 0 if plan.warmups is None else plan.warmups
         walls: list[float] = []
         others: list[float] = []
@@ -168,12 +168,12 @@ class SimulatedRunner:
 
     def _is_enough(self, walls: list[float], others: list[float], worked_s: float) -> bool:
         plan = self._plan
-        if plan.repeats is not None or len(walls) < plan.least_repeats:
+        if plan.repeats is not None or len(walls) < plan.min_repeats:
             return False
         if worked_s >= plan.run_time_s:
             return True
         quiet = [w for w, o in zip(walls, others[-len(walls) :], strict=True) if o <= QUIET_CPUS]
-        if len(quiet) < plan.least_repeats:
+        if len(quiet) < plan.min_repeats:
             return False
         ordered = sorted(quiet)
         return standard_error_of_median(ordered) <= plan.precision * ordered[len(ordered) // 2]

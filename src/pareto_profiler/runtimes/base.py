@@ -149,6 +149,14 @@ class Engine(Runner, Protocol):
         """
         ...
 
+    def reference(self) -> list[Array] | None:
+        """The baseline's outputs, in the model's order; None where they cannot be read.
+
+        Raises:
+            TargetError: The baseline cannot be run, or the target is unusable.
+        """
+        ...
+
     def remarks(self) -> list[str]:
         """What a check of the target should say of the runtime there, a line each."""
         ...
@@ -218,12 +226,18 @@ class Installation(Protocol):
         ...
 
     def support(
-        self, table: SupportTable, folder: PurePosixPath, model: Model, inputs: Sequence[Array]
+        self,
+        table: SupportTable,
+        backends: Sequence[str],
+        folder: PurePosixPath,
+        model: Model,
+        inputs: Sequence[Array],
     ) -> SupportTable:
-        """What its backends can run of a model: the runtime's table, or better by asking them.
+        """What some backends can run of a model: the runtime's table, or better by asking them.
 
         Args:
             table: The runtime's.
+            backends: Which.
             folder: Of the target, for what asking takes.
             model: The model.
             inputs: Input tensors.

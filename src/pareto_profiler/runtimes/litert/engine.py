@@ -87,6 +87,7 @@ class LiteRTEngine(DriverEngine):
             plan,
             files={self._model_file: model.file},
             inputs=inputs,
+            output_types=model.graph.output_types,
             energy=energy,
         )
 

@@ -7,7 +7,6 @@ import importlib.metadata
 import importlib.util
 import os
 import platform
-import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -64,7 +63,12 @@ class LiteRTInstallation:
         return tuple(BACKENDS)
 
     def support(
-        self, table: SupportTable, folder: PurePosixPath, model: Model, inputs: Sequence[Array]
+        self,
+        table: SupportTable,
+        backends: Sequence[str],
+        folder: PurePosixPath,
+        model: Model,
+        inputs: Sequence[Array],
     ) -> SupportTable:
         """What the backends take of a model: each is offered everything once."""
         operations = [o.index for o in model.graph.operations if not table.is_fixed(o)]
@@ -73,7 +77,7 @@ class LiteRTInstallation:
         )
         engine = LiteRTEngine(self.driver, folder, space, Plan(), model=model, inputs=inputs)
         try:
-            taken = {b: engine.claimed(b, operations) for b in BACKENDS if b != BUILTIN}
+            taken = {b: engine.claimed(b, operations) for b in backends if b != BUILTIN}
         except RunError as error:
             raise TargetError(f"{model.path}: litert cannot load it: {error.message}") from error
         finally:
@@ -133,6 +137,7 @@ def find(shell: Shell, where: Where) -> LiteRTInstallation:
     program = where.work / f"driver-{_digest(binary)}"
     if named:
         there = PurePosixPath(named)
+        there = there if there.suffix == ".so" else there / LIBRARY
         driver = Driver(shell, program, there, local_program=binary)
         driver.push()
         driver.version()
@@ -157,7 +162,7 @@ def _library_for(architecture: str) -> Path:
 
 def _architecture_of(shell: Shell) -> str:
     done = shell.run(["uname", "-m"], environment={}, time_limit_s=_LIMIT_S)
-    return shlex.quote(done.stdout.decode("ascii", "replace").strip())
+    return done.stdout.decode("ascii", "replace").strip()
 
 
 def _version(library: Path, named: str) -> str:

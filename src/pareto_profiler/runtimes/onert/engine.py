@@ -114,7 +114,16 @@ class OnertEngine(DriverEngine):
         energy: Sequence[str] = (),
     ) -> None:
         files = files_of(folder, model)
-        super().__init__(driver, folder, space, plan, files=files, inputs=inputs, energy=energy)
+        super().__init__(
+            driver,
+            folder,
+            space,
+            plan,
+            files=files,
+            inputs=inputs,
+            output_types=model.graph.output_types,
+            energy=energy,
+        )
         self._model = model
         self._package = package_of(folder)
         self._reads_environment = reads_environment

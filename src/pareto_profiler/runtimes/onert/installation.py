@@ -197,9 +197,14 @@ class DriverInstallation:
         return offered_backends(self.driver.shell, self.driver.library)
 
     def support(
-        self, table: SupportTable, folder: PurePosixPath, model: Model, inputs: Sequence[Array]
+        self,
+        table: SupportTable,
+        backends: Sequence[str],
+        folder: PurePosixPath,
+        model: Model,
+        inputs: Sequence[Array],
     ) -> SupportTable:
-        del folder, model, inputs
+        del backends, folder, model, inputs
         return table
 
     def start(
@@ -252,9 +257,14 @@ class ToolInstallation:
         return offered_backends(self.tool.shell, self.path) if self.path else ()
 
     def support(
-        self, table: SupportTable, folder: PurePosixPath, model: Model, inputs: Sequence[Array]
+        self,
+        table: SupportTable,
+        backends: Sequence[str],
+        folder: PurePosixPath,
+        model: Model,
+        inputs: Sequence[Array],
     ) -> SupportTable:
-        del folder, model, inputs
+        del backends, folder, model, inputs
         return table
 
     def start(

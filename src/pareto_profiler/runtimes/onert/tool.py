@@ -305,6 +305,11 @@ class ToolEngine:
             return error.message or "refused"
         return ""
 
+    def reference(self) -> list[Array] | None:
+        if self._reference is None:
+            self._workspace.recovering(self._make_reference)
+        return self._reference
+
     def remarks(self) -> list[str]:
         return []
 
@@ -351,7 +356,7 @@ class ToolEngine:
             time.sleep(self._plan.pause_s)
         # Memory is looked at during warm-ups only, so one there must be.
         warmups = _WARMUPS if self._plan.warmups is None else max(1, self._plan.warmups)
-        runs = ["-w", str(warmups), "-r", str(self._plan.repeats or self._plan.least_repeats)]
+        runs = ["-w", str(warmups), "-r", str(self._plan.repeats or self._plan.min_repeats)]
         runs += self._dialect.flag("-m")
         if self._dialect.can_report:
             runs += self._dialect.flag("-p")

@@ -1,0 +1,78 @@
+"""LiteRT: python benchmarks/speed/bench_litert.py [MODEL].
+
+One process of our C driver and one of the wheel's Python interpreter by turns, both with XNNPACK on
+one thread: equal outputs, then time and peak memory; and the host's time for a measurement, beyond
+what the measured process itself spent on what was asked for.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from statistics import median
+
+import numpy as np
+from bench_overhead import own_time
+
+from pareto_profiler.cli.assembly import Choices, prepare
+
+ROUNDS = 15
+PLAN = {"repeats": 20, "warmups": 5}
+
+PYTHON_CHILD = """
+import json, sys, time
+import numpy as np
+from ai_edge_litert.interpreter import Interpreter
+model, inputs, output, warmups, runs = sys.argv[1:]
+one = Interpreter(model, num_threads=1)
+one.allocate_tensors()
+one.set_tensor(one.get_input_details()[0]["index"], np.load(inputs))
+taken = []
+for _ in range(int(warmups) + int(runs)):
+    start = time.perf_counter()
+    one.invoke()
+    taken.append(time.perf_counter() - start)
+np.save(output, one.get_tensor(one.get_output_details()[0]["index"]))
+with open("/proc/self/status") as status:
+    peak = next(int(line.split()[1]) for line in status if line.startswith("VmHWM"))
+print(json.dumps([sorted(taken[int(warmups):])[int(runs) // 2], 1024 * peak]))
+"""
+
+
+def main(model: Path, folder: Path) -> None:
+    """Measure by turns, check equal outputs, print ratios."""
+    job = prepare(Choices(model=model, runtime="litert", plan=PLAN))
+    engine, baseline = job.engine(folder), job.header.space.default
+    np.save(folder / "input.npy", job.inputs[0])
+    python = [sys.executable, "-c", PYTHON_CHILD, str(model), str(folder / "input.npy")]
+    python += [str(folder / "output.npy"), str(PLAN["warmups"]), str(PLAN["repeats"])]
+    ours, theirs, hosts = [], [], []
+    for turn in range(ROUNDS):
+        start = time.perf_counter()
+        measured = engine.run(baseline)
+        wall = time.perf_counter() - start
+        if turn:  # the first tries a second input, too
+            hosts.append(wall - own_time(measured))
+        ours.append((median(measured.samples["exec_time"]), measured.samples["max_rss"][0]))
+        done = subprocess.run(python, capture_output=True, text=True, check=True)
+        theirs.append(tuple(json.loads(done.stdout.splitlines()[-1])))
+    reference = np.fromfile(next(folder.glob(".*/reference.0")), np.float32)
+    assert np.allclose(reference, np.load(folder / "output.npy").ravel(), atol=1e-6)
+    engine.close()
+    print(f"{model.name}, {PLAN['repeats']} runs after {PLAN['warmups']} warm-ups, {ROUNDS} rounds")
+    for i, (name, unit, scale) in enumerate((("exec_time", "ms", 1e3), ("max_rss", "MiB", 2**-20))):
+        own, other = (median(f[i] for f in figures) for figures in (ours, theirs))
+        ratio = median(a[i] / b[i] for a, b in zip(ours, theirs, strict=True))
+        print(f"  {name:9} driver {scale * own:8.3f} {unit}, Python {scale * other:8.3f} {unit}")
+        print(f"  {'':9} ratio {ratio:.3f}")
+    print(f"  host beyond the process: {1e3 * median(hosts):.1f} ms for a measurement")
+
+
+if __name__ == "__main__":
+    bundled = Path(__file__).parents[2] / "examples" / "models" / "mobilenet_v2_035_96.tflite"
+    with tempfile.TemporaryDirectory() as temporary:
+        main(Path(sys.argv[1]) if len(sys.argv) > 1 else bundled, Path(temporary))

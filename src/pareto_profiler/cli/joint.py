@@ -1,0 +1,197 @@
+"""Several runtimes at once: searching them by turns, and one front over their runs."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import shlex
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+from pareto_profiler.cli.assembly import Choices, Job, identity, prepare, shortened
+from pareto_profiler.cli.output import note
+from pareto_profiler.core.recording import Recording
+from pareto_profiler.errors import InputError, ModelError, RunError, TargetError
+from pareto_profiler.jointly import Party, next_round
+from pareto_profiler.report.joint import Joint
+from pareto_profiler.runners.outputs import compared, largest_error
+from pareto_profiler.runtimes import RUNTIMES
+from pareto_profiler.runtimes.base import Engine
+from pareto_profiler.search import Budget
+from pareto_profiler.store import JOURNAL, Store, read
+
+OBJECTIVES: Final = "exec_time,model_rss"
+"""By default: runtimes take more or less memory before any model, which says nothing of it."""
+
+
+def runs_in(folder: Path) -> dict[str, Path]:
+    """The runs of several runtimes in a folder, by their names; empty where it is none of these."""
+    if (folder / JOURNAL).exists() or not folder.is_dir():
+        return {}
+    return {name: folder / name for name in RUNTIMES if (folder / name / JOURNAL).is_file()}
+
+
+def within(run: Path, name: str) -> tuple[Path, str]:
+    """The run and the id that ``RUNTIME:3`` means in a folder of several; others are left alone.
+
+    Raises:
+        InputError: There is no run of this runtime, or it has to be named.
+    """
+    runs = runs_in(run)
+    if not runs:
+        return run, name
+    runtime, colon, number = name.partition(":")
+    if colon and runtime in runs:
+        return runs[runtime], number
+    known = ", ".join(f"{n}:ID" for n in runs)
+    raise InputError(f"{run}: holds runs of several runtimes: name a point as {known}")
+
+
+def open_runs(folder: Path) -> dict[str, Recording]:
+    """The recordings of a folder of runs that have trials, in the order in which they began."""
+    recordings = {name: read(path) for name, path in runs_in(folder).items()}
+    begun = sorted(recordings.items(), key=lambda run: run[1].header.created_at)
+    return {name: recording for name, recording in begun if recording.trials}
+
+
+Explore = Callable[[Job, Engine, Store, Path, Budget, float], None]
+"""Searches on with an engine that stays open, up to a budget, a share of it for repeats."""
+
+
+@dataclass(slots=True)
+class _Search:
+    job: Job
+    engine: Engine
+    store: Store
+    folder: Path
+
+
+def search_jointly(
+    names: Sequence[str],
+    choices: Choices,
+    budget: Budget,
+    explore: Explore,
+    output: Path | None,
+    *,
+    confirm_share: float,
+) -> tuple[Joint, Path]:
+    """Search over several runtimes, the budget where the joint front moves.
+
+    A runtime that does not take the model is left out, and said.
+
+    Args:
+        names: Of the runtimes, the one of the baseline first.
+        choices: What the user asked for; the runtime is replaced.
+        budget: Of all of them together.
+        explore: Searches one of them on, up to a budget of its own.
+        output: A folder for the runs; None for one named after them.
+        confirm_share: Of the budget that is kept for repeats of what is undecided in the end.
+
+    Raises:
+        InputError, ModelError, TargetError: None can be used; or one's target became unusable.
+    """
+    with contextlib.ExitStack() as open_ones:
+        jobs: dict[str, Job] = {}
+        problems: dict[str, ModelError | TargetError | InputError] = {}
+        for name in names:
+            try:
+                jobs[name] = prepare(replace(choices, runtime=name))
+            except (ModelError, TargetError) as error:
+                problems[name] = error
+                continue
+            open_ones.callback(jobs[name].shell.close)
+        if not jobs:
+            raise next(iter(problems.values()))
+        for name, problem in problems.items():
+            note(f"{name} is left out: {problem}")
+        folder = output or _default_folder(jobs)
+        searches: dict[str, _Search] = {}
+        for name, job in jobs.items():
+            store = Store(folder / name / JOURNAL, job.header)
+            open_ones.callback(store.close)
+            engine = job.engine(folder / name)
+            open_ones.callback(engine.close)
+            searches[name] = _Search(job, engine, store, folder / name)
+        _take_turns(searches, budget, explore, confirm_share)
+        _compare_outputs(searches)
+        return Joint.of(open_runs(folder)), folder
+
+
+def _take_turns(
+    searches: Mapping[str, _Search], budget: Budget, explore: Explore, confirm_share: float
+) -> None:
+    whole = budget.trials if budget.trials is not None else 10**9
+    trials = round(whole * (1 - confirm_share))
+    end = None if budget.seconds is None else time.monotonic() + budget.seconds
+    parties = {name: Party(len(s.store.trials)) for name, s in searches.items()}
+    share = 0.0
+    while (turn := next_round(parties, trials)) is not None:
+        name, target = turn
+        one = searches[name]
+        left = None if end is None else end - time.monotonic()
+        if left is not None and left <= 0:
+            break
+        spent_s = sum(t.duration_s + t.rested_s for t in one.store.trials)
+        limit = Budget(target, None if left is None else spent_s + left)
+        note(f"{name}: to {target} trials")
+        try:
+            explore(one.job, one.engine, one.store, one.folder, limit, 0.0)
+        except TargetError as error:
+            # Another runtime may go on; what this one measured is kept.
+            if len(searches) == 1 or not any(s.store.trials for s in searches.values()):
+                raise
+            note(f"{name} ends here: {error}")
+            parties[name] = replace(parties[name], is_done=True, gain=0.0)
+            continue
+        made = len(one.store.trials) - parties[name].spent
+        recordings = {n: s.store.recording for n, s in searches.items() if s.store.trials}
+        before, share = share, Joint.of(recordings).hypervolume if recordings else 0.0
+        gain = max(0.0, share - before) / max(1, made)
+        is_done = len(one.store.trials) < target
+        parties[name] = Party(len(one.store.trials), gain, is_done)
+    if budget.trials is not None and confirm_share:
+        spent = sum(len(s.store.trials) for s in searches.values())
+        _confirm(searches, whole - spent, explore)
+
+
+def _confirm(searches: Mapping[str, _Search], left: int, explore: Explore) -> None:
+    """Repeat what is undecided, most where most of the joint front is."""
+    recordings = {n: s.store.recording for n, s in searches.items() if s.store.trials}
+    if not recordings or left <= 0:
+        return
+    front = [point.runtime for point in Joint.of(recordings).front]
+    for name in dict.fromkeys(front):
+        one = searches[name]
+        target = len(one.store.trials) + max(1, round(left * front.count(name) / len(front)))
+        note(f"{name}: repeats of what is undecided, to {target} trials")
+        explore(one.job, one.engine, one.store, one.folder, Budget(target), 1.0)
+
+
+def _compare_outputs(searches: Mapping[str, _Search]) -> None:
+    """Two implementations check each other: say where their baselines' outputs differ."""
+    outputs = {name: s.engine.reference() for name, s in searches.items()}
+    told = {name: arrays for name, arrays in outputs.items() if arrays is not None}
+    for name in list(told)[1:]:
+        first, wanted = next(iter(told.items()))
+        plan = searches[name].job.header.plan
+        try:
+            pairs = zip(told[name], wanted, strict=True)
+            largest_error([compared(a, b) for a, b in pairs], plan.tolerance if plan else 1e-3)
+        except RunError as error:
+            note(f"the baselines of {first} and {name} do not agree: {error.message}")
+
+
+def _default_folder(jobs: Mapping[str, Job]) -> Path:
+    header = next(iter(jobs.values())).header
+    text = " ".join(identity(job.header) for job in jobs.values())
+    digest = hashlib.sha256(text.encode()).hexdigest()[:8]
+    readable = shortened("-".join([header.model_name, str(header.space.granularity), *jobs]))
+    return Path("pareto-runs") / f"{readable}-{digest}"
+
+
+def again(folder: Path) -> str:
+    """The command that shows a folder of runs."""
+    return shlex.join(["pareto-profiler", "show", str(folder)])

@@ -1,0 +1,93 @@
+"""Several runtimes in one search: whose turn it is, and one front over their runs."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pareto_profiler.core.measurement import Measurement
+from pareto_profiler.core.recording import Header, Recording
+from pareto_profiler.core.space import DecisionSpace
+from pareto_profiler.core.trial import Trial
+from pareto_profiler.errors import InputError
+from pareto_profiler.jointly import Party, next_round
+from pareto_profiler.report.joint import Joint
+
+
+def test_each_has_a_first_round_then_who_moved_the_front_most():
+    parties = {"a": Party(), "b": Party()}
+    assert next_round(parties, 60) == ("a", 10)
+    parties["a"] = Party(10, 0.01)
+    assert next_round(parties, 60) == ("b", 10)
+    parties["b"] = Party(10, 0.03)
+    assert next_round(parties, 60) == ("b", 16)
+    parties["b"] = Party(16, 0.0)
+    assert next_round(parties, 60) == ("a", 16)
+    parties["a"] = Party(12, 0.0, is_done=True)
+    assert next_round(parties, 60) == ("b", 22)
+    parties["b"] = Party(16, 0.0, is_done=True)
+    assert next_round(parties, 60) is None
+
+
+@given(
+    st.integers(1, 200),
+    st.lists(st.tuples(st.integers(0, 5), st.floats(0, 1)), min_size=1, max_size=80),
+    st.integers(1, 4),
+)
+def test_the_budget_is_never_passed_and_is_spent_while_somebody_asks(trials, rounds, count):
+    parties = {f"r{i}": Party() for i in range(count)}
+    for left_out, gain in rounds:
+        turn = next_round(parties, trials)
+        if turn is None:
+            break
+        name, target = turn
+        spent = max(parties[name].spent, target - left_out)
+        assert parties[name].spent < target
+        parties[name] = Party(spent, gain, is_done=spent < target)
+        assert sum(p.spent for p in parties.values()) <= trials
+    else:
+        return
+    assert sum(p.spent for p in parties.values()) == trials or all(
+        p.is_done for p in parties.values()
+    )
+
+
+def recording(runtime: str, points: list[tuple[float, float]], repeats: int = 1) -> Recording:
+    space = DecisionSpace.by_names(("p", "q"), ["x", "y"])
+    header = Header("m", "d" * 64, space, ("exec_time", "max_rss"), runtime=runtime)
+    trials = [
+        Trial(0, space.assignment_of(i), Measurement({"exec_time": (s,), "max_rss": (b,)}))
+        for _ in range(repeats)
+        for i, (s, b) in enumerate(points)
+    ]
+    return Recording(header, tuple(replace(t, number=n) for n, t in enumerate(trials)))
+
+
+def test_the_joint_front_is_that_of_all_points_together():
+    joint = Joint.of(
+        {
+            "a": recording("a 1", [(1.0, 9e6), (4.0, 5e6), (6.0, 4e6)]),
+            "b": recording("b 1", [(2.0, 6e6), (5.0, 5e6), (9.0, 1e6)]),
+        }
+    )
+    assert [p.name for p in joint.front] == ["a:0", "b:0", "a:1", "a:2", "b:2"]
+    found = joint.to_json()
+    assert [p["name"] for p in found["front"]] == ["a:0", "b:0", "a:1", "a:2", "b:2"]
+    assert set(found["runs"]) == {"a", "b"}
+    # The box is twice the first one's baseline, and more is dominated than by either alone.
+    assert joint.reference == (2.0, 18e6)
+    for name in ("a", "b"):
+        alone = Joint.of(
+            {name: recording(name, [(1.0, 9e6), (4.0, 5e6), (6.0, 4e6)])}, reference=joint.reference
+        )
+        assert alone.hypervolume <= joint.hypervolume
+
+
+def test_runs_of_different_models_have_none():
+    other = recording("b 1", [(1.0, 1e6)])
+    other = replace(other, header=replace(other.header, model_digest="e" * 64))
+    with pytest.raises(InputError, match="different models"):
+        Joint.of({"a": recording("a 1", [(1.0, 1e6)]), "b": other})
