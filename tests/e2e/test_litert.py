@@ -315,5 +315,10 @@ def test_a_runtime_that_does_not_take_the_model_is_left_out_and_said(tmp_path: P
     done = pp("search", "m.circle", *options, cwd=tmp_path)
     assert "litert is left out: m.circle: is a circle file" in done.stderr
     assert [path.name for path in (tmp_path / "run").iterdir()] == ["onert"]
+    # What only one can run, and what none can, whichever comes first.
+    (tmp_path / "g.tflite").write_bytes(gathering())
+    for first, second in (("litert", "onert"), ("onert", "litert")):
+        options = ("--runtime", f"{first},{second}", *QUICK, "--budget", 6, "--output", first)
+        pp("search", "g.tflite", *options, cwd=tmp_path)
     options = ("--runtime", "litert,onert", "--dumpfile", "d.json")
     assert "name a single --runtime" in pp_error("search", MODEL, *options, cwd=tmp_path)

@@ -238,3 +238,74 @@ def test_other_work_is_seen_by_short_measurements_or_not_denied(library: Path):
             hog.wait()
     # Minus one: it cannot be told.
     assert all(other == -1 or other > 200 for other in answer["run_milli_cpus_of_others"])
+
+
+def test_how_an_assignment_is_written_does_not_show_in_the_memory_it_takes(
+    library: Path, tmp_path: Path
+):
+    count = 4000
+    whole = [[f"0-{count - 1}", "cpu"]]
+    apart = [[str(i), ("cpu", "ruy")[i % 2]] for i in range(count)]
+    peaks = []
+    for place in (whole, apart):
+        request = {"protocol": PROTOCOL, "library": str(library), "model": "none"}
+        request |= {"backends": {"cpu": {}, "ruy": {}}, "place": place, "operations": count}
+        file = tmp_path / "request.json"
+        file.write_text(json.dumps(request))
+        done = subprocess.run(
+            [str(binary("onert")), "--request", str(file)],
+            env={**os.environ, "STUB_RUN_US": "0", "STUB_KEEP_KIB": "8000"},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        events = {e["event"]: e for e in map(json.loads, done.stdout.splitlines())}
+        peaks.append(events["measured"]["peak_after_runs_kib"])
+    # The texts are 60 and 80 000 bytes long, what is made of them is a megabyte, but not for long:
+    # any runtime takes more afterwards.
+    assert abs(peaks[1] - peaks[0]) <= 16
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("{", "the request is no JSON: expected a text"),
+        ('{"protocol": 5}', "protocol 5: this driver speaks"),
+        (f'{{"protocol": {PROTOCOL}}}', "library and model are required"),
+        (f'{{"protocol": {PROTOCOL}, "library": 3}}', "library: expected a text"),
+        ('{"a": ' + "[" * 40 + "]" * 40 + "}", "expected less depth"),
+        ('{"protocol": 1e99}', "protocol: expected a whole number"),
+        ('{"a": "\\ud83d\\ude00\\u00e9', "expected a closing quote"),
+    ],
+)
+def test_a_request_that_is_none_is_one_line(text: str, words: str):
+    done = subprocess.run(
+        [str(binary("onert")), "--request", text], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2
+    assert words in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("place", "words"),
+    [
+        ([["0-", "cpu"]], "place: expected something like 0-3,7"),
+        ([["3-1", "cpu"]], "place: expected something like 0-3,7"),
+        ([["0", "gpu"]], "gpu is none of the backends"),
+        ([["2:0", "cpu"]], "onert has one map for all subgraphs"),
+        ([["9999999", "cpu"]], "operation 9999999 of subgraph 0 is too large"),
+        ([["0"]], "place: expected pairs"),
+    ],
+)
+def test_a_place_that_is_none_is_one_line(library: Path, place: list, words: str):
+    request = {"protocol": PROTOCOL, "library": str(library), "model": "none"}
+    request |= {"backends": {"cpu": {}}, "place": place}
+    done = subprocess.run(
+        [str(binary("onert")), "--request", json.dumps(request)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert words in done.stderr

@@ -17,6 +17,7 @@ from pareto_profiler.core.recording import Recording
 from pareto_profiler.errors import InputError, ModelError, RunError, TargetError
 from pareto_profiler.jointly import Party, next_round
 from pareto_profiler.report.joint import Joint
+from pareto_profiler.runners.inputs import Array
 from pareto_profiler.runners.outputs import compared, largest_error
 from pareto_profiler.runtimes import RUNTIMES
 from pareto_profiler.runtimes.base import Engine
@@ -141,14 +142,13 @@ def _take_turns(
             explore(one.job, one.engine, one.store, one.folder, limit, 0.0)
         except TargetError as error:
             # Another runtime may go on; what this one measured is kept.
-            if len(searches) == 1 or not any(s.store.trials for s in searches.values()):
+            parties[name] = replace(parties[name], is_done=True, gain=0.0)
+            if all(party.is_done for party in parties.values()) and not share:
                 raise
             note(f"{name} ends here: {error}")
-            parties[name] = replace(parties[name], is_done=True, gain=0.0)
             continue
         made = len(one.store.trials) - parties[name].spent
-        recordings = {n: s.store.recording for n, s in searches.items() if s.store.trials}
-        before, share = share, Joint.of(recordings).hypervolume if recordings else 0.0
+        before, share = share, _joint_of(searches).hypervolume
         gain = max(0.0, share - before) / max(1, made)
         is_done = len(one.store.trials) < target
         parties[name] = Party(len(one.store.trials), gain, is_done)
@@ -157,12 +157,13 @@ def _take_turns(
         _confirm(searches, whole - spent, explore)
 
 
+def _joint_of(searches: Mapping[str, _Search]) -> Joint:
+    return Joint.of({n: s.store.recording for n, s in searches.items() if s.store.trials})
+
+
 def _confirm(searches: Mapping[str, _Search], left: int, explore: Explore) -> None:
     """Repeat what is undecided, most where most of the joint front is."""
-    recordings = {n: s.store.recording for n, s in searches.items() if s.store.trials}
-    if not recordings or left <= 0:
-        return
-    front = [point.runtime for point in Joint.of(recordings).front]
+    front = [point.runtime for point in _joint_of(searches).front] if left > 0 else []
     for name in dict.fromkeys(front):
         one = searches[name]
         target = len(one.store.trials) + max(1, round(left * front.count(name) / len(front)))
@@ -172,8 +173,12 @@ def _confirm(searches: Mapping[str, _Search], left: int, explore: Explore) -> No
 
 def _compare_outputs(searches: Mapping[str, _Search]) -> None:
     """Two implementations check each other: say where their baselines' outputs differ."""
-    outputs = {name: s.engine.reference() for name, s in searches.items()}
-    told = {name: arrays for name, arrays in outputs.items() if arrays is not None}
+    told: dict[str, list[Array]] = {}
+    for name, one in searches.items():
+        # A baseline that does not run was told before.
+        with contextlib.suppress(TargetError):
+            arrays = one.engine.reference()
+            told |= {} if arrays is None else {name: arrays}
     for name in list(told)[1:]:
         first, wanted = next(iter(told.items()))
         plan = searches[name].job.header.plan

@@ -9,19 +9,8 @@
 #define MAX_RANK 8
 #define MAX_TENSORS 64
 #define MAX_SENSORS 16
-
-/* What was read of a JSON text: a tree of values. */
-typedef struct json {
-  enum { JSON_NULL, JSON_FALSE, JSON_TRUE, JSON_NUMBER, JSON_TEXT, JSON_LIST, JSON_OBJECT } kind;
-  char *key, *text; /* key: of a member of an object; text: of a text, or the digits of a number */
-  double number;
-  struct json *child, *next; /* first of a list or an object; the one behind */
-} json;
-
-json *json_read(const char *text); /* refuses the request where it is no JSON */
-const json *json_member(const json *object, const char *key); /* NULL where there is none */
-const char *json_text(const json *object, const char *key);   /* NULL where there is none */
-long json_whole(const json *object, const char *key, long otherwise);
+#define MAX_BACKENDS 64
+#define MAX_SUBGRAPHS 64
 
 /* Types of elements, by the names that answers have. */
 enum { FLOAT32, FLOAT64, FLOAT16, INT64, INT32, INT16, INT8, UINT32, UINT8, BOOL, TYPE_COUNT };
@@ -34,22 +23,29 @@ typedef struct {
 } given_input;
 
 typedef struct {
+  const char *name, *options; /* options NULL where it has none */
+} given_backend;
+
+/* Of each operation of a subgraph the backends that it is placed on, as bits by their positions. Its size
+ * is told by the request, so that what an assignment looks like does not show in the memory it takes. */
+typedef struct {
+  uint64_t *backends;
+  long count;
+} given_place;
+
+typedef struct {
   const char *library, *model, *cpus, *write_outputs, *reference;
-  const json *settings, *backends; /* objects; NULL where the request has none */
-  const json *place;               /* list of [operations, backend]; NULL where it has none */
+  given_backend backends[MAX_BACKENDS];
+  given_place place[MAX_SUBGRAPHS];
   given_input inputs[MAX_TENSORS];
   const char *energy[MAX_SENSORS];
-  int input_count, energy_count;
+  int backend_count, input_count, energy_count;
   /* warmups: -1 until the samples say so. */
   long warmups, min_runs, max_runs, run_time_ms, time_limit_s, profile_runs, threads;
   int prepare_only, version_only;
   double precision;
   long long memory_limit_bytes;
 } request;
-
-/* One set of operations of a request's place, such as "0-3,7" or "1:4" of subgraph 1; refuses what
- * is none. Begin with *at the text, subgraph 0; returns 0 behind the last range. */
-int next_range(const char **at, long *subgraph, long *first, long *last);
 
 typedef struct {
   int type;

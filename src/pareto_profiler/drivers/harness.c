@@ -23,6 +23,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/personality.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -137,11 +138,10 @@ static void *read_file(const char *path, size_t *bytes) {
   fseek(file, 0, SEEK_END);
   long size = ftell(file);
   rewind(file);
-  void *data = malloc((size_t)(size > 0 ? size : 0) + 1);
+  void *data = malloc(size > 0 ? (size_t)size : 1);
   if (!data) fail("inputs", OUT_OF_MEMORY);
   if (size < 0 || fread(data, 1, (size_t)size, file) != (size_t)size) refuse_request("%s: cannot be read", path);
   fclose(file);
-  ((char *)data)[size] = 0;
   *bytes = (size_t)size;
   return data;
 }
@@ -615,18 +615,31 @@ static void load(const request *asked) {
   if (asked->prepare_only) _exit(0);
 }
 
+/* A file's text, in memory that can be given back. */
+static char *read_text(const char *path, size_t *bytes) {
+  int file = open(path, O_RDONLY | O_CLOEXEC);
+  off_t size = file < 0 ? -1 : lseek(file, 0, SEEK_END);
+  if (size < 0) refuse_request("%s: %s", path, strerror(errno));
+  *bytes = (size_t)size + 1;
+  char *text = mmap(NULL, *bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (text == MAP_FAILED || pread(file, text, (size_t)size, 0) != size) refuse_request("%s: cannot be read", path);
+  close(file);
+  return text;
+}
+
 int main(int argc, char **argv) {
   static request asked;
-  const char *text = NULL;
-  size_t bytes;
+  char *text = NULL;
+  size_t bytes = 0;
   set_addresses(argv);
   for (int i = 1; i < argc; i++) {
     if (!strcmp(argv[i], "--random-addresses")) continue; /* seen before anything else */
     if (strcmp(argv[i], "--request") || ++i == argc) refuse_request("expected --request JSON or --request FILE, got %s", argv[i]);
-    text = argv[i][0] == '{' ? argv[i] : read_file(argv[i], &bytes);
+    text = argv[i][0] == '{' ? argv[i] : read_text(argv[i], &bytes);
   }
   if (!text) refuse_request("expected --request JSON or --request FILE");
   read_request(text, &asked);
+  if (bytes) munmap(text, bytes);
   begin(&asked);
   load(&asked);
 

@@ -1,20 +1,41 @@
-/* request: one JSON object that says what to measure, read into a struct. */
+/* request: one JSON object that says what to measure, read into a struct.
+ *
+ * What is read on the way lies in memory of its own, which is given back: requests are of different
+ * length, and nothing of that may show in a measurement. */
 #include "driver.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #define MAX_DEPTH 32
+#define MAX_OPERATIONS 1000000
+/* Of the tree, at most, for each byte of text: the shortest value is a digit and its comma. */
+#define TREE_PER_BYTE 64
+
+typedef struct json {
+  enum { JSON_NULL, JSON_FALSE, JSON_TRUE, JSON_NUMBER, JSON_TEXT, JSON_LIST, JSON_OBJECT } kind;
+  char *key, *text; /* key: of a member of an object; text: of a text */
+  double number;
+  struct json *child, *next; /* first of a list or an object; the one behind */
+} json;
 
 static const char *cursor;
+static char *tree, *tree_end;
 
 _Noreturn static void no_json(const char *expected) {
   refuse_request("the request is no JSON: expected %s before '%.20s'", expected, cursor);
 }
 
 static void *room(size_t bytes) {
-  void *space = calloc(1, bytes);
+  void *space = tree;
+  tree += (bytes + 15) / 16 * 16;
+  if (tree > tree_end) refuse_request("no memory for the request");
+  return space;
+}
+
+static void *kept(size_t bytes) {
+  void *space = calloc(1, bytes ? bytes : 1);
   if (!space) refuse_request("no memory for the request");
   return space;
 }
@@ -126,7 +147,7 @@ static json *read_value(int depth) {
   return value;
 }
 
-json *json_read(const char *text) {
+static json *json_read(const char *text) {
   cursor = text;
   json *value = read_value(0);
   skip_blanks();
@@ -134,17 +155,17 @@ json *json_read(const char *text) {
   return value;
 }
 
-const json *json_member(const json *object, const char *key) {
+static const json *json_member(const json *object, const char *key) {
   if (!object || object->kind != JSON_OBJECT) return NULL;
   for (const json *at = object->child; at; at = at->next)
     if (!strcmp(at->key, key)) return at->kind == JSON_NULL ? NULL : at;
   return NULL;
 }
 
-const char *json_text(const json *object, const char *key) {
+static const char *json_text(const json *object, const char *key) {
   const json *found = json_member(object, key);
   if (found && found->kind != JSON_TEXT) refuse_request("%s: expected a text", key);
-  return found ? found->text : NULL;
+  return found ? strcpy(kept(strlen(found->text) + 1), found->text) : NULL;
 }
 
 static long whole_of(const json *value, const char *key, long most) {
@@ -154,7 +175,7 @@ static long whole_of(const json *value, const char *key, long most) {
   return (long)value->number;
 }
 
-long json_whole(const json *object, const char *key, long otherwise) {
+static long json_whole(const json *object, const char *key, long otherwise) {
   const json *found = json_member(object, key);
   return found ? whole_of(found, key, 2000000000) : otherwise;
 }
@@ -173,7 +194,9 @@ static const json *of_kind(const json *object, const char *key, int kind) {
   return found;
 }
 
-int next_range(const char **at, long *subgraph, long *first, long *last) {
+/* One set of operations, such as "0-3,7" or "1:4" of subgraph 1. Begin with *at the text, subgraph 0;
+ * 0 behind the last range. */
+static int next_range(const char **at, long *subgraph, long *first, long *last) {
   char *end;
   if (!**at) return 0;
   const char *range = *at;
@@ -205,8 +228,48 @@ static void read_inputs(const json *all, request *asked) {
   }
 }
 
-void read_request(const char *text, request *asked) {
-  const json *all = json_read(text);
+static void read_backends(const json *all, request *asked) {
+  const json *backends = of_kind(all, "backends", JSON_OBJECT);
+  for (const json *at = backends ? backends->child : NULL; at; at = at->next) {
+    if (asked->backend_count == MAX_BACKENDS) refuse_request("backends: more than %d", MAX_BACKENDS);
+    given_backend *one = &asked->backends[asked->backend_count++];
+    one->name = strcpy(kept(strlen(at->key) + 1), at->key);
+    one->options = json_text(at, "options");
+  }
+}
+
+static void put(request *asked, long subgraph, long first, long last, int backend) {
+  if (subgraph < 0 || subgraph >= MAX_SUBGRAPHS || last >= MAX_OPERATIONS)
+    refuse_request("place: operation %ld of subgraph %ld is too large", last, subgraph);
+  given_place *of = &asked->place[subgraph];
+  if (last >= of->count) {
+    uint64_t *larger = kept(sizeof *larger * (size_t)(last + 1));
+    if (of->count) memcpy(larger, of->backends, sizeof *larger * (size_t)of->count);
+    free(of->backends);
+    *of = (given_place){larger, last + 1};
+  }
+  for (long i = first; i <= last; i++) of->backends[i] |= (uint64_t)1 << backend;
+}
+
+static void read_place(const json *all, request *asked) {
+  const json *place = of_kind(all, "place", JSON_LIST);
+  long operations = json_whole(all, "operations", 0);
+  if (operations > MAX_OPERATIONS) refuse_request("operations: more than %d", MAX_OPERATIONS);
+  if (operations) asked->place[0] = (given_place){kept(sizeof(uint64_t) * (size_t)operations), operations};
+  for (const json *at = place ? place->child : NULL; at; at = at->next) {
+    const json *pair = at->kind == JSON_LIST ? at->child : NULL;
+    if (!pair || pair->kind != JSON_TEXT || !pair->next || pair->next->kind != JSON_TEXT)
+      refuse_request("place: expected pairs of operations and a backend");
+    int backend = 0;
+    while (backend < asked->backend_count && strcmp(asked->backends[backend].name, pair->next->text)) backend++;
+    if (backend == asked->backend_count) refuse_request("place: %.40s is none of the backends", pair->next->text);
+    const char *ranges = pair->text;
+    long subgraph = 0, first, last;
+    while (next_range(&ranges, &subgraph, &first, &last)) put(asked, subgraph, first, last, backend);
+  }
+}
+
+static void read_all(const json *all, request *asked) {
   if (all->kind != JSON_OBJECT) refuse_request("the request is no JSON object");
   if (json_whole(all, "protocol", 0) != PROTOCOL)
     refuse_request("protocol %ld: this driver speaks %d", json_whole(all, "protocol", 0), PROTOCOL);
@@ -216,25 +279,17 @@ void read_request(const char *text, request *asked) {
       .cpus = json_text(all, "cpus"),
       .write_outputs = json_text(all, "write_outputs"),
       .reference = json_text(all, "reference"),
-      .settings = of_kind(all, "settings", JSON_OBJECT),
-      .backends = of_kind(all, "backends", JSON_OBJECT),
-      .place = of_kind(all, "place", JSON_LIST),
       .threads = json_whole(all, "threads", 1),
       .run_time_ms = json_whole(all, "run_time_ms", 0),
       .precision = (double)json_whole(all, "precision_ppm", 0) / 1e6,
       .time_limit_s = json_whole(all, "time_limit_s", 0),
       .profile_runs = json_whole(all, "profile_runs", 0),
       .memory_limit_bytes = 1024LL * json_whole(all, "memory_limit_kib", 0),
+      .prepare_only = is_true(all, "prepare_only"),
+      .version_only = is_true(all, "version_only"),
       .min_runs = 1,
       .max_runs = 1,
   };
-  for (const json *at = asked->place ? asked->place->child : NULL; at; at = at->next) {
-    const json *pair = at->kind == JSON_LIST ? at->child : NULL;
-    if (!pair || pair->kind != JSON_TEXT || !pair->next || pair->next->kind != JSON_TEXT)
-      refuse_request("place: expected pairs of operations and a backend");
-  }
-  asked->prepare_only = is_true(all, "prepare_only");
-  asked->version_only = is_true(all, "version_only");
   if (!asked->library || (!asked->model && !asked->version_only))
     refuse_request("library and model are required");
   const json *warmups = json_member(all, "warmups");
@@ -252,7 +307,19 @@ void read_request(const char *text, request *asked) {
   for (const json *at = energy ? energy->child : NULL; at; at = at->next) {
     if (asked->energy_count == MAX_SENSORS || at->kind != JSON_TEXT)
       refuse_request("energy: expected at most %d names of files", MAX_SENSORS);
-    asked->energy[asked->energy_count++] = at->text;
+    asked->energy[asked->energy_count++] = strcpy(kept(strlen(at->text) + 1), at->text);
   }
   read_inputs(all, asked);
+  read_backends(all, asked);
+  read_place(all, asked);
+}
+
+void read_request(const char *text, request *asked) {
+  size_t bytes = TREE_PER_BYTE * (strlen(text) + 64);
+  char *space = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (space == MAP_FAILED) refuse_request("no memory for the request");
+  tree = space;
+  tree_end = space + bytes;
+  read_all(json_read(text), asked);
+  munmap(space, bytes);
 }

@@ -13,9 +13,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MAX_SETS 64
-#define MAX_SUBGRAPHS 64
-#define MAX_OPERATION 1000000
 #define LITERT_OUT_OF_MEMORY 2
 /* Environment options, and the types of their values. */
 #define AUTO_REGISTER 24
@@ -147,15 +144,14 @@ static layout output_layouts[MAX_TENSORS]; /* in the signature's order */
 static int are_layouts_known;
 
 typedef struct {
-  const char *backend;
-  char *options;
-  unsigned char *chosen[MAX_SUBGRAPHS]; /* of each operation, whether it is of this set */
-  long limit[MAX_SUBGRAPHS];
+  const given_backend *backend;
+  int position; /* of the backend, in the request's place */
   delegate *delegate;
   int (*prepare)(context *, delegate *);
   int subgraphs; /* whose preparation was seen */
 } set;
-static set sets[MAX_SETS];
+static set sets[MAX_BACKENDS];
+static const given_place *places;
 static int set_count, made_count;
 
 /* What was claimed: one partition each, in the order of being claimed. */
@@ -268,7 +264,7 @@ static int plan_of_set(context *of, int_array **plan) {
   shortened = room(sizeof(int) * ((size_t)whole->size + 1));
   for (int i = 0; i < whole->size; i++) {
     int operation = whole->data[i];
-    if (operation < current->limit[at] && current->chosen[at][operation]) shortened->data[shortened->size++] = operation;
+    if (operation < places[at].count && places[at].backends[operation] >> current->position & 1) shortened->data[shortened->size++] = operation;
   }
   *plan = shortened;
   return 0;
@@ -342,7 +338,7 @@ static int create_delegate(void *runtime, handle env, handle accelerator, handle
   (void)options;
   check("place", lrt_CreateOptions(&own));
   check("place", lrt_SetOptionsHardwareAccelerators(own, CPU));
-  check("place", lrt_CreateOpaqueOptions("xnnpack", mine->options, keep, &opaque));
+  check("place", lrt_CreateOpaqueOptions("xnnpack", (void *)mine->backend->options, keep, &opaque));
   check("place", lrt_AddOpaqueOptions(own, opaque));
   int status = (*xnnpack)->create_delegate(runtime, env, accelerator, own, wrapper);
   if (status || !*wrapper) return status;
@@ -352,33 +348,11 @@ static int create_delegate(void *runtime, handle env, handle accelerator, handle
   return 0;
 }
 
-static void choose(set *mine, const char *ranges) {
-  long at = 0, first, last;
-  while (next_range(&ranges, &at, &first, &last)) {
-    if (at >= MAX_SUBGRAPHS || last > MAX_OPERATION) refuse_request("place: %ld:%ld is too large", at, last);
-    if (last >= mine->limit[at]) {
-      unsigned char *larger = room((size_t)last + 1);
-      if (mine->chosen[at]) memcpy(larger, mine->chosen[at], (size_t)mine->limit[at]);
-      free(mine->chosen[at]);
-      mine->chosen[at] = larger;
-      mine->limit[at] = last + 1;
-    }
-    memset(mine->chosen[at] + first, 1, (size_t)(last - first + 1));
-  }
-}
-
 /* A backend with options is a set of its own; one without is the builtin kernels. */
 void driver_place(const request *asked) {
-  for (const json *at = asked->backends ? asked->backends->child : NULL; at; at = at->next) {
-    const char *options = json_text(at, "options");
-    if (!options) continue;
-    if (set_count == MAX_SETS) refuse_request("backends: more than %d", MAX_SETS);
-    set *mine = &sets[set_count++];
-    mine->backend = at->key;
-    mine->options = strdup(options);
-    for (const json *pair = asked->place ? asked->place->child : NULL; pair; pair = pair->next)
-      if (!strcmp(pair->child->next->text, at->key)) choose(mine, pair->child->text);
-  }
+  places = asked->place;
+  for (int i = 0; i < asked->backend_count; i++)
+    if (asked->backends[i].options) sets[set_count++] = (set){.backend = &asked->backends[i], .position = i};
   for (int i = 0; i < set_count; i++) {
     handle accelerator;
     check("place", lrt_CreateAccelerator(&accelerator));
@@ -440,7 +414,7 @@ void driver_placed(FILE *answer) {
   for (int i = 0; i < partition_count; i++) {
     fputs(i ? ", [\"" : "[\"", answer);
     print_operations(answer, &partitions[i]);
-    fprintf(answer, "\", \"%s\"]", partitions[i].by->backend);
+    fprintf(answer, "\", \"%s\"]", partitions[i].by->backend->name);
   }
   fprintf(answer, "], \"partitions\": %d", partition_count);
 }
@@ -573,7 +547,7 @@ void driver_profile(FILE *answer, long runs) {
   for (int i = 0; told_apart && i < count; i++) {
     fputs(printed++ ? ", {\"at\": \"" : "{\"at\": \"", answer);
     print_operations(answer, order[i]);
-    print_times(answer, order[i]->by->backend, of_partitions + i * runs, runs);
+    print_times(answer, order[i]->by->backend->name, of_partitions + i * runs, runs);
   }
   for (size_t i = 0; i < operations; i++) {
     if (of_builtins[i * (size_t)runs] < 0) continue;

@@ -120,6 +120,7 @@ class LiteRTEngine(DriverEngine):
             "model": str(self._model_file),
             "backends": {n: {"options": o} for n, (o, _) in zip(names, launch.sets, strict=True)},
             "place": [[ranges, n] for n, (_, ranges) in zip(names, launch.sets, strict=True)],
+            "operations": len(self._graph.operations),
             "threads": launch.threads,
         }
 
@@ -170,6 +171,7 @@ class LiteRTEngine(DriverEngine):
             "model": str(self._model_file),
             "backends": {**backends, BUILTIN: {}},
             "place": places,
+            "operations": len(self._graph.operations),
             "threads": threads,
         }
         return Realisation(request)

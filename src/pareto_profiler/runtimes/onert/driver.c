@@ -95,29 +95,22 @@ void driver_load(const request *asked) {
   check("load", nnfw.load_model_from_file(session, asked->model));
 }
 
-/* One text of the call's form, "0=cpu;1=ruy"; told when it has MAX_MAP_ENTRIES, and at the end. */
-static void tell_operations(const json *place) {
-  size_t room = 1;
-  for (const json *at = place; at; at = at->next) {
-    size_t longest = strlen(at->child->next->text) + 24;
-    if (room < longest * MAX_MAP_ENTRIES) room = longest * MAX_MAP_ENTRIES;
-  }
-  char *text = malloc(room), *end = text;
+/* In texts of the call's form, "0=cpu;1=ruy", of MAX_MAP_ENTRIES at most. */
+static void tell_operations(const request *asked) {
+  size_t longest = 0;
+  for (int i = 0; i < asked->backend_count; i++)
+    if (strlen(asked->backends[i].name) > longest) longest = strlen(asked->backends[i].name);
+  char *text = malloc((longest + 24) * MAX_MAP_ENTRIES), *end = text;
   int count = 0;
   if (!text) fail("set_backends_per_operation", OUT_OF_MEMORY);
-  for (const json *at = place; at; at = at->next) {
-    const char *ranges = at->child->text;
-    long subgraph = 0, first, last;
-    while (next_range(&ranges, &subgraph, &first, &last)) {
-      if (subgraph) refuse_request("place: onert has one map for all subgraphs, got subgraph %ld", subgraph);
-      for (long i = first; i <= last; i++) {
-        end += sprintf(end, "%s%ld=%s", count ? ";" : "", i, at->child->next->text);
-        if (++count < MAX_MAP_ENTRIES) continue;
-        check("set_backends_per_operation", nnfw.set_backends_per_operation(session, text));
-        end = text;
-        count = 0;
-      }
-    }
+  for (long i = 0; i < asked->place[0].count; i++) {
+    uint64_t backends = asked->place[0].backends[i];
+    if (!backends) continue;
+    end += sprintf(end, "%s%ld=%s", count ? ";" : "", i, asked->backends[__builtin_ctzll(backends)].name);
+    if (++count < MAX_MAP_ENTRIES) continue;
+    check("set_backends_per_operation", nnfw.set_backends_per_operation(session, text));
+    end = text;
+    count = 0;
   }
   if (count) check("set_backends_per_operation", nnfw.set_backends_per_operation(session, text));
   free(text);
@@ -125,13 +118,15 @@ static void tell_operations(const json *place) {
 
 void driver_place(const request *asked) {
   char named[4096] = "";
-  for (const json *at = asked->backends ? asked->backends->child : NULL; at; at = at->next) {
+  for (int i = 0; i < asked->backend_count; i++) {
     size_t used = strlen(named);
-    if (snprintf(named + used, sizeof named - used, "%s%s", used ? ";" : "", at->key) >= (int)(sizeof named - used))
+    if (snprintf(named + used, sizeof named - used, "%s%s", used ? ";" : "", asked->backends[i].name) >= (int)(sizeof named - used))
       refuse_request("backends: too long");
   }
+  for (int i = 1; i < MAX_SUBGRAPHS; i++)
+    if (asked->place[i].count) refuse_request("place: onert has one map for all subgraphs, got subgraph %d", i);
   if (*named) check("set_backends", nnfw.set_available_backends(session, named));
-  if (asked->place) tell_operations(asked->place->child);
+  tell_operations(asked);
 }
 
 /* A model may leave sizes of its inputs free: they become those of the given data. */

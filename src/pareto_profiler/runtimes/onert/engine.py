@@ -193,7 +193,8 @@ class OnertEngine(DriverEngine):
                         shell.push(file, package / file.relative_to(launch.package))
             if launch.script is not None:
                 shell.push(launch.script, script)
-            request: dict[str, Any] = {"model": str(package)}
+            count = len(self._model.graph.operations)
+            request: dict[str, Any] = {"model": str(package), "operations": count}
             if launch.backends:
                 request["backends"] = {b: {} for b in launch.backends.split(";")}
             if launch.operation_map:
@@ -289,6 +290,7 @@ class OnertEngine(DriverEngine):
             "model": str(self._package),
             "backends": {backend: {} for backend in backends},
             "place": place_of(backend_by_operation),
+            "operations": len(self._model.graph.operations),
         }
         return Realisation(request, variables)
 
