@@ -92,11 +92,9 @@ class Target:
 
     def given(self, runtime: str) -> dict[str, str]:
         """What is said of a runtime there."""
-        if runtime in self.libraries:
-            return {"library": self.libraries[runtime]}
-        if runtime != next(iter(RUNTIMES)):
-            return {}
-        own = {"library": self.library, "tool": self.tool, "runner": self.runner}
+        is_default = runtime == next(iter(RUNTIMES))
+        own = {"tool": self.tool, "runner": self.runner} if is_default else {}
+        own["library"] = self.libraries.get(runtime, self.library if is_default else "")
         return {name: text for name, text in own.items() if text}
 
     def open_shell(self) -> Shell:

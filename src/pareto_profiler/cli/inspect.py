@@ -62,7 +62,7 @@ def inspect(
         b
         for b in room.backends[1:]
         if b not in room.on_request
-        and any(not support.why_not(b, o) for o in read.graph.operations if not room.is_fixed(o))
+        and any(not room.why_not(b, o) for o in read.graph.operations if not room.is_fixed(o))
     )
     support.check(named, {o.name for o in read.graph.operations})
     found = _findings(read, named, support, every_operation=operations or as_json)

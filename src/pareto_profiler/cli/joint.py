@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import math
 import shlex
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -14,7 +15,7 @@ from typing import Final
 from pareto_profiler.cli.assembly import Choices, Job, identity, prepare, shortened
 from pareto_profiler.cli.output import note
 from pareto_profiler.core.recording import Recording
-from pareto_profiler.errors import InputError, ModelError, RunError, TargetError
+from pareto_profiler.errors import InputError, ModelError, RunError, SpaceError, TargetError
 from pareto_profiler.jointly import Party, next_round
 from pareto_profiler.report.joint import Joint
 from pareto_profiler.runners.inputs import Array
@@ -58,6 +59,8 @@ def open_runs(folder: Path) -> dict[str, Recording]:
     return {name: recording for name, recording in begun if recording.trials}
 
 
+_ROUND: Final = 30
+
 Explore = Callable[[Job, Engine, Store, Path, Budget, float], None]
 """Searches on with an engine that stays open, up to a budget, a share of it for repeats."""
 
@@ -94,81 +97,114 @@ def search_jointly(
     Raises:
         InputError, ModelError, TargetError: None can be used; or one's target became unusable.
     """
+    if choices.library:
+        raise InputError(
+            "library: is of one runtime; with several name them in targets.toml, as libraries = …"
+        )
+    if output is not None and (output / JOURNAL).exists():
+        raise InputError(f"{output}: holds the run of one runtime; name a new folder")
     with contextlib.ExitStack() as open_ones:
         jobs: dict[str, Job] = {}
-        problems: dict[str, ModelError | TargetError | InputError] = {}
+        problems: dict[str, ModelError | SpaceError | TargetError] = {}
         for name in names:
             try:
                 jobs[name] = prepare(replace(choices, runtime=name))
-            except (ModelError, TargetError) as error:
+            except (ModelError, SpaceError, TargetError) as error:
                 problems[name] = error
                 continue
             open_ones.callback(jobs[name].shell.close)
         if not jobs:
             raise next(iter(problems.values()))
-        for name, problem in problems.items():
-            note(f"{name} is left out: {problem}")
         folder = output or _default_folder(jobs)
         searches: dict[str, _Search] = {}
         for name, job in jobs.items():
             store = Store(folder / name / JOURNAL, job.header)
             open_ones.callback(store.close)
-            engine = job.engine(folder / name)
+            try:
+                engine = job.engine(folder / name)
+            except TargetError as error:
+                problems[name] = error
+                continue
             open_ones.callback(engine.close)
             searches[name] = _Search(job, engine, store, folder / name)
+        if not searches:
+            raise next(iter(problems.values()))
+        for name, problem in problems.items():
+            note(f"{name} is left out: {problem}")
         _take_turns(searches, budget, explore, confirm_share)
         _compare_outputs(searches)
-        return Joint.of(open_runs(folder)), folder
+        return _joint_of(searches), folder
 
 
 def _take_turns(
     searches: Mapping[str, _Search], budget: Budget, explore: Explore, confirm_share: float
 ) -> None:
-    whole = budget.trials if budget.trials is not None else 10**9
-    trials = round(whole * (1 - confirm_share))
-    end = None if budget.seconds is None else time.monotonic() + budget.seconds
+    began = time.monotonic()
     parties = {name: Party(len(s.store.trials)) for name, s in searches.items()}
     share = 0.0
-    while (turn := next_round(parties, trials)) is not None:
+    while True:
+        # Without a number of trials, rounds are as if a few more were left for each.
+        whole = budget.trials or sum(p.spent for p in parties.values()) + _ROUND * len(parties)
+        turn = next_round(parties, round(whole * (1 - confirm_share)))
+        left_s = _left_s(budget, began, 1 - confirm_share)
+        if turn is None or left_s <= 0:
+            break
         name, target = turn
         one = searches[name]
-        left = None if end is None else end - time.monotonic()
-        if left is not None and left <= 0:
-            break
-        spent_s = sum(t.duration_s + t.rested_s for t in one.store.trials)
-        limit = Budget(target, None if left is None else spent_s + left)
         note(f"{name}: to {target} trials")
+        problem = None
         try:
+            limit = _limit(one, target, left_s)
             explore(one.job, one.engine, one.store, one.folder, limit, 0.0)
         except TargetError as error:
             # Another runtime may go on; what this one measured is kept.
-            parties[name] = replace(parties[name], is_done=True, gain=0.0)
-            if all(party.is_done for party in parties.values()) and not share:
-                raise
-            note(f"{name} ends here: {error}")
-            continue
+            problem = error
         made = len(one.store.trials) - parties[name].spent
-        before, share = share, _joint_of(searches).hypervolume
+        before = share
+        share = _joint_of(searches).hypervolume if any(map(_trials, searches.values())) else 0.0
         gain = max(0.0, share - before) / max(1, made)
-        is_done = len(one.store.trials) < target
+        is_done = problem is not None or (left_s == math.inf and len(one.store.trials) < target)
         parties[name] = Party(len(one.store.trials), gain, is_done)
-    if budget.trials is not None and confirm_share:
-        spent = sum(len(s.store.trials) for s in searches.values())
-        _confirm(searches, whole - spent, explore)
+        if problem is not None:
+            if not share and all(party.is_done for party in parties.values()):
+                raise problem
+            note(f"{name} ends here: {problem}")
+    if confirm_share and any(map(_trials, searches.values())):
+        spent = sum(map(_trials, searches.values()))
+        left = budget.trials - spent if budget.trials is not None else 10**6
+        _confirm(searches, left, _left_s(budget, began, 1.0), explore)
+
+
+def _left_s(budget: Budget, began: float, share: float) -> float:
+    if budget.seconds is None:
+        return math.inf
+    return began + share * budget.seconds - time.monotonic()
+
+
+def _limit(one: _Search, trials: int, left_s: float) -> Budget:
+    spent_s = sum(t.duration_s + t.rested_s for t in one.store.trials)
+    return Budget(trials, None if left_s == math.inf else spent_s + max(left_s, 1e-3))
+
+
+def _trials(one: _Search) -> int:
+    return len(one.store.trials)
 
 
 def _joint_of(searches: Mapping[str, _Search]) -> Joint:
     return Joint.of({n: s.store.recording for n, s in searches.items() if s.store.trials})
 
 
-def _confirm(searches: Mapping[str, _Search], left: int, explore: Explore) -> None:
+def _confirm(searches: Mapping[str, _Search], left: int, left_s: float, explore: Explore) -> None:
     """Repeat what is undecided, most where most of the joint front is."""
-    front = [point.runtime for point in _joint_of(searches).front] if left > 0 else []
-    for name in dict.fromkeys(front):
-        one = searches[name]
-        target = len(one.store.trials) + max(1, round(left * front.count(name) / len(front)))
-        note(f"{name}: repeats of what is undecided, to {target} trials")
-        explore(one.job, one.engine, one.store, one.folder, Budget(target), 1.0)
+    front = [point.runtime for point in _joint_of(searches).front]
+    for name in dict.fromkeys(front) if left > 0 and left_s > 0 else ():
+        one, part = searches[name], front.count(name) / len(front)
+        limit = _limit(one, len(one.store.trials) + max(1, round(left * part)), left_s * part)
+        note(f"{name}: repeats of what is undecided")
+        try:
+            explore(one.job, one.engine, one.store, one.folder, limit, 1.0)
+        except TargetError as error:
+            note(f"{name} ends here: {error}")
 
 
 def _compare_outputs(searches: Mapping[str, _Search]) -> None:

@@ -118,15 +118,14 @@ def show(
     from pareto_profiler.report.summary import Summary
 
     wanted = objectives_of(split(objectives)) if objectives else ()
-    if runs_in(run):
-        print_joint(Joint.of(open_runs(run), wanted), as_json=as_json)
+    least = fraction_of(margin) if margin else None
+    sure = confidence_of(confidence) if confidence else None
+    if runs_in(run) and not backends and not baseline:
+        joint = Joint.of(open_runs(run), wanted, margin=least, confidence=sure)
+        print_joint(joint, as_json=as_json)
         return
-    summary = Summary.of(
-        open_recording(run, backends, baseline),
-        wanted,
-        margin=fraction_of(margin) if margin else None,
-        confidence=confidence_of(confidence) if confidence else None,
-    )
+    recording = open_recording(run, backends, baseline)
+    summary = Summary.of(recording, wanted, margin=least, confidence=sure)
     print_summary(summary, as_json=as_json)
 
 

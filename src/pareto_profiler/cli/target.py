@@ -212,13 +212,14 @@ def _look_at_runtime(
         return
     found.runtime, found.library = installation.name, installation.library
     there = installation.offered_backends()
-    for backend in target.backends:
+    wanted = target.backends_of(room.name)
+    for backend in wanted:
         if there and backend not in there:
             found.problems.append(
                 f"backend {backend}, which {target.name} is to have, is not there: "
                 f"there are {', '.join(there)}"
             )
-    found.offered = tuple(b for b in target.backends if b in there) or there
+    found.offered = tuple(b for b in wanted if b in there) or there
     if model and found.offered:
         _try_operations(found, room, target, installation, model)
 

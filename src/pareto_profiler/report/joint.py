@@ -63,6 +63,9 @@ class Joint:
         recordings: Mapping[str, Recording],
         objectives: tuple[Objective, ...] = (),
         reference: tuple[float, ...] = (),
+        *,
+        margin: float | None = None,
+        confidence: float | None = None,
     ) -> Joint:
         """Compute the joint front.
 
@@ -72,10 +75,15 @@ class Joint:
             recordings: Runtime → its run, the one of the baseline first.
             objectives: Instead of the recorded ones.
             reference: For the hypervolume, instead of the runs' own.
+            margin: A difference that nobody would notice, instead of the first run's.
+            confidence: Of each verdict, instead of the first run's.
 
         Raises:
-            InputError: The runs are of different models, or an objective was not recorded.
+            InputError: No run has a trial yet, the runs are of different models, or an objective
+                was not recorded.
         """
+        if not recordings:
+            raise InputError("nothing was measured yet")
         headers = [r.header for r in recordings.values()]
         if len({h.model_digest for h in headers}) > 1:
             raise InputError("the runs are of different models: they have no joint front")
@@ -89,7 +97,11 @@ class Joint:
             is_noise_known=is_known and bool(rows),
             noise=tuple(max(run.noise.get(o.name, 0.0) for run in runs.values()) for o in chosen),
         )
-        places = memberships(estimates, margin=headers[0].margin, confidence=headers[0].confidence)
+        places = memberships(
+            estimates,
+            margin=headers[0].margin if margin is None else margin,
+            confidence=headers[0].confidence if confidence is None else confidence,
+        )
         points = tuple(
             Point(name, row, place) for (name, row), place in zip(rows, places, strict=True)
         )

@@ -141,7 +141,6 @@ static size_t input_places[MAX_TENSORS], output_places[MAX_TENSORS]; /* of the s
 static handle inputs[MAX_TENSORS], outputs[MAX_TENSORS];
 static tensor_type input_types[MAX_TENSORS];
 static layout output_layouts[MAX_TENSORS]; /* in the signature's order */
-static int are_layouts_known;
 
 typedef struct {
   const given_backend *backend;
@@ -470,11 +469,15 @@ int driver_output(int i, tensor *output) {
   if (i >= (int)output_count) return 0;
   check("outputs", lrt_GetSubgraphOutput(subgraph, (size_t)i, &own));
   check("outputs", lrt_GetRankedTensorType(own, &type));
-  if (!are_layouts_known++)
-    check("outputs", lrt_GetCompiledModelOutputTensorLayouts(compiled, signature_number, output_count, output_layouts, 1));
+  handle *buffer = &outputs[output_places[i]];
+  /* Sizes may be known only after a run. */
+  check("outputs", lrt_GetCompiledModelOutputTensorLayouts(compiled, signature_number, output_count, output_layouts, !*buffer));
   type.layout = output_layouts[output_places[i]];
   *output = told("outputs", &type);
-  handle *buffer = &outputs[output_places[i]];
+  if (*buffer && !output->bytes) {
+    fprintf(stderr, "output %d has a size that cannot be told\n", i);
+    fail("outputs", OTHER_STATUS);
+  }
   if (!*buffer) *buffer = buffer_of("outputs", 1, output_places[i], &type);
   else check("outputs", lrt_LockTensorBuffer(*buffer, &output->data, READ)); /* until a profile */
   return 1;

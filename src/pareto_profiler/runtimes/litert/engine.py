@@ -15,7 +15,7 @@ from pareto_profiler.core.space import Assignment, DecisionSpace
 from pareto_profiler.core.support import SupportTable
 from pareto_profiler.core.trial import OperationTime, Placement, Profile
 from pareto_profiler.drivers.answer import Event, measurement_of
-from pareto_profiler.drivers.engine import Driver, DriverEngine, Realisation, place_of, run_program
+from pareto_profiler.drivers.engine import Driver, DriverEngine, Realisation, run_program
 from pareto_profiler.errors import FailureKind, RunError, TargetError
 from pareto_profiler.models import Model
 from pareto_profiler.runners.inputs import Array
@@ -23,15 +23,16 @@ from pareto_profiler.runtimes.base import Launch
 from pareto_profiler.runtimes.litert.placing import (
     BUILTIN,
     LiteRTConfiguration,
-    is_constant,
     operations_in,
     options_of,
+    places_of,
 )
 
 # Of one backend in a profile, so that neighbours, and mostly what is side by side, are apart.
 _INSTANCES: Final = 16
 _PROFILED_RUNS: Final = 30
 _NAMED: Final = 5
+_MOST_CACHES: Final = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +79,7 @@ class LiteRTEngine(DriverEngine):
     ) -> None:
         self._model_file = folder / "model.tflite"
         self._graph = model.graph
-        self._unpacked = _unpacked(model.graph)
-        self._built: dict[str, int] = {}
+        self._built: dict[PurePosixPath, int] = {}
         super().__init__(
             driver,
             folder,
@@ -92,7 +92,11 @@ class LiteRTEngine(DriverEngine):
         )
 
     def loads(self, backend: str) -> bool:
-        return not self.refusal({}) and bool(backend)
+        try:
+            self.claimed(backend, [o.index for o in self._graph.operations])
+        except RunError:
+            return False
+        return True
 
     def claimed(self, backend: str, operations: Sequence[int]) -> frozenset[int]:
         """Which of some operations a backend takes, where all of them are offered to it.
@@ -145,9 +149,11 @@ class LiteRTEngine(DriverEngine):
 
     def _realise(self, assignment: Assignment) -> Realisation:
         told = LiteRTConfiguration.of(self._space, assignment, self._plan)
-        way = self._on(told.backend_by_operation, told.threads, has_cache=told.weight_cache)
-        if told.weight_cache:
-            self._build_caches(way)
+        if not told.weight_cache:
+            return self._on(told.backend_by_operation, told.threads)
+        folder = self._folder / f"weights-{hashlib.sha256(told.text.encode()).hexdigest()[:12]}"
+        way = self._on(told.backend_by_operation, told.threads, folder)
+        self._build_caches(way, folder)
         return way
 
     def _prepare(self, backend_by_operation: Mapping[int, str]) -> Realisation:
@@ -156,17 +162,15 @@ class LiteRTEngine(DriverEngine):
         return self._on(every, self._plan.threads)
 
     def _on(
-        self, backend_by_operation: Mapping[int, str], threads: int, *, has_cache: bool = False
+        self,
+        backend_by_operation: Mapping[int, str],
+        threads: int,
+        caches: PurePosixPath | None = None,
     ) -> Realisation:
-        places = place_of({i: b for i, b in backend_by_operation.items() if b != BUILTIN})
-        # What only unpacks a constant has to be seen by whoever takes it.
-        for operation, takers in self._unpacked.items():
-            named = dict.fromkeys(backend_by_operation.get(t, BUILTIN) for t in takers)
-            places += [[str(operation), backend] for backend in named if backend != BUILTIN]
-        backends = {}
-        for backend in dict.fromkeys(b for _, b in places):
-            file = self._cache_file(backend, places, threads) if has_cache else ""
-            backends[backend] = options_of(backend, threads, file)
+        places = places_of(self._graph, backend_by_operation)
+        # Of each set its own file: two delegates that share one overwrite each other's.
+        files = {b: str(caches / b) if caches else "" for _, b in places}
+        backends = {b: options_of(b, threads, file) for b, file in files.items()}
         request = {
             "model": str(self._model_file),
             "backends": {**backends, BUILTIN: {}},
@@ -176,17 +180,19 @@ class LiteRTEngine(DriverEngine):
         }
         return Realisation(request)
 
-    def _cache_file(self, backend: str, places: list[list[str]], threads: int) -> str:
-        """Of each set its own: two delegates that share a file overwrite each other's."""
-        text = f"{backend} {[ranges for ranges, b in places if b == backend]} {threads}"
-        return str(self._folder / f"weights-{hashlib.sha256(text.encode()).hexdigest()[:12]}")
+    def _build_caches(self, way: Realisation, folder: PurePosixPath) -> None:
+        """Run once where files are not there yet: that run is not the steady state.
 
-    def _build_caches(self, way: Realisation) -> None:
-        """Run once where a file is not there yet: that run is not the steady state."""
-        key = str(way.request["backends"])
-        if self._built.get(key) != self._workspace.pushed:
+        A few assignments' are kept: each is as large as its packed weights.
+        """
+        if self._built.pop(folder, 0) != self._workspace.pushed:
+            self._workspace.write(b"", folder / "begun")
             self._answer(way, {"runs": [0, 0]}, "measured")
-            self._built[key] = self._workspace.pushed
+        self._built[folder] = self._workspace.pushed
+        while len(self._built) > _MOST_CACHES:
+            oldest = next(iter(self._built))
+            del self._built[oldest]
+            self._driver.shell.remove(oldest)
 
     def _check(self, assignment: Assignment, prepared: Event) -> None:
         """See that each delegate claimed what it was to take."""
@@ -268,17 +274,6 @@ def _placed(prepared: Event) -> dict[int, str]:
     """Operation → the backend that claimed it."""
     rows: Sequence[Any] = prepared["placed"]
     return {i: backend for ranges, backend in rows for i in operations_in(ranges)}
-
-
-def _unpacked(graph: Graph) -> dict[int, list[int]]:
-    """Operations that unpack a constant, each with those that take it."""
-    makers = {t: o.index for o in graph.operations if is_constant(o) for t in o.outputs}
-    found: dict[int, list[int]] = {i: [] for i in makers.values()}
-    for operation in graph.operations:
-        for t in operation.inputs:
-            if t in makers:
-                found[makers[t]].append(operation.index)
-    return found
 
 
 def _middle(nanoseconds: Sequence[int]) -> float:

@@ -16,10 +16,9 @@ from pareto_profiler.models import Model
 from pareto_profiler.runtimes.base import Artifact, Form, Launch
 from pareto_profiler.runtimes.litert.engine import LiteRTLaunch
 from pareto_profiler.runtimes.litert.placing import (
-    BUILTIN,
     LiteRTConfiguration,
-    is_constant,
     options_of,
+    places_of,
 )
 
 _TEMPLATES: Final = Path(__file__).parent
@@ -36,23 +35,16 @@ def sets_of(artifact: Artifact) -> list[dict[str, str]]:
     told = LiteRTConfiguration.of(header.space, artifact.assignment, header.plan)
     if not told.backend_by_operation and any(not v.is_setting for v in header.space.variables):
         raise InputError(f"{header.model_name}: the recording does not number its operations")
-    backend_by_operation = dict(told.backend_by_operation)
-    if header.graph:
-        makers = {t: o.index for o in header.graph.operations if is_constant(o) for t in o.outputs}
-        for o in header.graph.operations:
-            # What unpacks a constant goes with the first that takes it.
-            for t in o.inputs:
-                if t in makers and o.index in backend_by_operation:
-                    backend_by_operation.setdefault(makers[t], backend_by_operation[o.index])
-    whole = LiteRTConfiguration(backend_by_operation, told.threads, told.weight_cache)
+    sets: dict[str, list[str]] = {}
+    for ranges, backend in places_of(header.graph, told.backend_by_operation):
+        sets.setdefault(backend, []).append(ranges)
     return [
         {
             "backend": backend,
             "options": options_of(backend, told.threads)["options"],
-            "operations": ranges,
+            "operations": ",".join(ranges),
         }
-        for backend, ranges in whole.sets.items()
-        if backend != BUILTIN
+        for backend, ranges in sets.items()
     ]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib.metadata
 import importlib.util
+import logging
 import os
 import platform
 from collections.abc import Sequence
@@ -27,6 +28,7 @@ from pareto_profiler.shells.base import Shell
 
 NAME: Final = "litert"
 LIBRARY: Final = "libLiteRt.so"
+_LOG = logging.getLogger(__name__)
 _PACKAGE: Final = "ai-edge-litert"
 _LIMIT_S: Final = 30.0
 
@@ -76,10 +78,19 @@ class LiteRTInstallation:
             tuple(BACKENDS), Granularity.OPERATION, {"all": list(model.graph.operations)}
         )
         engine = LiteRTEngine(self.driver, folder, space, Plan(), model=model, inputs=inputs)
+        taken: dict[str, frozenset[int]] = {}
         try:
-            taken = {b: engine.claimed(b, operations) for b in backends if b != BUILTIN}
-        except RunError as error:
-            raise TargetError(f"{model.path}: litert cannot load it: {error.message}") from error
+            for backend in backends:
+                try:
+                    claimed = engine.claimed(backend, operations)
+                except RunError as error:
+                    if backend == backends[0]:
+                        words = f"{model.path}: litert cannot load it: {error.message}"
+                        raise TargetError(words) from error
+                    _LOG.warning("%s takes nothing of the model: %s", backend, error.message)
+                    claimed = frozenset()
+                if backend != BUILTIN:
+                    taken[backend] = claimed
         finally:
             engine.close()
         return Asked(table, taken)

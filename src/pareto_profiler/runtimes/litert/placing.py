@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Final
 
-from pareto_profiler.core.graph import Operation
+from pareto_profiler.core.graph import Graph, Operation
 from pareto_profiler.core.plan import Plan
 from pareto_profiler.core.space import Assignment, DecisionSpace
 from pareto_profiler.drivers.engine import place_of
@@ -84,6 +84,31 @@ class LiteRTConfiguration:
         places = sorted(place_of(self.backend_by_operation), key=lambda p: p[1])
         joined = {b: ",".join(p[0] for p in group) for b, group in groupby(places, lambda p: p[1])}
         return {b: joined[b] for b in BACKENDS if b in joined}
+
+
+def places_of(
+    graph: Graph | None, backend_by_operation: Mapping[int, str]
+) -> list[tuple[str, str]]:
+    """What delegates take: ranges of operations and their backend.
+
+    What only unpacks a constant is offered to every backend that has an operation that takes it.
+
+    Args:
+        graph: The model; None where only numbers are known.
+        backend_by_operation: Of those that are decided.
+    """
+    chosen = {i: b for i, b in backend_by_operation.items() if b != BUILTIN}
+    places = [(ranges, backend) for ranges, backend in place_of(chosen)]
+    operations = graph.operations if graph else ()
+    makers = {t: o.index for o in operations if is_constant(o) for t in o.outputs}
+    offers = {
+        (makers[t], chosen[o.index])
+        for o in operations
+        if o.index in chosen
+        for t in o.inputs
+        if t in makers
+    }
+    return places + [(str(i), backend) for i, backend in sorted(offers)]
 
 
 def options_of(backend: str, threads: int, cache_file: str = "") -> dict[str, str]:
