@@ -14,11 +14,11 @@ from pathlib import Path
 from statistics import median
 from typing import Final
 
-from pareto_profiler.cli.assembly import Choices, prepare
 from pareto_profiler.core.measurement import OBJECTIVES
 from pareto_profiler.core.ports import Runner
 from pareto_profiler.core.space import Assignment, Granularity
 from pareto_profiler.errors import RunError
+from pareto_profiler.jobs import Choices, prepare
 from pareto_profiler.shells.base import Completed
 
 THRESHOLD: Final = {"MALLOC_MMAP_THRESHOLD_": "131072"}
@@ -37,7 +37,7 @@ def figures(runner: Runner, assignment: Assignment) -> tuple[float, float]:
 def compare(model: Path, folder: Path) -> None:
     """Print a line for each assignment that computes what the baseline does."""
     plan = {"repeats": 20, "warmups": 3}
-    job = prepare(Choices(model, granularity=Granularity.NAME, vary="memory_planner", plan=plan))
+    job = prepare(Choices(model, granularity=Granularity.NAME, vary=("memory_planner",), plan=plan))
     shell, start = job.shell, job.shell.run
     held: dict[str, str] = {}
 

@@ -19,11 +19,11 @@ from pareto_profiler.core.ports import Problem
 from pareto_profiler.core.recording import Recording
 from pareto_profiler.core.rules import Rules
 from pareto_profiler.core.space import Assignment
+from pareto_profiler.loop import Budget, MemoryJournal, search
 from pareto_profiler.report.compare import Comparison
 from pareto_profiler.runners.table import TableRunner
 from pareto_profiler.samplers import RandomSampler
-from pareto_profiler.search import Budget, MemoryJournal, search
-from pareto_profiler.store import read
+from pareto_profiler.storage.journal import read
 
 TABLES = Path(__file__).parents[2] / "examples" / "tables"
 DEFAULT = TABLES / "mobilenet_v2_035_96-x86_64"

@@ -18,16 +18,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from pareto_profiler.cli.assembly import Choices, prepare
 from pareto_profiler.core.measurement import Measurement, objectives_of
 from pareto_profiler.core.ports import Problem
 from pareto_profiler.core.rules import Rules
 from pareto_profiler.drivers.engine import DriverEngine
+from pareto_profiler.jobs import Choices, prepare
+from pareto_profiler.loop import Budget, search
 from pareto_profiler.samplers import RandomSampler
-from pareto_profiler.search import Budget, search
 from pareto_profiler.shells.base import Completed
 from pareto_profiler.shells.local import LocalShell
-from pareto_profiler.store import JOURNAL, Store
+from pareto_profiler.storage.journal import JOURNAL, Store
 
 MODELS = Path(__file__).parents[2] / "examples" / "models"
 CASES = (("mobilenet_v1_025_128.tflite", 1), ("mobilenet_v2_035_96.tflite", 2))
@@ -62,8 +62,8 @@ def one_round(model: str, threads: int, budget: int) -> tuple[float, float, floa
     job = prepare(
         Choices(
             model=MODELS / model,
-            backends="cpu,ruy",
-            vary="memory_planner",
+            backends=("cpu", "ruy"),
+            vary=("memory_planner",),
             plan={"threads": threads},
         )
     )

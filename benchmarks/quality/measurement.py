@@ -29,9 +29,9 @@ from pareto_profiler.core.ports import Problem
 from pareto_profiler.core.rules import MARGIN, ONE_SHOT, Rules
 from pareto_profiler.core.space import Assignment
 from pareto_profiler.core.trial import Trial
-from pareto_profiler.runners.simulated import Noise, SimulatedRunner
+from pareto_profiler.loop import Budget, MemoryJournal, search
 from pareto_profiler.samplers import RandomSampler
-from pareto_profiler.search import Budget, MemoryJournal, search
+from pareto_profiler.simulation.runner import Noise, SimulatedRunner
 
 BUDGET = 100
 EVERYTHING = replace(USUAL, processes=0.02, drift=0.02, busy_share=0.15, busy_s=1.0, outliers=0.01)

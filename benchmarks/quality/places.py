@@ -21,9 +21,9 @@ from pareto_profiler.core.membership import LIKELY, Verdict, memberships
 from pareto_profiler.core.plan import Plan
 from pareto_profiler.core.ports import Problem
 from pareto_profiler.core.rules import MARGIN, Rules
-from pareto_profiler.runners.devices import FAMILIES, Device
+from pareto_profiler.loop import Budget, MemoryJournal, search
 from pareto_profiler.samplers.structured import StructuredSampler
-from pareto_profiler.search import Budget, MemoryJournal, search
+from pareto_profiler.simulation.families import FAMILIES, Device
 
 # Of hundreds of operations a search takes minutes, and says the same.
 LEFT_OUT = {"large-500x5", "wide-130x5"}

@@ -21,7 +21,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from pareto_profiler.cli.assembly import Choices, prepare
 from pareto_profiler.core.estimate import Estimates
 from pareto_profiler.core.front import nondominated
 from pareto_profiler.core.measurement import objectives_of
@@ -30,8 +29,9 @@ from pareto_profiler.core.ports import Problem
 from pareto_profiler.core.rules import ONE_SHOT, Rules
 from pareto_profiler.core.space import Assignment
 from pareto_profiler.core.trial import Trial
+from pareto_profiler.jobs import Choices, prepare
+from pareto_profiler.loop import Budget, MemoryJournal, search
 from pareto_profiler.samplers import RandomSampler
-from pareto_profiler.search import Budget, MemoryJournal, search
 
 MODELS = Path(__file__).parents[2] / "examples" / "models"
 OBJECTIVES = objectives_of(("exec_time", "max_rss"))
@@ -83,7 +83,7 @@ def run(case: Case, rules: Rules, plan: dict[str, object], budget: int, seed: in
     """One whole search."""
     choices = Choices(
         model=MODELS / case.model,
-        backends="cpu,ruy",
+        backends=("cpu", "ruy"),
         vary=case.vary,
         plan={"threads": case.threads, **plan},
         seed=0,

@@ -19,10 +19,17 @@ from typing import Any
 import moocore
 import numpy as np
 
-from pareto_profiler.bench import Curve, Subject
-from pareto_profiler.cli.bench import efforts_of, facts_of, records_of, run_all, subject_of
-from pareto_profiler.cli.show import parquet_of
-from pareto_profiler.runners.devices import FAMILIES
+from pareto_profiler.bench import (
+    Curve,
+    Subject,
+    efforts_of,
+    facts_of,
+    records_of,
+    run_all,
+    subject_of,
+)
+from pareto_profiler.report.records import parquet_of
+from pareto_profiler.simulation.families import FAMILIES
 
 SEEDS = 10
 BUDGET = 800

@@ -13,7 +13,7 @@ from pareto_profiler.core.measurement import Measurement, objectives_of
 from pareto_profiler.core.membership import Verdict, memberships
 from pareto_profiler.core.space import Assignment, DecisionSpace
 from pareto_profiler.core.trial import Trial
-from pareto_profiler.runners.simulated import Noise
+from pareto_profiler.simulation.runner import Noise
 
 OBJECTIVES: Final = objectives_of(("exec_time", "max_rss"))
 SPACE: Final = DecisionSpace.by_names(("cpu", "ruy"), ["a", "b", "c", "d", "e", "f"])

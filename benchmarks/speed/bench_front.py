@@ -12,8 +12,8 @@ import numpy as np
 from pareto_profiler import Budget, DecisionSpace, Measurement, TableRunner, Trial
 from pareto_profiler.core.front import hypervolume, nondominated
 from pareto_profiler.core.ports import Problem
+from pareto_profiler.loop import MemoryJournal, search
 from pareto_profiler.samplers import RandomSampler
-from pareto_profiler.search import MemoryJournal, search
 
 POINTS = 1_000_000
 SMALL = 3_000

@@ -18,7 +18,7 @@ from statistics import median
 import numpy as np
 from bench_overhead import own_time
 
-from pareto_profiler.cli.assembly import Choices, prepare
+from pareto_profiler.jobs import Choices, prepare
 
 ROUNDS = 15
 PLAN = {"repeats": 20, "warmups": 5}

@@ -16,8 +16,8 @@ from statistics import median
 import numpy as np
 
 from pareto_profiler import DecisionSpace, Granularity, Plan, load
-from pareto_profiler.cli.assembly import Choices, prepare
 from pareto_profiler.core.measurement import Measurement
+from pareto_profiler.jobs import Choices, prepare
 
 ROUNDS = 15
 PLAN = Plan(repeats=10, warmups=3)
@@ -54,7 +54,7 @@ def main(model: Path, folder: Path) -> None:
     """Measure by turns, check equal outputs, print the overheads and their ratio."""
     job = prepare(
         Choices(
-            model=model, backends="cpu", plan={"repeats": PLAN.repeats, "warmups": PLAN.warmups}
+            model=model, backends=("cpu",), plan={"repeats": PLAN.repeats, "warmups": PLAN.warmups}
         )
     )
     runner = job.engine(folder)

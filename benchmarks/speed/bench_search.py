@@ -12,9 +12,9 @@ import time
 from pareto_profiler.core.plan import Plan
 from pareto_profiler.core.ports import Problem
 from pareto_profiler.core.trial import Failure
-from pareto_profiler.runners.devices import Device, Recipe
+from pareto_profiler.loop import run_trial
 from pareto_profiler.samplers.structured import StructuredSampler
-from pareto_profiler.search import attempt
+from pareto_profiler.simulation.families import Device, Recipe
 
 ASKS = 5
 BATCH = 4
@@ -28,10 +28,10 @@ def main() -> None:
     sampler = StructuredSampler(Problem(space, graph=device.graph))
     number = 0
     for assignment in (space.default, *filter(space.is_feasible, space.uniforms())):
-        sampler.tell(attempt(runner, assignment, number, "uniform"))
+        sampler.tell(run_trial(runner, assignment, number, "uniform"))
         number += 1
     for assignment in sampler.profiles():
-        sampler.tell(attempt(runner, assignment, number, "profile"))
+        sampler.tell(run_trial(runner, assignment, number, "profile"))
         number += 1
     print(
         f"{operations} operations on {backends} backends, ids of {len(str(space.id_limit))} digits"
@@ -43,7 +43,7 @@ def main() -> None:
         asks.append(time.perf_counter() - start)
         for assignment in asked:
             assert space.assignment_of(space.id_of(assignment)) == assignment
-            trial = attempt(runner, assignment, number, "structured")
+            trial = run_trial(runner, assignment, number, "structured")
             failed += isinstance(trial.outcome, Failure)
             number += 1
             start = time.perf_counter()

@@ -8,7 +8,10 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Final
 
+from pareto_profiler.version import __version__
+
 if TYPE_CHECKING:
+    from pareto_profiler.api import Run, compare, deploy, open, search, select  # noqa: A004
     from pareto_profiler.core.configuration import Configuration
     from pareto_profiler.core.front import Front, hypervolume, nondominated
     from pareto_profiler.core.graph import Graph, Operation
@@ -19,19 +22,18 @@ if TYPE_CHECKING:
     from pareto_profiler.core.space import Assignment, DecisionSpace, Granularity, Variable
     from pareto_profiler.core.support import Support
     from pareto_profiler.core.trial import Failure, Placement, Trial
+    from pareto_profiler.loop import Budget, verify
     from pareto_profiler.models import Model, load
     from pareto_profiler.report.summary import Summary
     from pareto_profiler.runners.table import TableRunner
     from pareto_profiler.runtimes import RUNTIMES, runtime
     from pareto_profiler.samplers import SAMPLERS
-    from pareto_profiler.search import Budget, verify
-    from pareto_profiler.store import Store, read
+    from pareto_profiler.storage.journal import Store, read
 
-__version__ = "0.1.0"
 
 _HOMES: Final = {
     "Assignment": "core.space",
-    "Budget": "search",
+    "Budget": "loop",
     "Configuration": "core.configuration",
     "DecisionSpace": "core.space",
     "Failure": "core.trial",
@@ -47,22 +49,28 @@ _HOMES: Final = {
     "Placement": "core.trial",
     "Plan": "core.plan",
     "Recording": "core.recording",
+    "Run": "api",
     "Runner": "core.ports",
     "RUNTIMES": "runtimes",
     "SAMPLERS": "samplers",
     "Sampler": "core.ports",
-    "Store": "store",
+    "Store": "storage.journal",
     "Summary": "report.summary",
     "Support": "core.support",
     "TableRunner": "runners.table",
     "Trial": "core.trial",
     "Variable": "core.space",
+    "compare": "api",
+    "deploy": "api",
     "hypervolume": "core.front",
     "load": "models",
     "nondominated": "core.front",
-    "read": "store",
+    "open": "api",
+    "read": "storage.journal",
     "runtime": "runtimes",
-    "verify": "search",
+    "search": "api",
+    "select": "api",
+    "verify": "loop",
 }
 
 __all__ = [
@@ -85,6 +93,7 @@ __all__ = [
     "Placement",
     "Plan",
     "Recording",
+    "Run",
     "Runner",
     "Sampler",
     "Store",
@@ -94,11 +103,16 @@ __all__ = [
     "Trial",
     "Variable",
     "__version__",
+    "compare",
+    "deploy",
     "hypervolume",
     "load",
     "nondominated",
+    "open",
     "read",
     "runtime",
+    "search",
+    "select",
     "verify",
 ]
 

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cache
+from itertools import repeat
+from pathlib import Path
 from statistics import median
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,11 +26,13 @@ from pareto_profiler.core.rules import ONE_SHOT
 from pareto_profiler.core.space import Assignment
 from pareto_profiler.core.trial import Trial
 from pareto_profiler.errors import InputError, RunError
-from pareto_profiler.runners.devices import Device
+from pareto_profiler.loop import Budget, Clock, MemoryJournal, search
 from pareto_profiler.runners.table import TableRunner
 from pareto_profiler.runtimes.problem import problem_of
+from pareto_profiler.samplers import SAMPLERS
 from pareto_profiler.samplers.told import Told
-from pareto_profiler.search import Budget, Clock, MemoryJournal, search
+from pareto_profiler.simulation.families import PREFIX, Device
+from pareto_profiler.storage.opening import open_recording
 
 Vector = NDArray[np.float64]
 Flags = NDArray[np.bool_]
@@ -33,6 +40,9 @@ Values = tuple[float, ...]
 
 SHARES: Final = (0.9, 0.95, 0.99)
 """Of the reference front's hypervolume, at which evaluations are counted."""
+
+BASELINE: Final = "random"
+"""The sampler that scores are relative to."""
 
 _BOX: Final = 1.1
 _LEFT_OVER: Final = 1e-9
@@ -308,3 +318,128 @@ def device_subject(name: str) -> Subject:
         truth,
         (device.space.default, *filter(device.space.is_feasible, device.space.uniforms())),
     )
+
+
+def subject_of(table: str) -> Subject:
+    """What a table's name stands for.
+
+    Raises:
+        InputError, StoreError: It cannot be read, or there is no such device.
+    """
+    if table.startswith(PREFIX):
+        return device_subject(table)
+    return table_subject(table, open_recording(Path(table)))
+
+
+@dataclass(frozen=True, slots=True)
+class Effort:
+    """How much one sampler is tried: searches of so many evaluations each."""
+
+    evaluations: int
+    seeds: int
+
+
+def efforts_of(parts: Sequence[str], budget: int, seeds: int) -> dict[str, Effort]:
+    """Sampler → effort, from parts such as ``nsga2``, ``nsga2:600`` and ``tpe:150:3``.
+
+    Raises:
+        InputError: A number is none, or not positive.
+
+    Examples:
+        >>> efforts_of(["tpe:150:3", "local"], 200, 10)["tpe"]
+        Effort(evaluations=150, seeds=3)
+    """
+    found = {}
+    for part in parts:
+        name, *numbers = part.split(":")
+        if len(numbers) > 2 or not all(n.isdecimal() and int(n) for n in numbers):
+            raise InputError(f"{part!r}: expected NAME, NAME:EVALUATIONS or NAME:EVALUATIONS:SEEDS")
+        given = [int(n) for n in numbers]
+        found[name] = Effort(*given, *(budget, seeds)[len(given) :])
+    return found
+
+
+def run_all(
+    table: str, subject: Subject, efforts: Mapping[str, Effort], jobs: int
+) -> dict[str, list[Curve]]:
+    """All searches, judged against all that any of them saw."""
+    pairs = [(name, seed) for name, effort in efforts.items() for seed in range(effort.seeds)]
+    # Each in one thread: several searches are run side by side.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(min(jobs, len(pairs)), mp_context=context) as pool:
+        several = [efforts[name].evaluations for name, _ in pairs]
+        runs = list(pool.map(_run, repeat(table), pairs, several, chunksize=1))
+    scale = scale_of(subject, runs)
+    return {
+        name: [curve_of(subject, scale, run) for run in runs if run.sampler == name]
+        for name in efforts
+    }
+
+
+def _run(table: str, pair: tuple[str, int], budget: int) -> Run:
+
+    name, seed = pair
+    return run_one(subject_of(table), name, SAMPLERS[name], seed, budget)
+
+
+def facts_of(
+    table: str, subject: Subject, curves: dict[str, list[Curve]], budget: int
+) -> dict[str, Any]:
+    """The results on one table, as plain data."""
+    scores = methodology_score(curves, BASELINE, budget)
+    points = [n for n in (10, 15, 20, 30, 40, 60, 100, 150, 200, 300, 600) if n <= budget]
+    return {
+        "table": table,
+        "variables": len(subject.problem.space.variables),
+        "backends": len(subject.problem.space.backends),
+        "space_size": str(subject.problem.space.size),
+        "budget": budget,
+        "samplers": {
+            name: {
+                "evaluations": {f"{s:.0%}": median_evaluations(mine, s) for s in SHARES},
+                "seconds_to_95%": _median_seconds(mine, 0.95),
+                "shares": {
+                    str(n): list(q) for n, q in zip(points, quartiles(mine, points), strict=True)
+                },
+                "final": list(next(iter(quartiles(mine, [budget])))),
+                "evaluated": [len(c.shares) for c in mine],
+                "score": scores[name],
+            }
+            for name, mine in curves.items()
+        },
+    }
+
+
+def _median_seconds(curves: Sequence[Curve], share: float) -> float | None:
+    found = []
+    for curve in curves:
+        n = curve.evaluations_to(share)
+        found.append(float("inf") if n is None else curve.run.seconds[n - 1])
+    middle = median(found)
+    return None if middle == float("inf") else round(middle, 3)
+
+
+def records_of(table: str, curves: dict[str, list[Curve]]) -> list[dict[str, Any]]:
+    """One flat record for each evaluation at which a share changed."""
+    records = []
+    for name, mine in curves.items():
+        for curve in mine:
+            last = -1.0
+            for n, (share, seconds) in enumerate(
+                zip(curve.shares, curve.run.seconds, strict=True), 1
+            ):
+                if share != last or n == len(curve.shares):
+                    records.append(
+                        {
+                            "table": table,
+                            "sampler": name,
+                            "seed": curve.run.seed,
+                            "evaluation": n,
+                            "seconds": seconds,
+                            "share": share,
+                        }
+                    )
+                last = share
+    return records

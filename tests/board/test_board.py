@@ -32,7 +32,7 @@ from pareto_profiler.runners.inputs import random_inputs
 from pareto_profiler.runtimes.onert import installation
 from pareto_profiler.runtimes.onert.engine import OnertEngine
 from pareto_profiler.shells.ssh import SshShell
-from pareto_profiler.store import JOURNAL, read
+from pareto_profiler.storage.journal import JOURNAL, read
 
 pytestmark = pytest.mark.board
 

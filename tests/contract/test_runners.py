@@ -22,11 +22,11 @@ from pareto_profiler.core.support import Support
 from pareto_profiler.core.trial import Failure, Trial
 from pareto_profiler.drivers.engine import Driver
 from pareto_profiler.errors import FailureKind, RunError, SpaceError, TargetError
+from pareto_profiler.loop import run_trial
 from pareto_profiler.runners.inputs import random_inputs
 from pareto_profiler.runners.table import TableRunner
 from pareto_profiler.runtimes.onert.engine import OnertEngine, wheel_library
 from pareto_profiler.runtimes.onert.tool import OnertRunTarget, ToolEngine
-from pareto_profiler.search import attempt
 from pareto_profiler.shells.local import LocalShell
 
 PLAN = Plan(repeats=4, warmups=2, time_limit_s=30)
@@ -56,7 +56,7 @@ def make_onert(file: Path, work: Path, plan: Plan = PLAN) -> OnertEngine:
 
 def make_table(file: Path, work: Path, plan: Plan = PLAN) -> TableRunner:
     onert, space = make_onert(file, work, plan), make_space(file)
-    trials = [attempt(onert, a, i, "exhaustive") for i, a in enumerate(space)]
+    trials = [run_trial(onert, a, i, "exhaustive") for i, a in enumerate(space)]
     placements = [
         placement
         for t in trials

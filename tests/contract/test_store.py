@@ -22,7 +22,7 @@ from pareto_profiler.core.recording import Header
 from pareto_profiler.core.space import DecisionSpace
 from pareto_profiler.core.trial import Failure, Placement, Trial
 from pareto_profiler.errors import FailureKind, StoreError, StoreWriteError
-from pareto_profiler.store import Store, read
+from pareto_profiler.storage.journal import Store, read
 
 SPACE = DecisionSpace.by_names(("cpu", "ruy"), ["Conv2D", "Pool2D", "Softmax"])
 HEADER = Header(

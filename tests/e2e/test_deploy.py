@@ -14,11 +14,11 @@ from conftest import MODELS, ROOT
 from e2e.command import command, pp, pp_error, pp_json
 from typer.testing import CliRunner
 
-from pareto_profiler.cli.assembly import choices_of, prepare
 from pareto_profiler.cli.main import app
+from pareto_profiler.jobs import choices_of, prepare
 from pareto_profiler.runtimes.onert import forms
 from pareto_profiler.runtimes.onert.engine import OnertEngine, OnertLaunch
-from pareto_profiler.store import read
+from pareto_profiler.storage.journal import read
 
 MODEL = MODELS / "mobilenet_v2_035_96.tflite"
 BOARD_RUN = ROOT / "examples" / "runs" / "emulated_board"

@@ -10,7 +10,7 @@ from e2e.command import pp, pp_error, pp_json
 
 from pareto_profiler.core.measurement import Measurement
 from pareto_profiler.core.trial import Trial
-from pareto_profiler.store import read
+from pareto_profiler.storage.journal import read
 
 TABLE = ROOT / "examples" / "tables" / "mobilenet_v2_035_96_logits-emulated_board"
 MODEL = MODELS / "mobilenet_v2_035_96.tflite"

@@ -17,7 +17,7 @@ from build_model import RELU, ModelSpec, OperationSpec, TensorSpec, build, chain
 from e2e.command import BIN, command, pp, pp_error, pp_json, run
 
 from pareto_profiler.core.trial import Placement
-from pareto_profiler.store import Store, read
+from pareto_profiler.storage.journal import Store, read
 
 QUICK = ("--repeats", 2, "--warmups", 1)
 

@@ -17,7 +17,7 @@ from build_model import build, dense
 from e2e.command import command, pp, pp_error, pp_json
 
 from pareto_profiler.core.space import DecisionSpace
-from pareto_profiler.store import read
+from pareto_profiler.storage.journal import read
 
 KILLS = 15
 

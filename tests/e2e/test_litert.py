@@ -24,7 +24,7 @@ from conftest import MODELS
 from e2e.command import pp, pp_error, pp_json
 
 from pareto_profiler.runtimes.litert.installation import wheel_library
-from pareto_profiler.store import read
+from pareto_profiler.storage.journal import read
 
 MODEL = MODELS / "mobilenet_v2_035_96.tflite"
 QUICK = ("--repeats", 5, "--warmups", 1, "--retries", 0, "--no-confirm")

@@ -17,7 +17,7 @@ from pyarrow import parquet
 from pareto_profiler.core.trial import Failure
 from pareto_profiler.errors import FailureKind
 from pareto_profiler.runtimes.onert.engine import wheel_library
-from pareto_profiler.store import read
+from pareto_profiler.storage.journal import read
 
 QUICK = ("--repeats", 2, "--warmups", 1)
 ONCE = ("--anchor-every", 0, "--retries", 0, "--no-confirm")

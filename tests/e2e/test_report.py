@@ -17,11 +17,11 @@ from rooms import onert_problem
 
 from pareto_profiler.core.plan import Plan
 from pareto_profiler.core.recording import Header, Recording
+from pareto_profiler.loop import Budget, MemoryJournal, search
 from pareto_profiler.report.page import page_of
 from pareto_profiler.report.summary import Summary
-from pareto_profiler.runners.devices import Device, Recipe
 from pareto_profiler.samplers import SAMPLERS
-from pareto_profiler.search import Budget, MemoryJournal, search
+from pareto_profiler.simulation.families import Device, Recipe
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page

@@ -12,8 +12,8 @@ from conftest import ROOT
 from e2e.command import pp
 
 from pareto_profiler.core.trial import Profile
-from pareto_profiler.store import read
-from pareto_profiler.tables import unpack
+from pareto_profiler.storage.journal import read
+from pareto_profiler.storage.tables import unpack
 
 
 def run_tool(*arguments: str, status: int = 0) -> subprocess.CompletedProcess[str]:

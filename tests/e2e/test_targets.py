@@ -27,11 +27,11 @@ from pareto_profiler import drivers
 from pareto_profiler.core.plan import Plan
 from pareto_profiler.core.space import Granularity
 from pareto_profiler.core.trial import Failure
+from pareto_profiler.loop import Budget, MemoryJournal, search
 from pareto_profiler.runners.inputs import random_inputs
 from pareto_profiler.runtimes.onert import installation
 from pareto_profiler.runtimes.onert.engine import OnertEngine, wheel_library
 from pareto_profiler.samplers.random import RandomSampler
-from pareto_profiler.search import Budget, MemoryJournal, search
 from pareto_profiler.shells.base import Completed
 from pareto_profiler.shells.ssh import SshShell
 

@@ -13,7 +13,7 @@ from build_model import build, chain
 from conftest import ROOT
 from e2e.command import pp, pp_error, pp_json
 
-from pareto_profiler.store import read
+from pareto_profiler.storage.journal import read
 
 QUICK = ("--repeats", 2, "--warmups", 1)
 REPEATED_TABLE = ROOT / "examples" / "tables" / "mobilenet_v2_035_96-x86_64"

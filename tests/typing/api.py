@@ -20,6 +20,7 @@ from pareto_profiler import (
     Graph,
     Measurement,
     Recording,
+    Run,
     Runner,
     Sampler,
     Store,
@@ -31,10 +32,12 @@ from pareto_profiler import (
     nondominated,
     read,
     runtime,
+    search,
+    select,
 )
 from pareto_profiler.core.ports import Problem
 from pareto_profiler.core.trial import Profile
-from pareto_profiler.search import search
+from pareto_profiler.loop import search as search_by
 
 graph = load(Path("model.tflite")).graph
 assert_type(graph, Graph)
@@ -52,7 +55,7 @@ assert_type(sampler, Sampler)
 assert_type(sampler.ask(), list[tuple[str, ...]])
 runner: Runner = TableRunner(space, recording.trials)
 store = Store(Path("journal.jsonl"), recording.header)
-for trial in search(space, sampler, runner, store, Budget(trials=10), source="random"):
+for trial in search_by(space, sampler, runner, store, Budget(trials=10), source="random"):
     assert_type(trial, Trial)
     assert_type(trial.outcome, Measurement | Failure | Profile)
 
@@ -61,3 +64,7 @@ assert_type(front.values(), NDArray[np.float64])
 assert_type(nondominated([[1.0, 2.0]]), NDArray[np.bool_])
 assert_type(hypervolume([[1.0, 2.0]], [3.0, 3.0]), float)
 assert_type(Summary.of(recording).front[0].configuration, str)
+
+run = search("model.tflite", runtime="litert", budget=60)
+assert_type(run, Run)
+assert_type(select(run, max_rss="20 MB").row.id, int)

@@ -23,8 +23,8 @@ from pareto_profiler.core.recording import Header, Recording
 from pareto_profiler.core.space import DecisionSpace
 from pareto_profiler.core.trial import Failure, Trial
 from pareto_profiler.errors import FailureKind, InputError
-from pareto_profiler.runners.devices import BREAKING
 from pareto_profiler.samplers import SAMPLERS
+from pareto_profiler.simulation.families import BREAKING
 
 BOTH = objectives_of(["exec_time", "max_rss"])
 SPACE = DecisionSpace.by_names(("cpu", "npu"), ["a", "b", "c"])

@@ -20,8 +20,8 @@ from pareto_profiler.report.compare import Change, Comparison
 from pareto_profiler.report.summary import Summary
 from pareto_profiler.runners.table import TableRunner
 from pareto_profiler.samplers.structured import StructuredSampler
-from pareto_profiler.store import JOURNAL, read
-from pareto_profiler.tables import unpack
+from pareto_profiler.storage.journal import JOURNAL, read
+from pareto_profiler.storage.tables import unpack
 
 TABLES = ROOT / "examples" / "tables"
 TABLE = TABLES / "mobilenet_v2_035_96_logits-emulated_board"

@@ -10,9 +10,9 @@ from pareto_profiler.core.plan import Plan
 from pareto_profiler.core.rules import Rules
 from pareto_profiler.core.space import DecisionSpace
 from pareto_profiler.core.trial import Trial
-from pareto_profiler.runners.simulated import Noise, SimulatedRunner
+from pareto_profiler.loop import Budget, MemoryJournal, search
 from pareto_profiler.samplers import RandomSampler
-from pareto_profiler.search import Budget, MemoryJournal, search
+from pareto_profiler.simulation.runner import Noise, SimulatedRunner
 
 SPACE = DecisionSpace.by_names(("cpu", "ruy"), ["a", "b", "c", "d", "e", "f"])
 OBJECTIVES = objectives_of(["exec_time", "max_rss"])

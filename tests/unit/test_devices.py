@@ -11,8 +11,8 @@ import pytest
 from pareto_profiler.core.measurement import OBJECTIVES
 from pareto_profiler.core.plan import Plan
 from pareto_profiler.errors import FailureKind, InputError, RunError, SpaceError
-from pareto_profiler.runners.devices import FAMILIES, Device, Recipe
-from pareto_profiler.runners.simulated import Noise
+from pareto_profiler.simulation.families import FAMILIES, Device, Recipe
+from pareto_profiler.simulation.runner import Noise
 
 PLAN = Plan(repeats=3, warmups=0)
 families = pytest.mark.parametrize("family", sorted(FAMILIES))
@@ -62,7 +62,7 @@ def test_another_seed_is_another_device_and_the_same_one_the_same():
 
 def test_other_processes_have_the_same_device():
     code = (
-        "from pareto_profiler.runners.devices import Device\n"
+        "from pareto_profiler.simulation.families import Device\n"
         "d = Device.of('simulated:crashes-40x3:5')\n"
         "print(d.truth(d.space.default), d.space.fingerprint)"
     )

@@ -13,12 +13,12 @@ from pareto_profiler.core.plan import Plan
 from pareto_profiler.core.space import Assignment
 from pareto_profiler.core.trial import Failure, Trial
 from pareto_profiler.errors import FailureKind, RunError, TargetError
-from pareto_profiler.runners.devices import Device, Recipe
-from pareto_profiler.runners.simulated import Noise
+from pareto_profiler.loop import Budget, MemoryJournal, measure_in_turns, search
 from pareto_profiler.samplers.random import RandomSampler
 from pareto_profiler.samplers.structured import StructuredSampler
 from pareto_profiler.samplers.structured.explanation import Explanation, explanation_of
-from pareto_profiler.search import Budget, MemoryJournal, measure_in_turns, search
+from pareto_profiler.simulation.families import Device, Recipe
+from pareto_profiler.simulation.runner import Noise
 
 DEVICE = Device("a device", Recipe("", 9, 3, noise=Noise(), ruggedness=0.0, skips=0.4), 3)
 PROBLEM = onert_problem(DEVICE.space, graph=DEVICE.graph)

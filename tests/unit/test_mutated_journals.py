@@ -18,8 +18,8 @@ from pareto_profiler.errors import InputError, StoreError
 from pareto_profiler.report.selection import Goal, Selection
 from pareto_profiler.report.summary import Summary
 from pareto_profiler.report.terminal import renderables
-from pareto_profiler.seed_formats import is_dump
-from pareto_profiler.store import is_journal, read
+from pareto_profiler.storage.journal import is_journal, read
+from pareto_profiler.storage.seed_formats import is_dump
 
 JOURNAL = ROOT / "examples" / "tables" / "mobilenet_v2_035_96-x86_64" / "journal.jsonl"
 MUTATIONS = 600

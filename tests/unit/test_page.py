@@ -18,14 +18,14 @@ from pareto_profiler.core.recording import Header, Recording
 from pareto_profiler.core.space import Granularity
 from pareto_profiler.core.trial import Failure, Trial
 from pareto_profiler.errors import FailureKind
+from pareto_profiler.loop import Budget, MemoryJournal, search
 from pareto_profiler.models import Model
 from pareto_profiler.report.page import data_of, headline, page_of
 from pareto_profiler.report.picture import picture_of
 from pareto_profiler.report.selection import Limit
 from pareto_profiler.report.summary import Summary
-from pareto_profiler.runners.devices import Device, Recipe
 from pareto_profiler.samplers import SAMPLERS
-from pareto_profiler.search import Budget, MemoryJournal, search
+from pareto_profiler.simulation.families import Device, Recipe
 
 OBJECTIVES = ("exec_time", "max_rss")
 

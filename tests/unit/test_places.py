@@ -14,10 +14,10 @@ from pareto_profiler.core.plan import Plan
 from pareto_profiler.core.recording import Header, Recording
 from pareto_profiler.core.rules import MARGIN, Rules
 from pareto_profiler.core.trial import Placement
+from pareto_profiler.loop import Budget, MemoryJournal, search
 from pareto_profiler.report.places import estimates_of, front_of, places_of
-from pareto_profiler.runners.devices import Device
 from pareto_profiler.samplers import SAMPLERS
-from pareto_profiler.search import Budget, MemoryJournal, search
+from pareto_profiler.simulation.families import Device
 
 NAMES = ("exec_time", "max_rss")
 

@@ -19,9 +19,9 @@ from pareto_profiler.core.rules import ONE_SHOT, Rules
 from pareto_profiler.core.space import Assignment, DecisionSpace
 from pareto_profiler.core.trial import Trial
 from pareto_profiler.errors import FailureKind, RunError
-from pareto_profiler.runners.simulated import Noise, SimulatedRunner
+from pareto_profiler.loop import Budget, MemoryJournal, measure_in_turns, search
 from pareto_profiler.samplers import ExhaustiveSampler, RandomSampler
-from pareto_profiler.search import Budget, MemoryJournal, measure_in_turns, search
+from pareto_profiler.simulation.runner import Noise, SimulatedRunner
 
 SPACE = DecisionSpace.by_names(("cpu", "ruy"), ["a", "b", "c", "d", "e", "f"])
 OBJECTIVES = objectives_of(["exec_time", "max_rss"])

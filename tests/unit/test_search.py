@@ -15,10 +15,10 @@ from pareto_profiler.core.recording import Header, Recording
 from pareto_profiler.core.space import Assignment, DecisionSpace
 from pareto_profiler.core.trial import Failure, Placement, Profile, Trial
 from pareto_profiler.errors import FailureKind, RunError, TargetError
+from pareto_profiler.loop import Budget, MemoryJournal, search, verify
 from pareto_profiler.report.places import front_of
 from pareto_profiler.runners.table import TableRunner
 from pareto_profiler.samplers import SAMPLERS
-from pareto_profiler.search import Budget, MemoryJournal, search, verify
 
 SPACE = DecisionSpace.by_names(("cpu", "ruy"), ["a", "b", "c", "d"])
 

@@ -21,7 +21,7 @@ from pareto_profiler.models import Model
 from pareto_profiler.report.summary import Summary
 from pareto_profiler.runtimes.onert.configuration import OnertConfiguration
 from pareto_profiler.runtimes.onert.loader import BUILTINS
-from pareto_profiler.seed_formats import (
+from pareto_profiler.storage.seed_formats import (
     Oplist,
     brute_force_dump,
     is_dump,

@@ -20,7 +20,6 @@ from pareto_profiler.core.measurement import OBJECTIVES
 from pareto_profiler.core.plan import Plan
 from pareto_profiler.core.recording import Header
 from pareto_profiler.core.space import DecisionSpace, Granularity
-from pareto_profiler.deploy.verification import Verified, expected_range
 from pareto_profiler.errors import InputError
 from pareto_profiler.models import Model
 from pareto_profiler.runtimes.base import Artifact, Measured
@@ -38,6 +37,7 @@ from pareto_profiler.runtimes.onert.shipment import (
     configuration_of,
 )
 from pareto_profiler.runtimes.onert.switching import switching_of
+from pareto_profiler.verification import Verified, expected_range
 
 PLAN = Plan(threads=2)
 

@@ -10,9 +10,9 @@ from pareto_profiler.core.measurement import OBJECTIVES
 from pareto_profiler.core.plan import Plan
 from pareto_profiler.core.space import DecisionSpace
 from pareto_profiler.errors import FailureKind, RunError, SpaceError
-from pareto_profiler.runners.simulated import Noise, SimulatedRunner
 from pareto_profiler.runners.table import TableRunner
-from pareto_profiler.store import read
+from pareto_profiler.simulation.runner import Noise, SimulatedRunner
+from pareto_profiler.storage.journal import read
 
 SPACE = DecisionSpace.by_names(("cpu", "ruy"), ["a", "b"])
 TRUTH = {a: {"exec_time": 0.01 + 0.001 * i, "max_rss": 1e7} for i, a in enumerate(SPACE)}

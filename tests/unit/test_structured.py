@@ -22,8 +22,7 @@ from pareto_profiler.core.space import DecisionSpace, Granularity
 from pareto_profiler.core.support import Support
 from pareto_profiler.core.trial import Failure, Trial
 from pareto_profiler.errors import FailureKind
-from pareto_profiler.runners.devices import Device, Recipe
-from pareto_profiler.runners.simulated import Noise
+from pareto_profiler.loop import Budget, MemoryJournal, run_trial, search
 from pareto_profiler.samplers.structured import StructuredSampler
 from pareto_profiler.samplers.structured.beliefs import beliefs_of
 from pareto_profiler.samplers.structured.climbing import climbed
@@ -36,7 +35,8 @@ from pareto_profiler.samplers.structured.looks import beside_the_ends, improveme
 from pareto_profiler.samplers.structured.posterior import Posterior
 from pareto_profiler.samplers.structured.structure import Structure
 from pareto_profiler.samplers.structured.terms import Known, Terms
-from pareto_profiler.search import Budget, MemoryJournal, attempt, search
+from pareto_profiler.simulation.families import Device, Recipe
+from pareto_profiler.simulation.runner import Noise
 
 QUIET = Noise()
 SMALL = Recipe("", 7, 3, noise=QUIET, ruggedness=0.0, skips=0.4)
@@ -373,9 +373,9 @@ def told_of_settings() -> tuple[Device, StructuredSampler]:
     sampler = StructuredSampler(problem_of(made))
     runner = made.runner(Plan(repeats=3, warmups=0))
     for number, assignment in enumerate([made.space.default, *made.space.uniforms()]):
-        sampler.tell(attempt(runner, assignment, number, "uniform"))
+        sampler.tell(run_trial(runner, assignment, number, "uniform"))
     for number, assignment in enumerate(sampler.profiles(), 10):
-        sampler.tell(attempt(runner, assignment, number, "profile"))
+        sampler.tell(run_trial(runner, assignment, number, "profile"))
     return made, sampler
 
 
@@ -406,7 +406,7 @@ def test_what_two_threads_gain_is_expected_of_four(told_of_settings):
     four = structure.encode([with_settings(made.space.default, threads="4")])
     before, _ = sampler.outlook()[0].expected(four)
     two = with_settings(made.space.default, threads="2")
-    sampler.tell(attempt(made.runner(Plan(repeats=3, warmups=0)), two, 20, "structured"))
+    sampler.tell(run_trial(made.runner(Plan(repeats=3, warmups=0)), two, 20, "structured"))
     after, _ = sampler.outlook()[0].expected(four)
     assert after[0, 0] < before[0, 0] - 0.2
 
@@ -416,7 +416,7 @@ def test_what_four_threads_gain_says_what_two_gain(told_of_settings):
     two, four = (with_settings(made.space.default, threads=n) for n in ("2", "4"))
     digits = sampler.evidence.structure.encode([two])
     before, doubt_before = sampler.outlook()[0].expected(digits)
-    sampler.tell(attempt(made.runner(Plan(repeats=3, warmups=0)), four, 20, "structured"))
+    sampler.tell(run_trial(made.runner(Plan(repeats=3, warmups=0)), four, 20, "structured"))
     after, doubt_after = sampler.outlook()[0].expected(digits)
     truth = made.truth(two)["exec_time"] / made.truth(made.space.default)["exec_time"]
     assert abs(after[0, 0] - truth) < 0.12 < abs(before[0, 0] - truth)
@@ -436,7 +436,7 @@ def test_what_a_planner_does_to_time_is_a_share_of_the_time(told_of_settings):
     made, sampler = told_of_settings
     four = with_settings(made.space.default, threads="4")
     planned = with_settings(four, memory_planner="FirstFit")
-    sampler.tell(attempt(made.runner(Plan(repeats=3, warmups=0)), four, 20, "structured"))
+    sampler.tell(run_trial(made.runner(Plan(repeats=3, warmups=0)), four, 20, "structured"))
     posterior, _, _ = sampler.outlook()
     expected, doubt = posterior.expected(sampler.evidence.structure.encode([planned]))
     truth = made.truth(planned)["exec_time"] / made.truth(made.space.default)["exec_time"]
@@ -466,7 +466,7 @@ def test_a_setting_may_be_part_of_what_fails(told_of_settings):
             failure = Failure(FailureKind.WRONG_OUTPUT, "output 0 differs")
             sampler.tell(Trial(number, assignment, failure))
         else:
-            sampler.tell(attempt(runner, assignment, number, "random"))
+            sampler.tell(run_trial(runner, assignment, number, "random"))
     culprits = [c for e in sampler.outlook()[0].explanations for c in e]
     variables = len(made.space.variables)
     assert any(v == variables - 1 for culprit in culprits for v, _ in culprit)
@@ -599,7 +599,7 @@ def test_what_one_kernel_is_good_at_is_expected_of_all_its_operations(monkeypatc
         monkeypatch.setattr("pareto_profiler.samplers.structured.terms._UNSEEN_KIND", loose)
         sampler = StructuredSampler(problem_of(made))
         for n, assignment in enumerate(told):
-            sampler.tell(attempt(runner, assignment, n, "structured", clock=runner))
+            sampler.tell(run_trial(runner, assignment, n, "structured", clock=runner))
         belief = sampler.evidence.beliefs()[0]
         digits = sampler.evidence.structure.encode(others)
         predicted, _ = belief.regression.predict(belief.terms.features(digits), digits)
@@ -635,7 +635,7 @@ def test_what_neighbours_do_to_each_other_is_learned():
     seen, others = [made.space.default, *drawn[:36]], drawn[36:]
     runner = made.runner(Plan(repeats=3, warmups=0), 0)
     for number, assignment in enumerate(seen):
-        sampler.tell(attempt(runner, assignment, number, "random"))
+        sampler.tell(run_trial(runner, assignment, number, "random"))
     time = sampler.evidence.beliefs()[0]
     digits = sampler.evidence.structure.encode([a for a in others if a not in seen])
     predicted, _ = time.regression.predict(time.terms.features(digits), digits)
@@ -802,7 +802,7 @@ def test_what_the_space_leaves_out_is_not_told_as_a_culprit():
     made = device(Recipe("", 20, 3, noise=QUIET, holes=0.5), 0)
     left_out = [a for a in made.space.uniforms() if not made.space.is_feasible(a)]
     runner = made.runner(Plan(repeats=5, warmups=0))
-    failed = [attempt(runner, a, n, "uniform") for n, a in enumerate(left_out, 14)]
+    failed = [run_trial(runner, a, n, "uniform") for n, a in enumerate(left_out, 14)]
     assert failed
     assert all(isinstance(t.outcome, Failure) for t in failed)
     trials = [*run(made, 14), *failed]
@@ -983,9 +983,9 @@ def test_thousands_of_operations_are_asked_about():
     problem = problem_of(made)
     sampler = StructuredSampler(problem)
     runner = made.runner(Plan(repeats=1, warmups=0))
-    sampler.tell(attempt(runner, made.space.default, 0, "baseline"))
+    sampler.tell(run_trial(runner, made.space.default, 0, "baseline"))
     for number, assignment in enumerate(sampler.profiles(), 1):
-        sampler.tell(attempt(runner, assignment, number, "profile"))
+        sampler.tell(run_trial(runner, assignment, number, "profile"))
     asked = sampler.ask(3)
     assert len(asked) == 3
     assert all(made.space.assignment_of(made.space.id_of(a)) == a for a in asked)

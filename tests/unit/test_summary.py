@@ -14,12 +14,12 @@ from pareto_profiler.core.recording import Header, Recording
 from pareto_profiler.core.space import Assignment, DecisionSpace, Variable
 from pareto_profiler.core.trial import Failure, Placement, Trial
 from pareto_profiler.errors import FailureKind, InputError
+from pareto_profiler.loop import Budget, MemoryJournal, search
 from pareto_profiler.report.health import Check
 from pareto_profiler.report.summary import Summary
 from pareto_profiler.report.terminal import renderables, scatter
-from pareto_profiler.runners.devices import Device
 from pareto_profiler.samplers.structured import StructuredSampler
-from pareto_profiler.search import Budget, MemoryJournal, search
+from pareto_profiler.simulation.families import Device
 
 SPACE = DecisionSpace.by_names(("cpu", "ruy"), ["a", "b", "c"])
 HEADER = Header("net", "", SPACE, ("exec_time", "max_rss"))

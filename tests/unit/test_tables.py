@@ -10,15 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rooms import ONERT
 
-from pareto_profiler import tables
 from pareto_profiler.core.measurement import OBJECTIVES, Measurement
 from pareto_profiler.core.recording import Header, Recording
 from pareto_profiler.core.trial import Failure, OperationTime, Placement, Profile, Trial
 from pareto_profiler.errors import FailureKind, InputError
 from pareto_profiler.report.summary import Summary
-from pareto_profiler.runners.devices import Device
-from pareto_profiler.store import Store, read
-from pareto_profiler.tables import is_packed, pack, read_csv, unpack
+from pareto_profiler.simulation.families import Device
+from pareto_profiler.storage import tables
+from pareto_profiler.storage.journal import Store, read
+from pareto_profiler.storage.tables import is_packed, pack, read_csv, unpack
 
 DEVICE = Device.of("simulated:settings-20x3:0")
 SPACE = DEVICE.space

@@ -3,25 +3,26 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
+from rich.table import Table
 
-from pareto_profiler.cli.exits import reporting_errors
+from pareto_profiler.bench import BASELINE, Effort, efforts_of, facts_of, records_of, run_all
+from pareto_profiler.bench import subject_of as subject_named
+from pareto_profiler.cli.exits import note
+from pareto_profiler.cli.options import JsonOption, command
+from pareto_profiler.cli.output import check_writable, console, print_json, write_file
 from pareto_profiler.errors import InputError
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from pareto_profiler.bench import Curve, Run, Subject
+from pareto_profiler.quantities import split
+from pareto_profiler.report.records import parquet_of
+from pareto_profiler.samplers import SAMPLERS
 
 DEFAULT_SAMPLERS = "structured,random,local,nsga2,hlps"
-_BASELINE = "random"
 
 
-@reporting_errors
+@command
 def bench(
     tables: Annotated[
         list[str],
@@ -46,7 +47,7 @@ def bench(
     to: Annotated[
         Path | None, typer.Option("--to", help="Write every search's curve there, as Parquet.")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Compare samplers: how soon does what they report come close to the true front?
 
@@ -56,11 +57,7 @@ def bench(
     that any sampler evaluated. Measurements have noise: drawn again from a table's samples, or
     simulated.
     """
-    from pareto_profiler.cli.assembly import split
-    from pareto_profiler.cli.output import check_writable, console, note, print_json
-    from pareto_profiler.samplers import SAMPLERS
-
-    efforts = {_BASELINE: Effort(budget, seeds)} | efforts_of(split(samplers), budget, seeds)
+    efforts = {BASELINE: Effort(budget, seeds)} | efforts_of(split(samplers), budget, seeds)
     for name in efforts:
         if name not in SAMPLERS:
             raise InputError(f"sampler {name!r}: expected one of {', '.join(SAMPLERS)}")
@@ -69,168 +66,22 @@ def bench(
     results: list[dict[str, Any]] = []
     rows: list[dict[str, Any]] = []
     for table in tables:
-        subject = subject_of(table)
+        subject = subject_named(table)
         searches = sum(effort.seeds for effort in efforts.values())
         note(f"{table}: {len(efforts)} samplers, {searches} searches")
         curves = run_all(table, subject, efforts, jobs)
         results.append(facts_of(table, subject, curves, budget))
         rows += records_of(table, curves)
         if not as_json:
-            console().print(table_of(results[-1]))
+            console().print(_table_of(results[-1]))
     if to is not None:
-        from pareto_profiler.cli.output import write_file
-        from pareto_profiler.cli.show import parquet_of
-
         write_file(to, parquet_of(rows))
     if as_json:
         print_json(results)
 
 
-def subject_of(table: str) -> Subject:
-    """What a table's name stands for.
-
-    Raises:
-        InputError, StoreError: It cannot be read, or there is no such device.
-    """
-    from pareto_profiler.bench import device_subject, table_subject
-    from pareto_profiler.cli.show import open_recording
-    from pareto_profiler.runners.devices import PREFIX
-
-    if table.startswith(PREFIX):
-        return device_subject(table)
-    return table_subject(table, open_recording(Path(table)))
-
-
-@dataclass(frozen=True, slots=True)
-class Effort:
-    """How much one sampler is tried: searches of so many evaluations each."""
-
-    evaluations: int
-    seeds: int
-
-
-def efforts_of(parts: Sequence[str], budget: int, seeds: int) -> dict[str, Effort]:
-    """Sampler → effort, from parts such as ``nsga2``, ``nsga2:600`` and ``tpe:150:3``.
-
-    Raises:
-        InputError: A number is none, or not positive.
-
-    Examples:
-        >>> efforts_of(["tpe:150:3", "local"], 200, 10)["tpe"]
-        Effort(evaluations=150, seeds=3)
-    """
-    found = {}
-    for part in parts:
-        name, *numbers = part.split(":")
-        if len(numbers) > 2 or not all(n.isdecimal() and int(n) for n in numbers):
-            raise InputError(f"{part!r}: expected NAME, NAME:EVALUATIONS or NAME:EVALUATIONS:SEEDS")
-        given = [int(n) for n in numbers]
-        found[name] = Effort(*given, *(budget, seeds)[len(given) :])
-    return found
-
-
-def run_all(
-    table: str, subject: Subject, efforts: Mapping[str, Effort], jobs: int
-) -> dict[str, list[Curve]]:
-    """All searches, judged against all that any of them saw."""
-    import multiprocessing
-    from concurrent.futures import ProcessPoolExecutor
-    from itertools import repeat
-
-    from pareto_profiler.bench import curve_of, scale_of
-
-    pairs = [(name, seed) for name, effort in efforts.items() for seed in range(effort.seeds)]
-    # Each in one thread: several searches are run side by side.
-    os.environ.setdefault("OMP_NUM_THREADS", "1")
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(min(jobs, len(pairs)), mp_context=context) as pool:
-        several = [efforts[name].evaluations for name, _ in pairs]
-        runs = list(pool.map(_run, repeat(table), pairs, several, chunksize=1))
-    scale = scale_of(subject, runs)
-    return {
-        name: [curve_of(subject, scale, run) for run in runs if run.sampler == name]
-        for name in efforts
-    }
-
-
-def _run(table: str, pair: tuple[str, int], budget: int) -> Run:
-    from pareto_profiler.bench import run_one
-    from pareto_profiler.samplers import SAMPLERS
-
-    name, seed = pair
-    return run_one(subject_of(table), name, SAMPLERS[name], seed, budget)
-
-
-def facts_of(
-    table: str, subject: Subject, curves: dict[str, list[Curve]], budget: int
-) -> dict[str, Any]:
-    """The results on one table, as plain data."""
-    from pareto_profiler.bench import SHARES, median_evaluations, methodology_score, quartiles
-
-    scores = methodology_score(curves, _BASELINE, budget)
-    points = [n for n in (10, 15, 20, 30, 40, 60, 100, 150, 200, 300, 600) if n <= budget]
-    return {
-        "table": table,
-        "variables": len(subject.problem.space.variables),
-        "backends": len(subject.problem.space.backends),
-        "space_size": str(subject.problem.space.size),
-        "budget": budget,
-        "samplers": {
-            name: {
-                "evaluations": {f"{s:.0%}": median_evaluations(mine, s) for s in SHARES},
-                "seconds_to_95%": _median_seconds(mine, 0.95),
-                "shares": {
-                    str(n): list(q) for n, q in zip(points, quartiles(mine, points), strict=True)
-                },
-                "final": list(next(iter(quartiles(mine, [budget])))),
-                "evaluated": [len(c.shares) for c in mine],
-                "score": scores[name],
-            }
-            for name, mine in curves.items()
-        },
-    }
-
-
-def _median_seconds(curves: Sequence[Curve], share: float) -> float | None:
-    from statistics import median
-
-    found = []
-    for curve in curves:
-        n = curve.evaluations_to(share)
-        found.append(float("inf") if n is None else curve.run.seconds[n - 1])
-    middle = median(found)
-    return None if middle == float("inf") else round(middle, 3)
-
-
-def records_of(table: str, curves: dict[str, list[Curve]]) -> list[dict[str, Any]]:
-    """One flat record for each evaluation at which a share changed."""
-    records = []
-    for name, mine in curves.items():
-        for curve in mine:
-            last = -1.0
-            for n, (share, seconds) in enumerate(
-                zip(curve.shares, curve.run.seconds, strict=True), 1
-            ):
-                if share != last or n == len(curve.shares):
-                    records.append(
-                        {
-                            "table": table,
-                            "sampler": name,
-                            "seed": curve.run.seed,
-                            "evaluation": n,
-                            "seconds": seconds,
-                            "share": share,
-                        }
-                    )
-                last = share
-    return records
-
-
-def table_of(facts: dict[str, Any]) -> Any:
+def _table_of(facts: dict[str, Any]) -> Table:
     """The results on one table, for a terminal."""
-    from rich.table import Table
-
     out = Table(
         "sampler",
         box=None,

@@ -3,35 +3,28 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import Annotated, Final
 
 import typer
+from rich.table import Table
 
-from pareto_profiler.cli.exits import TARGET_UNUSABLE, reporting_errors
-from pareto_profiler.cli.measure import JsonOption
-from pareto_profiler.cli.show import MarginShownOption
-
-if TYPE_CHECKING:
-    from pareto_profiler.report.compare import Comparison
+from pareto_profiler.cli.exits import TARGET_UNUSABLE
+from pareto_profiler.cli.options import InsteadOption, JsonOption, JudgingOptions, command
+from pareto_profiler.cli.output import console, print_json
+from pareto_profiler.core.measurement import objectives_of
+from pareto_profiler.quantities import split
+from pareto_profiler.report.compare import Change, Comparison
+from pareto_profiler.storage.opening import open_recording
 
 WORSE: Final = 1
 
 
-@reporting_errors
+@command
 def compare(
     a: Annotated[Path, typer.Argument(metavar="A", help="Folder of the run before.")],
     b: Annotated[Path, typer.Argument(metavar="B", help="Folder of the run after.")],
-    objectives: Annotated[
-        str, typer.Option(help="Instead of those recorded in A.", show_default=False)
-    ] = "",
-    margin: MarginShownOption = "",
-    confidence: Annotated[
-        str,
-        typer.Option(
-            help="With which all statements together hold, e.g. 95%.",
-            show_default="the one recorded in A",
-        ),
-    ] = "",
+    judging: JudgingOptions,
+    objectives: InsteadOption = "",
     relative: Annotated[
         bool,
         typer.Option(
@@ -49,18 +42,11 @@ def compare(
     allowed for. For continuous integration: search once and keep the folder, search again with the
     same options after each change, compare.
     """
-    from pareto_profiler.cli.assembly import confidence_of, fraction_of, split
-    from pareto_profiler.cli.output import print_json
-    from pareto_profiler.cli.show import open_recording
-    from pareto_profiler.core.measurement import objectives_of
-    from pareto_profiler.report.compare import Change, Comparison
-
     found = Comparison.of(
         open_recording(a),
         open_recording(b),
         objectives=objectives_of(split(objectives)) if objectives else (),
-        margin=fraction_of(margin) if margin else None,
-        confidence=confidence_of(confidence) if confidence else None,
+        **judging.given,
         is_relative=relative,
     )
     if as_json:
@@ -74,9 +60,6 @@ def compare(
 
 
 def _print(found: Comparison) -> None:
-    from rich.table import Table
-
-    from pareto_profiler.cli.output import console
 
     out = console()
     for text in found.warnings:

@@ -3,37 +3,46 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import Annotated, Final
 
 import typer
+from rich.markup import escape
+from rich.table import Table
 
-from pareto_profiler.cli.exits import reporting_errors
-from pareto_profiler.cli.measure import (
-    AddressOption,
+from pareto_profiler import drivers
+from pareto_profiler.cli.options import (
     CpusOption,
     JsonOption,
-    LibraryOption,
-    RuntimeOption,
-    TargetOption,
-    TargetsOption,
+    MeasuringOptions,
+    TargetOptions,
     ThreadsOption,
-    plan_of,
+    command,
 )
+from pareto_profiler.cli.output import console, print_json
 from pareto_profiler.core.plan import cpus_of
+from pareto_profiler.core.space import Assignment
+from pareto_profiler.core.trial import Failure, Trial
 from pareto_profiler.errors import TargetError
+from pareto_profiler.jobs import Choices, measuring
+from pareto_profiler.loop import run_trial
+from pareto_profiler.report.noise import NoiseFloor, diagnosis
+from pareto_profiler.runners.machine import (
+    Conditions,
+    Machine,
+    complaints,
+    conditions,
+    crowded,
+    describe,
+)
+from pareto_profiler.runtimes.base import Engine
 
-if TYPE_CHECKING:
-    from pareto_profiler.report.noise import NoiseFloor
-    from pareto_profiler.runners.machine import Conditions, Machine
-
-_MUCH_SPREAD: Final = 0.02
-_MUCH_DISTURBED: Final = 0.1
 _BUNDLED: Final = "the bundled MobileNetV1 0.25-128"
 _PROCESSES: Final = (1, 5, 20)
 
 
-@reporting_errors
+@command
 def doctor(
+    where: TargetOptions,
     processes: Annotated[
         int, typer.Option(min=6, max=1000, help="How often the same thing is measured.")
     ] = 12,
@@ -42,11 +51,6 @@ def doctor(
     ] = None,
     threads: ThreadsOption = None,
     cpus: CpusOption = "",
-    runtime: RuntimeOption = "",
-    library: LibraryOption = "",
-    target: TargetOption = "local",
-    address: AddressOption = "",
-    targets: TargetsOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Find out what spoils measurements here or on a target, and what to do about it.
@@ -54,52 +58,19 @@ def doctor(
     Looks at the machine, then measures one model again and again (an A/A test): the noise floor
     says which differences can be seen at all.
     """
-    import tempfile
-
-    from pareto_profiler import drivers
-    from pareto_profiler.cli.assembly import Choices, prepare
-    from pareto_profiler.cli.output import print_json
-    from pareto_profiler.core.trial import Failure, Trial
-    from pareto_profiler.report.noise import NoiseFloor
-    from pareto_profiler.runners.machine import complaints, conditions, crowded, describe
-    from pareto_profiler.search import attempt
-
-    choices = Choices(
-        model=model or drivers.model(),
-        plan=plan_of(threads=threads, cpus=cpus),
-        runtime=runtime,
-        library=library,
-        target=target,
-        address=address,
-        targets_file=targets,
-    )
-    job = prepare(choices)
-    try:
-        # Before anything of ours runs there.
+    plan = MeasuringOptions(threads=threads, cpus=cpus).plan()
+    choices = Choices(model=model or drivers.model(), plan=plan, **where.chosen)
+    with measuring(choices) as (job, engine):
         machine, here = describe(job.shell), conditions(job.shell)
-        trials: list[Trial] = []
-        with tempfile.TemporaryDirectory(prefix="pareto-profiler-") as folder:
-            runner = job.engine(Path(folder))
-            try:
-                for number in range(processes):
-                    baseline = job.header.space.default
-                    trial = attempt(runner, baseline, number, "doctor", is_repeat=True)
-                    if isinstance(trial.outcome, Failure):
-                        failure = trial.outcome
-                        raise TargetError(f"the model fails: {failure.kind}: {failure.message}")
-                    trials.append(trial)
-            finally:
-                runner.close()
-    finally:
-        job.shell.close()
+        trials = [_measured(engine, job.header.space.default, n) for n in range(processes)]
     floor = NoiseFloor.of(trials)
-    plan = job.header.plan
-    threads_now = plan.threads if plan else 1
-    processors = len(cpus_of(plan.cpus)) if plan and plan.cpus else machine.cores
+    planned = job.header.plan
+    threads_now = planned.threads if planned else 1
+    processors = len(cpus_of(planned.cpus)) if planned and planned.cpus else machine.cores
     advice = [
-        *complaints(machine, here, is_pinned=bool(plan and plan.cpus)),
+        *complaints(machine, here, is_pinned=bool(planned and planned.cpus)),
         *crowded(threads_now, processors),
-        *_diagnosis(floor, machine, cpus),
+        *diagnosis(floor, machine, cpus),
     ]
     if as_json:
         facts = {"machine": machine.to_json(), "noise_floor": floor.to_json(), "advice": advice}
@@ -108,35 +79,16 @@ def doctor(
     _print(floor, machine, here, advice, f"{model or _BUNDLED}, {job.header.runtime}")
 
 
-def _diagnosis(floor: NoiseFloor, machine: Machine, cpus: str) -> list[str]:
-    said = list(floor.notes)
-    if floor.disturbed > _MUCH_DISTURBED:
-        pinning = "" if cpus or machine.cores < 2 else ", or pin measurements with --cpus"
-        said.append(
-            f"other work used {floor.other_cpus:.1f} processors and disturbed "
-            f"{floor.disturbed:.0%} of the runs: end it{pinning}"
-        )
-    if floor.spread > _MUCH_SPREAD and not floor.is_busy:
-        said.append(
-            f"processes differ by {floor.spread:.1%}: differences of some percent take many "
-            f"repeats to see; a quieter machine would save them"
-        )
-    low, high = floor.difference[1:]
-    if low > 0 or high < 0:
-        said.append(
-            "the A/A test failed: the same thing was seen to differ from itself; it happens once "
-            "in twenty times, run it again"
-        )
-    return said
+def _measured(engine: Engine, baseline: Assignment, number: int) -> Trial:
+    trial = run_trial(engine, baseline, number, "doctor", is_repeat=True)
+    if isinstance(trial.outcome, Failure):
+        raise TargetError(f"the model fails: {trial.outcome.kind}: {trial.outcome.message}")
+    return trial
 
 
 def _print(
     floor: NoiseFloor, machine: Machine, here: Conditions, advice: list[str], what: str
 ) -> None:
-    from rich.markup import escape
-    from rich.table import Table
-
-    from pareto_profiler.cli.output import console
 
     out = console()
     facts = Table(box=None, show_header=False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import logging
 import os
 import shlex
 import signal
@@ -41,6 +42,7 @@ def reporting_errors(command: Callable[_P, _R]) -> Callable[_P, _R]:
         # limit, since converting takes quadratic time.
         sys.set_int_max_str_digits(_MOST_DIGITS)
         _open_streams()
+        show_warnings()
         try:
             with _ended_like_interrupted():
                 result = command(*args, **kwargs)
@@ -61,6 +63,29 @@ def reporting_errors(command: Callable[_P, _R]) -> Callable[_P, _R]:
             return result
 
     return wrapped
+
+
+def show_warnings() -> None:
+    """Pass on what the package logs, such as a connection that was lost, as notes."""
+    logger = logging.getLogger("pareto_profiler")
+    if not logger.handlers:
+        logger.addHandler(_Notes())
+
+
+class _Notes(logging.Handler):
+    def emit(self, record: logging.LogRecord) -> None:
+        note(record.getMessage())
+
+
+def note(text: str) -> None:
+    """Tell the user something that is not the result: on stderr.
+
+    That nobody reads it any more, or that it cannot be written, is no reason to stop measuring.
+    """
+    try:
+        print(tame(text), file=sys.stderr, flush=True)
+    except OSError:
+        silence(sys.stderr)
 
 
 def program() -> str:

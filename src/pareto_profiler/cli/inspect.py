@@ -4,29 +4,27 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import asdict
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
+from rich import box
+from rich.table import Table
 
-from pareto_profiler.cli.exits import reporting_errors
-from pareto_profiler.cli.measure import RuntimeOption
+from pareto_profiler.cli.options import JsonOption, ModelArgument, RuntimeOption, command
+from pareto_profiler.cli.output import console, print_json
 from pareto_profiler.core.graph import Graph, Operation
 from pareto_profiler.core.space import DecisionSpace, Granularity, readable
 from pareto_profiler.core.support import Support
 from pareto_profiler.errors import SpaceError
+from pareto_profiler.models import Model
+from pareto_profiler.quantities import split
 from pareto_profiler.runtimes import runtime as runtime_named
-
-if TYPE_CHECKING:
-    from pareto_profiler.models import Model
-    from pareto_profiler.runtimes.base import Runtime
+from pareto_profiler.runtimes.base import Runtime
 
 
-@reporting_errors
+@command
 def inspect(
-    model: Annotated[
-        Path, typer.Argument(metavar="MODEL", help="A .tflite or .circle file, or an nnpackage.")
-    ],
+    model: ModelArgument,
     backends: Annotated[
         str,
         typer.Option(
@@ -45,16 +43,13 @@ def inspect(
     forbid: Annotated[
         list[str] | None, typer.Option(help="BACKEND:OPERATION to hold infeasible.")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Show a model's operations, which backend can run them, and the size of each decision space.
 
     Nothing is measured, and the runtime need not be installed. What it refuses is listed with the
     reason.
     """
-    from pareto_profiler.cli.assembly import split
-    from pareto_profiler.cli.output import print_json
-
     room = runtime_named(runtime)
     read = room.read(model)
     support = Support.of(allow or (), forbid or (), room)
@@ -155,10 +150,6 @@ def _space(
 
 
 def _print(found: dict[str, Any], model: Model, room: Runtime, *, operations: bool) -> None:
-    from rich import box
-    from rich.table import Table
-
-    from pareto_profiler.cli.output import console
 
     out = console()
     graph = model.graph

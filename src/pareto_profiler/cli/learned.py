@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from rich.console import RenderableType
+from rich.table import Table
 
-import typer
-
-from pareto_profiler.cli.exits import reporting_errors
-from pareto_profiler.cli.show import BackendsOfDumpOption, BaselineOption, RunArgument
+from pareto_profiler.cli.exits import note
+from pareto_profiler.cli.options import JsonOption, RunArgument, TableOptions, command
+from pareto_profiler.cli.output import console, print_json
 from pareto_profiler.errors import InputError
+from pareto_profiler.report.naming import short_id
+from pareto_profiler.report.summary import Summary
+from pareto_profiler.runtimes.problem import problem_of
+from pareto_profiler.samplers.structured.beliefs import Beliefs, beliefs_of
+from pareto_profiler.storage.opening import open_recording
 
-if TYPE_CHECKING:
-    from pareto_profiler.samplers.structured.beliefs import Beliefs
 
-
-@reporting_errors
+@command
 def learned(
     run: RunArgument,
-    backends: BackendsOfDumpOption = "",
-    baseline: BaselineOption = "",
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    given: TableOptions,
+    as_json: JsonOption = False,
 ) -> None:
     """Show the model that `structured` fits to a run, whichever sampler made it.
 
@@ -27,13 +28,7 @@ def learned(
     together fail; and how well it predicted each measurement from all others, which says whether
     to trust the rest.
     """
-    from pareto_profiler.cli.output import console, note, print_json
-    from pareto_profiler.cli.show import open_recording
-    from pareto_profiler.report.summary import Summary
-    from pareto_profiler.runtimes.problem import problem_of
-    from pareto_profiler.samplers.structured.beliefs import beliefs_of
-
-    recording = open_recording(run, backends, baseline)
+    recording = open_recording(run, given.names, given.baseline)
     header = recording.header
     problem = problem_of(header)
     found = beliefs_of(problem, recording.trials)
@@ -52,12 +47,9 @@ def learned(
         out.print(part)
 
 
-def _parts(found: Beliefs) -> list[Any]:
-    from rich.table import Table
+def _parts(found: Beliefs) -> list[RenderableType]:
 
-    from pareto_profiler.report.naming import short_id
-
-    parts: list[Any] = []
+    parts: list[RenderableType] = []
     skills = Table("", box=None, title="How well it predicts", title_justify="left")
     for title in ("measured", "typical error", "within its 90 %", "rank correlation"):
         skills.add_column(title, justify="right")

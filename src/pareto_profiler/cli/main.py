@@ -1,31 +1,189 @@
-"""The command ``pareto-profiler``."""
+"""The command ``pareto-profiler``: its help, and commands, imported when they are called."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Annotated
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Annotated, Any, Final
 
 import typer
+from typer.core import TyperGroup
 
-from pareto_profiler import __version__
-from pareto_profiler.cli import (
-    bench,
-    compare,
-    deploy,
-    doctor,
-    explain,
-    inspect,
-    learned,
-    measure,
-    report,
-    select,
-    show,
-    target,
-    trace,
-)
+from pareto_profiler.version import __version__
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """What the help says of a command before it is imported.
+
+    Attributes:
+        panel: Where it stands.
+        summary: Its first sentence.
+        example: Its arguments in an example.
+        module: Where it is.
+    """
+
+    panel: str
+    summary: str
+    example: str
+    module: str
+
+
+COMMANDS: Final = {
+    "inspect": Command(
+        "Measure",
+        "Show a model's operations, which backend can run them, and the size of each decision "
+        "space.",
+        "model.tflite",
+        "inspect",
+    ),
+    "search": Command(
+        "Measure",
+        "Search for the Pareto front of a model, here or on a target.",
+        "model.tflite --granularity index --vary threads --budget 60",
+        "search",
+    ),
+    "confirm": Command(
+        "Measure",
+        "Repeat measurements of a run until it is decided what is on its front.",
+        "pareto-runs/RUN --budget 20",
+        "search",
+    ),
+    "record": Command(
+        "Measure",
+        "Measure every feasible assignment: a table for `replay`; ONE's brute_force_profiler.",
+        "model.tflite --backends cpu,ruy --output pareto-runs/table",
+        "search",
+    ),
+    "trace": Command(
+        "Measure",
+        "Show how long each operation takes on each backend, as the runtime traces it.",
+        "model.tflite --backends cpu,xnnpack",
+        "trace",
+    ),
+    "doctor": Command(
+        "Measure",
+        "Find out what spoils measurements here or on a target, and what to do about it.",
+        "--target odroid",
+        "doctor",
+    ),
+    "show": Command(
+        "Look and understand",
+        "Show the front of a run: a table, a scatter, the configurations, and what failed.",
+        "pareto-runs/RUN",
+        "show",
+    ),
+    "report": Command(
+        "Look and understand",
+        "Write a run as one HTML page that opens anywhere, without a network.",
+        "pareto-runs/RUN --svg front.svg",
+        "report",
+    ),
+    "explain": Command(
+        "Look and understand",
+        "Explain why an assignment is as good as it is: what each choice saves, and what it costs.",
+        "pareto-runs/RUN knee --simplify",
+        "explain",
+    ),
+    "learned": Command(
+        "Look and understand",
+        "Show the model that `structured` fits to a run, whichever sampler made it.",
+        "pareto-runs/RUN",
+        "learned",
+    ),
+    "compare": Command(
+        "Look and understand",
+        "Compare two runs of one space: exit status 1 if the front of B is worse beyond noise.",
+        "pareto-runs/before pareto-runs/after",
+        "compare",
+    ),
+    "select": Command(
+        "Choose and ship",
+        "Select one assignment from a run's front: the fastest within limits, or by another goal.",
+        "pareto-runs/RUN --max-rss 100MB",
+        "select",
+    ),
+    "deploy": Command(
+        "Choose and ship",
+        "Write an assignment in the form that ships, and run it to see that it does what was "
+        "measured.",
+        "pareto-runs/RUN knee --to nnpackage",
+        "deploy",
+    ),
+    "export": Command(
+        "Choose and ship",
+        "Write a run as a table: every trial as csv or parquet, the summary as json, or a ONE "
+        "dump.",
+        "pareto-runs/RUN --format csv --to trials.csv",
+        "show",
+    ),
+    "replay": Command(
+        "Offline",
+        "Search on a recorded table or a simulated device: offline mode.",
+        "pareto-runs/table --sampler nsga2 --budget 50",
+        "replay",
+    ),
+    "bench": Command(
+        "Offline",
+        "Compare samplers: how soon does what they report come close to the true front?",
+        "simulated:tiny-8x2:1 pareto-runs/table --seeds 3",
+        "bench",
+    ),
+    "target": Command(
+        "Devices",
+        "Devices: list them, see whether they can measure, clean up on them.",
+        "",
+        "target",
+    ),
+}
+
+_MARKUP: Final = "markdown"
+
+
+def load(name: str) -> Any:
+    """The command of this name, with its options: imports what it needs."""
+    told = COMMANDS[name]
+    module = import_module(f"pareto_profiler.cli.{told.module}")
+    if name == "target":
+        return typer.main.get_command(module.app)
+    alone = typer.Typer(rich_markup_mode=_MARKUP, add_completion=False)
+    alone.command(
+        name,
+        rich_help_panel=told.panel,
+        short_help=told.summary,
+        epilog=f"Example: `pareto-profiler {name} {told.example}`",
+    )(getattr(module, name))
+    return typer.main.get_command(alone)
+
+
+class _Commands(TyperGroup):
+    """Knows the commands by name; one is imported when it is called or completed."""
+
+    def list_commands(self, ctx: typer.Context) -> list[str]:  # type: ignore[override]
+        del ctx
+        return list(COMMANDS)
+
+    def get_command(self, ctx: typer.Context, name: str) -> Any:  # type: ignore[override]
+        del ctx
+        if name not in COMMANDS:
+            return None
+        told = COMMANDS[name]
+        stub = typer.Typer(rich_markup_mode=_MARKUP, add_completion=False)
+        stub.command(name, rich_help_panel=told.panel, help=told.summary)(_do_nothing)
+        return typer.main.get_command(stub)
+
+    def resolve_command(self, ctx: typer.Context, args: list[str]) -> Any:  # type: ignore[override]
+        name, stub, rest = super().resolve_command(ctx, args)
+        return name, load(name) if name in COMMANDS else stub, rest
+
+
+def _do_nothing() -> None:
+    """What only has a name and a line."""
+
 
 app = typer.Typer(
     name="pareto-profiler",
+    cls=_Commands,
     help="Which backend should run which operation of my model? Measures assignments of backends "
     "to operations and keeps the Pareto front of latency against peak memory.\n\n"
     "Begin with `pareto-profiler search MODEL`, which says where its run is. Then `report` it, "
@@ -36,7 +194,7 @@ app = typer.Typer(
     "command again to go on).",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    rich_markup_mode="markdown",
+    rich_markup_mode=_MARKUP,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
@@ -57,41 +215,3 @@ def _options(
     ] = False,
 ) -> None:
     del version
-
-
-def _panel(title: str, **commands: tuple[Callable[..., None], str]) -> None:
-    """Commands in one panel of the help, each with an example."""
-    for name, (command, example) in commands.items():
-        epilog = f"Example: `pareto-profiler {name} {example}`"
-        app.command(name, rich_help_panel=title, epilog=epilog)(command)
-
-
-_panel(
-    "Measure",
-    inspect=(inspect.inspect, "model.tflite"),
-    search=(measure.search, "model.tflite --granularity index --vary threads --budget 60"),
-    confirm=(measure.confirm, "pareto-runs/RUN --budget 20"),
-    record=(measure.record, "model.tflite --backends cpu,ruy --output pareto-runs/table"),
-    trace=(trace.trace, "model.tflite --backends cpu,xnnpack"),
-    doctor=(doctor.doctor, "--target odroid"),
-)
-_panel(
-    "Look and understand",
-    show=(show.show, "pareto-runs/RUN"),
-    report=(report.report, "pareto-runs/RUN --svg front.svg"),
-    explain=(explain.explain, "pareto-runs/RUN knee --simplify"),
-    learned=(learned.learned, "pareto-runs/RUN"),
-    compare=(compare.compare, "pareto-runs/before pareto-runs/after"),
-)
-_panel(
-    "Choose and ship",
-    select=(select.select, "pareto-runs/RUN --max-rss 100MB"),
-    deploy=(deploy.deploy, "pareto-runs/RUN knee --to nnpackage"),
-    export=(show.export, "pareto-runs/RUN --format csv --to trials.csv"),
-)
-_panel(
-    "Offline",
-    replay=(measure.replay, "pareto-runs/table --sampler nsga2 --budget 50"),
-    bench=(bench.bench, "simulated:tiny-8x2:1 pareto-runs/table --seeds 3"),
-)
-app.add_typer(target.app, rich_help_panel="Devices")

@@ -9,13 +9,13 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from pareto_profiler.cli.output import note
+from pareto_profiler.cli.exits import note
 from pareto_profiler.core.estimate import Estimates
 from pareto_profiler.core.front import Front, reference_point
 from pareto_profiler.core.measurement import Objective
 from pareto_profiler.core.space import Assignment, DecisionSpace
 from pareto_profiler.core.trial import Failure, Trial
-from pareto_profiler.search import Budget
+from pareto_profiler.loop import Budget
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

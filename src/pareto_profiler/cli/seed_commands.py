@@ -3,24 +3,31 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import Annotated, Final
 
 import typer
 from typer.core import TyperCommand
 
-from pareto_profiler.cli.exits import reporting_errors
+from pareto_profiler.cli.exits import command_line, note
+from pareto_profiler.cli.explore import explore
+from pareto_profiler.cli.options import command
+from pareto_profiler.cli.output import check_writable, write_file
+from pareto_profiler.core.recording import Recording
 from pareto_profiler.core.space import Granularity
+from pareto_profiler.core.trial import Failure
 from pareto_profiler.errors import InputError
+from pareto_profiler.exploration import opened, sampler_of
+from pareto_profiler.jobs import Choices, load_measurable, prepare
+from pareto_profiler.loop import Budget
+from pareto_profiler.quantities import split
+from pareto_profiler.report.records import seed_dump
 from pareto_profiler.runtimes import runtime
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from pareto_profiler.core.recording import Recording
-    from pareto_profiler.search import Budget
+from pareto_profiler.storage.seed_formats import Oplist, brute_force_dump
+from pareto_profiler.targets import find
 
 _OPLIST: Final = Path("oplist.json")
 _LOCAL: Final = "local"
@@ -78,7 +85,7 @@ AuthOption = Annotated[
 ]
 
 
-@reporting_errors
+@command
 def gen_oplist(
     model: Annotated[Path, typer.Argument(metavar="TFLITE_MODEL", help="The model.")],
     target: Annotated[
@@ -91,11 +98,6 @@ def gen_oplist(
 
     On the target it is /tmp/oplist.json.
     """
-    from pareto_profiler.cli.assembly import load_measurable
-    from pareto_profiler.cli.output import show_warnings, write_file
-    from pareto_profiler.seed_formats import Oplist
-    from pareto_profiler.targets import find
-
     device = find(target.value, address=auth)
     if device.shell == "ssh" and not device.address:
         raise InputError(f"target {target}: expected --auth user@host")
@@ -106,7 +108,6 @@ def gen_oplist(
     if device.shell == "local":
         print("for this machine: run the samplers in this folder")
         return
-    show_warnings()
     shell = device.open_shell()
     try:
         shell.push(_OPLIST, PurePosixPath(_DEVICE_OPLIST))
@@ -115,7 +116,7 @@ def gen_oplist(
     print(f"copied to {device.address or device.name}:{_DEVICE_OPLIST}")
 
 
-@reporting_errors
+@command
 def brute_force_profiler(
     model: ModelArgument,
     place: PlaceArgument,
@@ -130,10 +131,6 @@ def brute_force_profiler(
     This machine drives; the target needs its runtime only. On the device itself, TARGET is `local`
     or left out.
     """
-    from pareto_profiler.cli.output import write_file
-    from pareto_profiler.search import Budget
-    from pareto_profiler.seed_formats import brute_force_dump
-
     recording = _profile(
         model, _Place.of(place, target, auth), mode, backends, dumpfile, "exhaustive", Budget()
     )
@@ -142,7 +139,7 @@ def brute_force_profiler(
     print(f"{dumpfile}: {_counts(recording)}")
 
 
-@reporting_errors
+@command
 def random_sampler(
     model: ModelArgument,
     place: PlaceArgument,
@@ -154,10 +151,6 @@ def random_sampler(
     auth: AuthOption = "",
 ) -> None:
     """Measure random assignments and dump the front with its configurations."""
-    from pareto_profiler.cli.output import write_file
-    from pareto_profiler.cli.show import seed_dump
-    from pareto_profiler.search import Budget
-
     recording = _profile(
         model,
         _Place.of(place, target, auth),
@@ -226,37 +219,26 @@ def _profile(
     sampler: str,
     budget: Budget,
 ) -> Recording:
-    from pareto_profiler.cli.assembly import Choices, prepare
-    from pareto_profiler.cli.measure import make_sampler, run_job
-    from pareto_profiler.cli.output import check_writable
-    from pareto_profiler.store import JOURNAL, Store
 
     check_writable(dumpfile)
     place.check()
-    job = prepare(
-        Choices(
-            model=model,
-            granularity=Granularity(mode),
-            backends=backends,
-            oplist=_oplist_here(mode, model),
-            # As the original: every backend is loaded, used or not, and the dump says so.
-            plan={"load_every_backend": True},
-            sampler=sampler,
-            target=place.target.value,
-            address=place.auth,
-            run_folder=place.path,
-        )
+    choices = Choices(
+        model=model,
+        granularity=Granularity(mode),
+        backends=split(backends),
+        oplist=_oplist_here(mode, model),
+        # As the original: every backend is loaded, used or not, and the dump says so.
+        plan={"load_every_backend": True},
+        sampler=sampler,
+        target=place.target.value,
+        address=place.auth,
+        run_folder=place.path,
+        command=command_line(),
     )
     folder = dumpfile.with_name(f"{dumpfile.name}.run")
-    try:
-        store = Store(folder / JOURNAL, job.header)
-        try:
-            run_job(job, make_sampler(sampler, job.header), store, folder, budget)
-            return store.recording
-        finally:
-            store.close()
-    finally:
-        job.shell.close()
+    with prepare(choices) as job, opened(job, folder) as exploration:
+        explore(exploration, sampler_of(sampler, job.header), budget)
+        return exploration.recording
 
 
 def _oplist_here(mode: Mode, model: Path) -> Path | None:
@@ -265,10 +247,6 @@ def _oplist_here(mode: Mode, model: Path) -> Path | None:
     That is this folder, and /tmp, where the original writes it and copies it to. In /tmp others may
     have left one: of another model it is left alone.
     """
-    from pareto_profiler.cli.assembly import load_measurable
-    from pareto_profiler.cli.output import note
-    from pareto_profiler.seed_formats import Oplist
-
     for path in (_OPLIST, Path(_DEVICE_OPLIST)):
         if not path.is_file():
             continue
@@ -290,7 +268,6 @@ def _oplist_here(mode: Mode, model: Path) -> Path | None:
 
 
 def _counts(recording: Recording) -> str:
-    from pareto_profiler.core.trial import Failure
 
     failed = sum(isinstance(t.outcome, Failure) for t in recording.trials)
     return f"{len(recording.trials) - failed} assignments measured, {failed} failed"
@@ -316,14 +293,14 @@ def _whole(word: str, options: list[str]) -> str:
     return f"{begun[0]}{sign}{value}" if is_beginning else word
 
 
-def _app(command: Callable[..., None]) -> typer.Typer:
+def _app(function: Callable[..., None]) -> typer.Typer:
     app = typer.Typer(
         pretty_exceptions_enable=False,
         add_completion=False,
         rich_markup_mode="markdown",
         context_settings={"help_option_names": ["-h", "--help"]},
     )
-    app.command(cls=_ArgparseLike)(command)
+    app.command(cls=_ArgparseLike)(function)
     return app
 
 

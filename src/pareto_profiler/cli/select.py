@@ -2,50 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
-from pareto_profiler.cli.exits import reporting_errors
-from pareto_profiler.cli.measure import JsonOption
-from pareto_profiler.cli.show import BackendsOfDumpOption, BaselineOption, RunArgument
+from pareto_profiler.cli.options import (
+    JsonOption,
+    LimitOptions,
+    RunArgument,
+    TableOptions,
+    command,
+)
+from pareto_profiler.cli.output import console, print_json
+from pareto_profiler.core.measurement import Objective
 from pareto_profiler.errors import InputError
-
-if TYPE_CHECKING:
-    from pareto_profiler.report.selection import Goal, Limit, Selection, Trade
-    from pareto_profiler.report.summary import Summary
-
-
-MaxTimeOption = Annotated[
-    str,
-    typer.Option(
-        help="exec_time of at most that: 12ms, or 0.5x baseline, 90% uniform.",
-        show_default=False,
-    ),
-]
-MaxRssOption = Annotated[
-    str,
-    typer.Option(
-        help="max_rss of at most that: 100MB, 96MiB, or 1.2x baseline.", show_default=False
-    ),
-]
-MaxOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--max",
-        metavar="OBJECTIVE=VALUE",
-        help="The same for any recorded objective, e.g. cpu_time=20ms; may be repeated.",
-    ),
-]
+from pareto_profiler.report.selection import Goal, Limit, Selection, Trade, check_objective, shown
+from pareto_profiler.report.summary import Summary
+from pareto_profiler.storage.opening import open_recording
 
 
-@reporting_errors
+@command
 def select(
     run: RunArgument,
-    max_time: MaxTimeOption = "",
-    max_rss: MaxRssOption = "",
-    limit: MaxOption = None,
+    limits: LimitOptions,
+    given: TableOptions,
     minimise: Annotated[
         str,
         typer.Option(
@@ -67,8 +47,6 @@ def select(
             show_default=False,
         ),
     ] = "",
-    backends: BackendsOfDumpOption = "",
-    baseline: BaselineOption = "",
     as_json: JsonOption = False,
 ) -> None:
     """Select one assignment from a run's front: the fastest within limits, or by another goal.
@@ -76,17 +54,10 @@ def select(
     Tells how sure it is that the limits are kept and that no other one is better, and what the next
     looser limit would buy. Without any option: the smallest of the first objective.
     """
-    from pareto_profiler.cli.output import print_json
-    from pareto_profiler.cli.show import open_recording
-    from pareto_profiler.report.selection import Selection
-    from pareto_profiler.report.summary import Summary
-
     if sum((bool(minimise), knee, bool(weights))) > 1:
         raise InputError("--minimise, --knee and --weights exclude each other")
-    asked = asked_limits(max_time, max_rss, limit)
-    recording = open_recording(run, backends, baseline)
-    summary = Summary.of(recording)
-    goal = _goal(summary, asked, minimise, weights, is_knee=knee)
+    summary = Summary.of(open_recording(run, given.names, given.baseline))
+    goal = _goal(summary, limits.asked, minimise, weights, is_knee=knee)
     found = Selection.of(summary, goal)
     if as_json:
         print_json(found.to_json())
@@ -102,52 +73,20 @@ def _goal(
     *,
     is_knee: bool,
 ) -> Goal:
-    from pareto_profiler.report.selection import Goal
 
-    limits = limits_of(summary, asked)
+    limits = Limit.several(asked, summary)
     known = [o.name for o in summary.objectives]
     if is_knee:
         return Goal(limits)
     if weights:
         found = _weights_of(weights)
         for name in found:
-            _check_objective(name, known)
+            check_objective(name, known)
         return Goal(limits, found)
     if minimise:
-        _check_objective(minimise, known)
+        check_objective(minimise, known)
         return Goal(limits, {minimise: 1.0})
     return Goal.smallest(summary.objectives, limits)
-
-
-def asked_limits(max_time: str, max_rss: str, limit: list[str] | None) -> list[tuple[str, str]]:
-    """Objective and value of each limit that the options name."""
-    asked = [("exec_time", max_time)] * bool(max_time) + [("max_rss", max_rss)] * bool(max_rss)
-    for text in limit or []:
-        name, _, value = text.partition("=")
-        asked.append((name, value))
-    return asked
-
-
-def limits_of(summary: Summary, asked: list[tuple[str, str]]) -> tuple[Limit, ...]:
-    """The limits that options name, for one run.
-
-    Raises:
-        InputError: An objective is not the run's or comes twice, or a value is none.
-    """
-    from pareto_profiler.report.selection import Limit
-
-    objectives = {o.name: o for o in summary.objectives}
-    names = [name for name, _ in asked]
-    for name in names:
-        _check_objective(name, objectives)
-        if names.count(name) > 1:
-            raise InputError(f"two limits of {name}")
-    return tuple(Limit.of(text, objectives[name], summary) for name, text in asked)
-
-
-def _check_objective(name: str, known: Collection[str]) -> None:
-    if name not in known:
-        raise InputError(f"objective {name!r}: the run's are {', '.join(known)}")
 
 
 def _weights_of(text: str) -> dict[str, float]:
@@ -166,7 +105,6 @@ def _weights_of(text: str) -> dict[str, float]:
 
 
 def _print(found: Selection) -> None:
-    from pareto_profiler.cli.output import console
 
     out = console()
 
@@ -196,8 +134,7 @@ def _print(found: Selection) -> None:
     say(f"configuration:\n  {row.configuration}")
 
 
-def _figure(found: Selection, objective: Any) -> str:
-    from pareto_profiler.report.selection import shown
+def _figure(found: Selection, objective: Objective) -> str:
 
     row = found.row
     at = found.summary.objectives.index(objective)
@@ -214,8 +151,6 @@ def _figure(found: Selection, objective: Any) -> str:
 
 def _words(found: Selection, trade: Trade) -> str:
     """What another assignment would change."""
-    from pareto_profiler.report.selection import shown
-
     pairs = zip(
         found.summary.objectives,
         trade.row.estimate.values,

@@ -2,31 +2,31 @@
 
 from __future__ import annotations
 
-import os
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import Annotated, Final
 
 import typer
+from rich.markup import escape
+from rich.table import Table
 
-from pareto_profiler.cli.exits import reporting_errors
-from pareto_profiler.cli.measure import (
+from pareto_profiler.checking import Findings, look_at_runtime
+from pareto_profiler.cli.options import (
     AddressOption,
     JsonOption,
     LibraryOption,
     RuntimeOption,
     TargetsOption,
+    command,
 )
-from pareto_profiler.errors import RunError, TargetError
+from pareto_profiler.cli.output import console, print_json
+from pareto_profiler.errors import TargetError
+from pareto_profiler.jobs import load_measurable
+from pareto_profiler.runners.machine import Machine, conditions, describe
+from pareto_profiler.runtimes import runtime as runtime_named
 from pareto_profiler.shells.base import printable
-
-if TYPE_CHECKING:
-    from pareto_profiler.core.space import Variable
-    from pareto_profiler.models import Model
-    from pareto_profiler.runners.machine import Conditions, Machine
-    from pareto_profiler.runtimes.base import Installation, Runtime
-    from pareto_profiler.shells.base import Shell
-    from pareto_profiler.targets import Target
+from pareto_profiler.targets import find
+from pareto_profiler.targets import targets as targets_in
 
 app = typer.Typer(
     name="target",
@@ -64,16 +64,10 @@ cd / && rmdir "$0" 2>/dev/null; exit 0"""
 
 
 @app.command("list")
-@reporting_errors
+@command
 def list_targets(targets: TargetsOption = None, as_json: JsonOption = False) -> None:
     """List the targets that can be named."""
-    from rich.markup import escape
-    from rich.table import Table
-
-    from pareto_profiler.cli.output import console, print_json
-    from pareto_profiler.targets import targets as all_targets
-
-    known = all_targets(targets)
+    known = targets_in(targets)
     if as_json:
         print_json({name: asdict(target) for name, target in known.items()})
         return
@@ -90,11 +84,9 @@ def list_targets(targets: TargetsOption = None, as_json: JsonOption = False) -> 
 
 
 @app.command()
-@reporting_errors
+@command
 def clean(name: NameArgument, address: AddressOption = "", targets: TargetsOption = None) -> None:
     """Remove what this tool left on a target: drivers, and files of searches that were killed."""
-    from pareto_profiler.targets import find
-
     target = find(name, targets, address)
     shell = target.open_shell()
     try:
@@ -107,52 +99,8 @@ def clean(name: NameArgument, address: AddressOption = "", targets: TargetsOptio
     print(f"{name}: {target.work}: removed {', '.join(removed) or 'nothing, it is clean'}")
 
 
-@dataclass(slots=True)
-class Findings:
-    """What a check found."""
-
-    target: str
-    machine: Machine
-    conditions: Conditions
-    runtime: str = ""
-    library: str = ""
-    offered: tuple[str, ...] = ()
-    loading: dict[str, bool] = field(default_factory=dict)
-    refusals: dict[str, dict[str, str]] = field(default_factory=dict)
-    supported: set[tuple[str, str]] = field(default_factory=set)
-    remarks: list[str] = field(default_factory=list)
-    problems: list[str] = field(default_factory=list)
-
-    def advice(self, model: Path | None) -> list[str]:
-        """What to do about it, in plain words."""
-        from pareto_profiler.runners.machine import complaints
-
-        said = list(self.problems)
-        said += complaints(self.machine, self.conditions)
-        absent = [backend for backend, loads in self.loading.items() if not loads]
-        if absent:
-            said.append(
-                f"{', '.join(absent)}: there, but not to be loaded (a missing driver or library, "
-                f"such as OpenCL): searches leave it out"
-            )
-        said += self.remarks
-        corrections = [
-            f"{'--forbid' if words else '--allow'} {backend}:{operation}"
-            for backend, refused in self.refusals.items()
-            for operation, words in refused.items()
-            if bool(words) == ((backend, operation) in self.supported)
-        ]
-        if corrections:
-            said.append(
-                f"search with {' '.join(corrections)}: here it is not as the support tables say"
-            )
-        if model is None and not self.problems:
-            said.append("name a model, to see which backends load and what they can run of it")
-        return said
-
-
 @app.command()
-@reporting_errors
+@command
 def check(
     name: NameArgument,
     model: Annotated[
@@ -173,20 +121,13 @@ def check(
     Nothing is timed. What is found out about a model's operations is kept for the next check of the
     same model on the same runtime.
     """
-    from pareto_profiler.cli.assembly import load_measurable
-    from pareto_profiler.cli.output import print_json, show_warnings
-    from pareto_profiler.runners.machine import conditions, describe
-    from pareto_profiler.runtimes import runtime as runtime_named
-    from pareto_profiler.targets import find
-
     target = find(name, targets, address)
     room = runtime_named(runtime)
     read = load_measurable(room, model) if model else None
-    show_warnings()
     shell = target.open_shell()
     try:
         found = Findings(name, describe(shell), conditions(shell))
-        _look_at_runtime(found, room, target, shell, read, library)
+        look_at_runtime(found, room, target, shell, read, library)
     finally:
         shell.close()
     advice = found.advice(model)
@@ -200,81 +141,7 @@ def check(
         raise typer.Exit(3)
 
 
-def _look_at_runtime(
-    found: Findings, room: Runtime, target: Target, shell: Shell, model: Model | None, library: str
-) -> None:
-    from pareto_profiler.cli.assembly import Choices, install
-
-    try:
-        installation = install(room, target, shell, Choices(Path(), library=library))
-    except TargetError as error:
-        found.problems.append(str(error))
-        return
-    found.runtime, found.library = installation.name, installation.library
-    there = installation.offered_backends()
-    wanted = target.backends_of(room.name)
-    for backend in wanted:
-        if there and backend not in there:
-            found.problems.append(
-                f"backend {backend}, which {target.name} is to have, is not there: "
-                f"there are {', '.join(there)}"
-            )
-    found.offered = tuple(b for b in wanted if b in there) or there
-    if model and found.offered:
-        _try_operations(found, room, target, installation, model)
-
-
-def _try_operations(
-    found: Findings, room: Runtime, target: Target, installation: Installation, model: Model
-) -> None:
-    from pareto_profiler.cli.assembly import folder_on
-    from pareto_profiler.cli.known import Known
-    from pareto_profiler.core.plan import Plan
-    from pareto_profiler.core.space import DecisionSpace, Granularity
-    from pareto_profiler.core.support import Support
-    from pareto_profiler.runners.inputs import random_inputs
-
-    graph = model.graph
-    support = Support.of([f"{backend}:*" for backend in found.offered], (), room)
-    space = DecisionSpace.of(graph, found.offered, Granularity.NAME, support=support)
-    known = Known.of(found.machine, found.runtime, installation.digest(), graph.digest)
-    folder = folder_on(target, f"check by {os.getpid()}")
-    engine = installation.start(folder, space, Plan(), model, random_inputs(graph, 0))
-
-    def refusal(backend: str, variable: Variable) -> str:
-        question = f"{backend}:{variable.name}"
-        if question not in known.answers:
-            try:
-                known.answers[question] = engine.refusal(
-                    dict.fromkeys(variable.operations, backend)
-                )
-            except RunError as error:
-                return f"{error.kind}: {error.message}"  # another time it may be otherwise
-        return known.answers[question]
-
-    try:
-        if words := engine.refusal({}):
-            found.problems.append(f"the model cannot be prepared at all: {words}")
-            return
-        found.remarks = engine.remarks()
-        tables = DecisionSpace.of(graph, found.offered, Granularity.NAME, support=Support(room))
-        found.supported = {(b, v.name) for v in tables.variables for b in v.feasible}
-        for backend in found.offered:
-            found.loading[backend] = engine.loads(backend)
-            if found.loading[backend]:
-                found.refusals[backend] = {v.name: refusal(backend, v) for v in space.variables}
-    except RunError as error:
-        found.problems.append(f"the model cannot be prepared at all: {error}")
-    finally:
-        engine.close()
-        known.keep()
-
-
 def _print(found: Findings, advice: list[str]) -> None:
-    from rich.markup import escape
-    from rich.table import Table
-
-    from pareto_profiler.cli.output import console
 
     out = console()
     machine, here = found.machine, found.conditions

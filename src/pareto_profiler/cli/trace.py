@@ -2,46 +2,41 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from pareto_profiler.cli.exits import reporting_errors
-from pareto_profiler.cli.measure import (
-    AddressOption,
+from rich.table import Table
+
+from pareto_profiler.cli.exits import note
+from pareto_profiler.cli.options import (
     BackendsOption,
     CpusOption,
     JsonOption,
-    LibraryOption,
+    MeasuringOptions,
     ModelArgument,
     RepeatsOption,
-    RuntimeOption,
-    TargetOption,
-    TargetsOption,
+    TargetOptions,
     ThreadsOption,
-    plan_of,
+    command,
 )
+from pareto_profiler.cli.output import console, print_json
+from pareto_profiler.core.graph import Graph
 from pareto_profiler.core.space import Granularity
+from pareto_profiler.core.trial import OperationTime, Profile
 from pareto_profiler.errors import InputError, RunError
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from pareto_profiler.core.graph import Graph
-    from pareto_profiler.core.trial import OperationTime, Profile
+from pareto_profiler.jobs import Choices, measuring
+from pareto_profiler.quantities import split
 
 
-@reporting_errors
+@command
 def trace(
     model: ModelArgument,
+    where: TargetOptions,
     backends: BackendsOption = "",
     repeats: RepeatsOption = None,
     threads: ThreadsOption = None,
     cpus: CpusOption = "",
-    runtime: RuntimeOption = "",
-    library: LibraryOption = "",
-    target: TargetOption = "local",
-    address: AddressOption = "",
-    targets: TargetsOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Show how long each operation takes on each backend, as the runtime traces it.
@@ -50,46 +45,27 @@ def trace(
     backend. Tracing takes time itself, and acl_cl tells when work was handed over, not how long
     it took: for orientation, while `search` measures whole inferences.
     """
-    import tempfile
-    from pathlib import Path
-
-    from pareto_profiler.cli.assembly import Choices, prepare
-    from pareto_profiler.cli.output import note, print_json
-
-    plan = plan_of(repeats=repeats, threads=threads, cpus=cpus)
-    job = prepare(
-        Choices(
-            model=model,
-            granularity=Granularity.OPERATION,
-            backends=backends,
-            plan=plan,
-            runtime=runtime,
-            library=library,
-            target=target,
-            address=address,
-            targets_file=targets,
-        )
+    plan = MeasuringOptions(repeats=repeats, threads=threads, cpus=cpus).plan()
+    choices = Choices(
+        model=model,
+        granularity=Granularity.OPERATION,
+        backends=split(backends),
+        plan=plan,
+        **where.chosen,
     )
-    space, graph = job.header.space, job.model.graph
     profiles: dict[str, Profile] = {}
-    try:
-        with tempfile.TemporaryDirectory(prefix="pareto-profiler-") as here:
-            engine = job.engine(Path(here))
+    with measuring(choices) as (job, engine):
+        space, graph = job.header.space, job.model.graph
+        if not engine.can_profile:
+            raise InputError(f"{job.header.runtime} cannot be traced: a driver is needed")
+        for backend in space.backends:
+            assignment = tuple(
+                backend if backend in v.feasible else v.feasible[0] for v in space.variables
+            )
             try:
-                if not engine.can_profile:
-                    raise InputError(f"{job.header.runtime} cannot be traced: a driver is needed")
-                for backend in space.backends:
-                    assignment = tuple(
-                        backend if backend in v.feasible else v.feasible[0] for v in space.variables
-                    )
-                    try:
-                        profiles[backend] = engine.profile(assignment)
-                    except RunError as error:
-                        note(f"{backend}: {error.kind}: {error.message}")
-            finally:
-                engine.close()
-    finally:
-        job.shell.close()
+                profiles[backend] = engine.profile(assignment)
+            except RunError as error:
+                note(f"{backend}: {error.kind}: {error.message}")
     if not any(profile.operations for profile in profiles.values()):
         raise InputError(f"{job.header.runtime} left no trace")
     if as_json:
@@ -108,9 +84,6 @@ def _facts(graph: Graph, profiles: dict[str, Profile]) -> dict[str, Any]:
 
 
 def _print(graph: Graph, profiles: dict[str, Profile]) -> None:
-    from rich.table import Table
-
-    from pareto_profiler.cli.output import console
 
     out = console()
     table = Table("", "operation", box=None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
@@ -81,6 +82,19 @@ class Figure:
         if reach > math.log(_MOST_FACTOR):
             return None
         return self.value * math.exp(-reach), self.value * math.exp(reach)
+
+    def over(self, other: Figure) -> Figure:
+        """How many times another figure it is.
+
+        Examples:
+            >>> Figure(10.0).over(Figure(4.0)).value
+            2.5
+        """
+        return Figure(
+            self.value / max(other.value, sys.float_info.min),
+            math.hypot(self.deviation, other.deviation),
+            min(self.freedom, other.freedom),
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -297,20 +297,11 @@ def _relative(estimates: Estimates, default: Assignment) -> Estimates:
     if not baseline.is_told:
         raise InputError("other work always disturbed the baseline: nothing can be relative to it")
 
-    def over(figure: Figure, base: Figure, *, is_base: bool) -> Figure:
-        if is_base:
-            return Figure(1.0)
-        return Figure(
-            figure.value / base.value,
-            math.hypot(figure.deviation, base.deviation),
-            min(figure.freedom, base.freedom),
-        )
-
     items = [
         replace(
             item,
             figures=tuple(
-                over(figure, base, is_base=item is baseline)
+                Figure(1.0) if item is baseline else figure.over(base)
                 for figure, base in zip(item.figures, baseline.figures, strict=True)
             ),
         )

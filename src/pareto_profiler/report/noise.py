@@ -11,8 +11,11 @@ from typing import Any, Final
 from pareto_profiler.core.estimate import LEAST_REPEATS, Estimates
 from pareto_profiler.core.measurement import OBJECTIVES, Measurement
 from pareto_profiler.core.trial import Trial
+from pareto_profiler.runners.machine import Machine
 
 _BUSY: Final = 0.5
+_MUCH_SPREAD: Final = 0.02
+_MUCH_DISTURBED: Final = 0.1
 _EXEC_TIME, _MAX_RSS = OBJECTIVES["exec_time"], OBJECTIVES["max_rss"]
 
 
@@ -107,3 +110,26 @@ class NoiseFloor:
             "smallest_difference": {str(n): self.smallest_difference(n) for n in (1, 5, 20)},
             "notes": list(self.notes),
         }
+
+
+def diagnosis(floor: NoiseFloor, machine: Machine, cpus: str) -> list[str]:
+    """What spoils the measurements, and what to do about it, a line each."""
+    said = list(floor.notes)
+    if floor.disturbed > _MUCH_DISTURBED:
+        pinning = "" if cpus or machine.cores < 2 else ", or pin measurements with --cpus"
+        said.append(
+            f"other work used {floor.other_cpus:.1f} processors and disturbed "
+            f"{floor.disturbed:.0%} of the runs: end it{pinning}"
+        )
+    if floor.spread > _MUCH_SPREAD and not floor.is_busy:
+        said.append(
+            f"processes differ by {floor.spread:.1%}: differences of some percent take many "
+            f"repeats to see; a quieter machine would save them"
+        )
+    low, high = floor.difference[1:]
+    if low > 0 or high < 0:
+        said.append(
+            "the A/A test failed: the same thing was seen to differ from itself; it happens once "
+            "in twenty times, run it again"
+        )
+    return said

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -81,6 +81,21 @@ class Limit:
         if unit not in _UNITS.get(objective.unit, {}):
             raise InputError(expected)
         return cls(objective, number * _UNITS[objective.unit][unit], text)
+
+    @classmethod
+    def several(cls, asked: Sequence[tuple[str, str]], summary: Summary) -> tuple[Limit, ...]:
+        """The limits of a run that pairs of an objective's name and a value ask for.
+
+        Raises:
+            InputError: An objective is not the run's or comes twice, or a value is none.
+        """
+        objectives = {o.name: o for o in summary.objectives}
+        names = [name for name, _ in asked]
+        for name in names:
+            check_objective(name, objectives)
+            if names.count(name) > 1:
+                raise InputError(f"two limits of {name}")
+        return tuple(cls.of(text, objectives[name], summary) for name, text in asked)
 
     @property
     def words(self) -> str:
@@ -330,3 +345,13 @@ def _example(objective: Objective) -> str:
     return {"s": "12ms", "B": "100MB", "J": "3mJ"}.get(objective.unit, "3ppm") + (
         " or 1.2x baseline"
     )
+
+
+def check_objective(name: str, known: Collection[str]) -> None:
+    """See that an objective is one of a run's.
+
+    Raises:
+        InputError: It is none.
+    """
+    if name not in known:
+        raise InputError(f"objective {name!r}: the run's are {', '.join(known)}")

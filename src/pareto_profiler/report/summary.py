@@ -255,6 +255,10 @@ class Summary:
             reference=reference,
         )
 
+    def row_of(self, assignment: Assignment) -> Row | None:
+        """What is said of an assignment; None where it was not measured."""
+        return next((r for r in self.measured if r.estimate.assignment == assignment), None)
+
     def failures_by_kind(self) -> dict[str, list[tuple[str, int]]]:
         """Kind → messages and how often each came, most often first."""
         counts: dict[str, dict[str, int]] = {}

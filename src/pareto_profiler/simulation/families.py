@@ -22,7 +22,7 @@ from pareto_profiler.core.support import Support
 from pareto_profiler.core.traits import Role, SettingTrait, Traits
 from pareto_profiler.core.trial import OperationTime, Profile
 from pareto_profiler.errors import FailureKind, InputError, RunError
-from pareto_profiler.runners.simulated import Noise, SimulatedRunner
+from pareto_profiler.simulation.runner import Noise, SimulatedRunner
 
 Vector = NDArray[np.float64]
 

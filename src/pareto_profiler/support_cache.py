@@ -1,4 +1,4 @@
-"""Known: answers of a target that need not be asked for again, kept in the user's cache."""
+"""SupportCache: answers of a target that need not be asked for again, kept in the user's cache."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pareto_profiler.runners.machine import Machine
 
 
 @dataclass(slots=True)
-class Known:
+class SupportCache:
     """What a runtime on a kind of machine said about one model.
 
     Attributes:
@@ -25,7 +25,9 @@ class Known:
     answers: dict[str, str]
 
     @classmethod
-    def of(cls, machine: Machine, runtime: str, library_digest: str, model_digest: str) -> Known:
+    def of(
+        cls, machine: Machine, runtime: str, library_digest: str, model_digest: str
+    ) -> SupportCache:
         """What is known already; nothing where the file is not there or not readable."""
         text = f"{machine.architecture} {machine.cpu} {runtime} {library_digest} {model_digest}"
         home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"

@@ -193,7 +193,7 @@ def search(
             clock.rest(rested_s)
         who, assignment = waiting.popleft()
         is_repeat = who in {ANCHOR, AGAIN, CONFIRM}
-        trial = attempt(
+        trial = run_trial(
             runner, assignment, made, who, is_repeat=is_repeat, clock=clock, rested_s=rested_s
         )
         rested_s = 0.0
@@ -262,7 +262,7 @@ def measure_in_turns(
         for i in order.tolist():
             who = ANCHOR if members[i] == default else source
             # What is new is measured like what it is compared with.
-            trial = attempt(
+            trial = run_trial(
                 runner, members[i], len(journal.trials), who, is_repeat=True, clock=clock
             )
             if isinstance(trial.outcome, Failure):
@@ -297,7 +297,7 @@ def _rest(cooling: Cooling, anchor: Measurement, clock: Clock, most_s: float) ->
     return rest_s
 
 
-def attempt(
+def run_trial(
     runner: Runner,
     assignment: Assignment,
     number: int,

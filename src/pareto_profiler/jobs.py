@@ -1,22 +1,22 @@
-"""From the options of a command to the model, space, plan, store and runner of a search."""
+"""Jobs: from what somebody asks for to the model, space, plan and engine of a search."""
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import logging
 import os
 import re
 import shutil
 import socket
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
-from typing import Any, Final
+from types import TracebackType
+from typing import Any, Final, Self
 
-from pareto_profiler import __version__
-from pareto_profiler.cli.exits import command_line
-from pareto_profiler.cli.output import note, show_warnings
 from pareto_profiler.core.configuration import settings_to_vary
 from pareto_profiler.core.measurement import objectives_of
 from pareto_profiler.core.plan import Plan, cpus_of
@@ -31,35 +31,52 @@ from pareto_profiler.runners.inputs import Array
 from pareto_profiler.runners.machine import describe, energy_sources
 from pareto_profiler.runtimes import runtime, runtime_of
 from pareto_profiler.runtimes.base import Engine, Installation, Runtime, Where
-from pareto_profiler.seed_formats import Oplist
 from pareto_profiler.shells.base import Shell
+from pareto_profiler.storage.seed_formats import Oplist
 from pareto_profiler.targets import Target, find
+from pareto_profiler.version import __version__
 
 _WORK_PREFIX: Final = ".pareto-profiler-work-"
-_LEAST_CONFIDENCE: Final = 0.5
-_WHOLE: Final = 100
-_LONGEST_S: Final = 3_600_000.0
-_LARGEST_KIB: Final = 2**30
-_UNIT_SECONDS: Final = {"ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
+_LOG: Final = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Choices:
-    """What the user asked for, whichever command it was.
+    """What somebody asks for, by whichever command or call.
 
-    Attributes are the options of ``search``, see its help; ``plan`` has what differs from the
-    target's own plan, ``run_folder`` is where on the target the runtime or its own tool is.
+    Attributes:
+        model: File or package.
+        granularity: What shares a backend.
+        backends: Of the space, the baseline's first; or how many of those that there are, as one
+            number; empty for all.
+        oplist: Takes grouping and order from this file.
+        vary: Settings to search over, too.
+        only: Indices of the operations to decide; empty for all.
+        allow, forbid: ``BACKEND:OPERATION``, whatever the support tables say.
+        objectives: Names of what is minimised.
+        plan: What differs from the target's own plan.
+        input_file: Input tensors; None for the model's own, else random ones.
+        runtime: What runs the model; empty for the default.
+        library: Of the runtime, on the target.
+        target: Where it is measured.
+        targets_file: Where targets are described.
+        address: Of the target.
+        run_folder: Where on the target the runtime or its own tool is.
+        sampler: Who proposes.
+        seed: Of chance.
+        margin, confidence: Of verdicts.
+        command: How all that was asked for, for the record.
     """
 
     model: Path
     granularity: Granularity = Granularity.NAME
-    backends: str = ""
+    backends: Sequence[str] = ()
     oplist: Path | None = None
-    vary: str = ""
-    only: str = ""
+    vary: Sequence[str] = ()
+    only: Sequence[int] = ()
     allow: Sequence[str] = ()
     forbid: Sequence[str] = ()
-    objectives: str = "exec_time,max_rss"
+    objectives: Sequence[str] = ("exec_time", "max_rss")
     plan: Mapping[str, Any] = field(default_factory=dict)
     input_file: Path | None = None
     runtime: str = ""
@@ -72,6 +89,7 @@ class Choices:
     seed: int = 0
     margin: float = MARGIN
     confidence: float = CONFIDENCE
+    command: str = ""
 
 
 Start = Callable[[PurePosixPath, DecisionSpace], Engine]
@@ -87,7 +105,7 @@ class Job:
         header: The circumstances, plan and space included.
         inputs: Input tensors.
         target: Where it is measured.
-        shell: How that is reached; to be closed by the caller.
+        shell: How that is reached; closed when the job, as a context, ends.
         runtime: What runs the model.
         start: Makes the engine, with its files in a folder of the target.
     """
@@ -99,6 +117,17 @@ class Job:
     shell: Shell
     runtime: Runtime
     start: Start
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.shell.close()
 
     def engine(self, run_folder: Path) -> Engine:
         """An engine with its files on the target: here in a new folder inside the run's.
@@ -120,6 +149,17 @@ class Job:
         return self.start(PurePosixPath(work.resolve()), self.header.space)
 
 
+@contextlib.contextmanager
+def measuring(choices: Choices, space: DecisionSpace | None = None) -> Iterator[tuple[Job, Engine]]:
+    """A job and an engine for it, whose files are gone in the end; see :func:`prepare`."""
+    with (
+        prepare(choices, space) as job,
+        tempfile.TemporaryDirectory(prefix="pareto-profiler-") as folder,
+        contextlib.closing(job.engine(Path(folder))) as engine,
+    ):
+        yield job, engine
+
+
 def prepare(choices: Choices, space: DecisionSpace | None = None) -> Job:
     """Read the model, ask the target, and work out the space.
 
@@ -130,7 +170,7 @@ def prepare(choices: Choices, space: DecisionSpace | None = None) -> Job:
     Raises:
         InputError, ModelError, SpaceError, TargetError: As what they say.
     """
-    objectives_of(split(choices.objectives))
+    objectives_of(choices.objectives)
     target = find(choices.target, choices.targets_file, choices.address)
     room = runtime(choices.runtime)
     model = load_measurable(room, choices.model)
@@ -150,9 +190,8 @@ def _prepare(
     shell: Shell,
     space: DecisionSpace | None,
 ) -> Job:
-    show_warnings()
     machine = describe(shell)
-    needs_energy = "energy" in split(choices.objectives)
+    needs_energy = "energy" in choices.objectives
     installation = install(room, target, shell, choices, needs_energy=needs_energy)
     source = choices.input_file or model.input_file
     arrays = (
@@ -175,7 +214,7 @@ def _prepare(
         model_name=model.name,
         model_digest=model.graph.digest,
         space=space,
-        objectives=tuple(o.name for o in objectives_of(split(choices.objectives))),
+        objectives=tuple(o.name for o in objectives_of(choices.objectives)),
         plan=plan,
         target=target.name,
         runtime=installation.name,
@@ -200,19 +239,29 @@ def _origin(choices: Choices) -> dict[str, str]:
         "library": choices.library,
         "address": choices.address,
         "run_folder": choices.run_folder,
-        "command": command_line(),
+        "command": choices.command,
     }
     paths = {name: str(path.resolve()) for name, path in files.items() if path is not None}
     return paths | {name: text for name, text in texts.items() if text}
 
 
-def choices_of(header: Header) -> Choices:
+def choices_of(
+    header: Header, model: Path | None = None, address: str = "", targets: Path | None = None
+) -> Choices:
     """The choices that a run was made with, to measure more of it.
+
+    Args:
+        header: Of the run.
+        model: Where it is now, if it is no longer where it was.
+        address: Of the target, the same.
+        targets: File with the targets, the same.
 
     Raises:
         InputError: It does not say where its model was.
     """
-    origin = header.origin
+    origin = dict(header.origin)
+    named = {"model": model, "targets": targets}
+    origin |= {key: str(path) for key, path in named.items() if path is not None}
     if "model" not in origin:
         raise InputError("the run does not say where its model is: name it with --model")
     plan = asdict(header.plan) if header.plan else {}
@@ -220,8 +269,8 @@ def choices_of(header: Header) -> Choices:
     return Choices(
         model=Path(origin["model"]),
         granularity=header.space.granularity,
-        backends=",".join(header.space.backends),
-        objectives=",".join(header.objectives),
+        backends=header.space.backends,
+        objectives=header.objectives,
         plan=plan,
         input_file=Path(origin["input"]) if "input" in origin else None,
         runtime=runtime_of(header).name,
@@ -229,12 +278,13 @@ def choices_of(header: Header) -> Choices:
         library=next((v for k, v in origin.items() if k.endswith("library")), ""),
         target=header.target,
         targets_file=Path(origin["targets"]) if "targets" in origin else None,
-        address=origin.get("address", ""),
+        address=address or origin.get("address", ""),
         run_folder=origin.get("run_folder", ""),
         sampler=header.sampler,
         seed=header.seed,
         margin=header.margin,
         confidence=header.confidence,
+        command=origin.get("command", ""),
     )
 
 
@@ -276,26 +326,25 @@ def _backends(
 ) -> tuple[str, ...]:
     """Those that were asked for, or those that the target has and can load."""
     offered = installation.offered_backends()
-    asked = (
-        ()
-        if choices.backends.isdecimal()
-        else split(choices.backends) or target.backends_of(room.name)
-    )
+    count = int(choices.backends[0]) if _is_count(choices.backends) else None
+    asked = () if count is not None else choices.backends or target.backends_of(room.name)
     missing = [b for b in asked if offered and b not in offered]
     if missing:
         raise InputError(
             f"target {target.name} has no backend {missing[0]}, it has {', '.join(offered)}"
         )
     if asked:
-        return asked
+        return tuple(asked)
     offered = tuple(b for b in offered if b not in room.on_request)
     is_trusted = target.shell == "local" and target.runner == "driver"
     loading = offered if is_trusted else _loading(model, target, start, offered)
-    if not choices.backends:
-        return loading
-    if not 1 <= int(choices.backends) <= len(loading):
-        raise InputError(f"backends {choices.backends}: {target.name} has {', '.join(loading)}")
-    return loading[: int(choices.backends)]
+    if count is not None and not 1 <= count <= len(loading):
+        raise InputError(f"backends {count}: {target.name} has {', '.join(loading)}")
+    return loading[:count]
+
+
+def _is_count(backends: Sequence[str]) -> bool:
+    return len(backends) == 1 and backends[0].isascii() and backends[0].isdecimal()
 
 
 def _loading(
@@ -308,13 +357,13 @@ def _loading(
     if not offered:
         raise InputError(f"target {target.name}: its backends cannot be seen: name --backends")
     folder = folder_on(target, f"check by {os.getpid()}")
-    runner = start(folder, DecisionSpace.of(model.graph, offered, Granularity.NAME))
-    try:
-        loading = tuple(b for b in offered if b == offered[0] or runner.loads(b))
-    finally:
-        runner.close()
+    space = DecisionSpace.of(model.graph, offered, Granularity.NAME)
+    with contextlib.closing(start(folder, space)) as engine:
+        loading = tuple(b for b in offered if b == offered[0] or engine.loads(b))
     if absent := [b for b in offered if b not in loading]:
-        note(f"{', '.join(absent)}: on {target.name}, but not to be loaded there; left out")
+        _LOG.warning(
+            "%s: on %s, but not to be loaded there; left out", ", ".join(absent), target.name
+        )
     return loading
 
 
@@ -340,7 +389,7 @@ def space_of(
     """
     support = Support.of(choices.allow, choices.forbid, table)
     support.check(backends, {o.name for o in model.graph.operations})
-    settings = settings_to_vary(room.settings, split(choices.vary), cores, threads)
+    settings = settings_to_vary(room.settings, choices.vary, cores, threads)
     if choices.oplist is not None:
         oplist = Oplist.read(choices.oplist)
         try:
@@ -351,7 +400,7 @@ def space_of(
         space = DecisionSpace.of(
             model.graph, backends, choices.granularity, support=support, settings=settings
         )
-    return space.limited_to(numbers_of(choices.only)) if choices.only else space
+    return space.limited_to(choices.only) if choices.only else space
 
 
 def load_measurable(room: Runtime, path: Path) -> Model:
@@ -367,115 +416,6 @@ def load_measurable(room: Runtime, path: Path) -> Model:
         more = f" and {len(refused) - 10} more" if len(refused) > 10 else ""
         raise ModelError(f"{path}: {room.name} cannot load {named}{more}; see: inspect {path}")
     return model
-
-
-def split(text: str) -> tuple[str, ...]:
-    """The parts of a comma-separated option.
-
-    Examples:
-        >>> split("cpu, ruy")
-        ('cpu', 'ruy')
-    """
-    return tuple(part.strip() for part in text.split(",") if part.strip())
-
-
-def numbers_of(text: str) -> tuple[int, ...]:
-    """Numbers given as ``3``, ``3,5`` or ``3-8,10``, in order.
-
-    Raises:
-        InputError: They are not.
-
-    Examples:
-        >>> numbers_of("3-5,8")
-        (3, 4, 5, 8)
-    """
-    found: set[int] = set()
-    for part in split(text):
-        ends = re.fullmatch(r"(\d{1,6})(?:-(\d{1,6}))?", part)
-        first, last = (int(ends[1]), int(ends[2] or ends[1])) if ends else (1, 0)
-        if first > last:
-            raise InputError(f"operations {text!r}: expected something like 3-8,10")
-        found |= set(range(first, last + 1))
-    if not found:
-        raise InputError(f"operations {text!r}: expected something like 3-8,10")
-    return tuple(sorted(found))
-
-
-def seconds_of(text: str) -> float:
-    """Seconds of a duration such as ``90``, ``90s``, ``200ms``, ``10m`` or ``1h30m``.
-
-    Raises:
-        InputError: It is no duration.
-
-    Examples:
-        >>> seconds_of("1h30m"), seconds_of("200ms")
-        (5400.0, 0.2)
-    """
-    parts = re.findall(r"(\d+(?:\.\d+)?)(ms|[smh]|)", text)
-    seconds = sum(float(number) * _UNIT_SECONDS[unit or "s"] for number, unit in parts)
-    if "".join(map("".join, parts)) != text or not 0 < seconds <= _LONGEST_S:
-        raise InputError(
-            f"duration {text!r}: expected something like 90s, 200ms or 1h30m, at most 1000h"
-        )
-    return seconds
-
-
-def fraction_of(text: str, most: float = 1.0) -> float:
-    """A fraction given as ``1%`` or ``0.01``.
-
-    Raises:
-        InputError: It is none, or beyond ``most``.
-
-    Examples:
-        >>> fraction_of("0.5%")
-        0.005
-    """
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(%?)", text)
-    value = float(found[1]) / (100 if found[2] else 1) if found else -1.0
-    if not 0 <= value <= most:
-        hint = f"; did you mean {text}%?" if 1 < value <= _WHOLE else ""
-        raise InputError(
-            f"fraction {text!r}: expected something like 1% or 0.01, at most {most:g}{hint}"
-        )
-    return value
-
-
-def confidence_of(text: str) -> float:
-    """A confidence given as ``95%`` or ``0.95``.
-
-    Raises:
-        InputError: It is none.
-
-    Examples:
-        >>> confidence_of("99%")
-        0.99
-    """
-    value = fraction_of(text)
-    if not _LEAST_CONFIDENCE <= value < 1:
-        raise InputError(f"confidence {text!r}: expected 50% or more, less than 100%")
-    return value
-
-
-def kib_of(text: str) -> int:
-    """KiB of a size such as ``300MB``, ``1.5GiB`` or ``200000KiB``; 0 for an empty text.
-
-    Raises:
-        InputError: It is no size.
-
-    Examples:
-        >>> kib_of("1GiB"), kib_of("1MB")
-        (1048576, 976)
-    """
-    if not text:
-        return 0
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kKMG])(i?)B?", text)
-    if not found:
-        raise InputError(f"size {text!r}: expected something like 300MB, 1.5GiB or 200000KiB")
-    power = "KMG".index(found.group(2).upper()) + 1
-    kib = float(found.group(1)) * (1024 if found.group(3) else 1000) ** power / 1024
-    if not 1 <= kib <= _LARGEST_KIB:
-        raise InputError(f"size {text!r}: expected 1 KiB to 1 TiB")
-    return int(kib)
 
 
 def default_folder(header: Header) -> Path:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import NormalDist, median
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
@@ -14,6 +14,7 @@ from pareto_profiler.core.estimate import Figure
 from pareto_profiler.core.measurement import OBJECTIVES
 from pareto_profiler.core.space import Assignment
 from pareto_profiler.errors import RunError, TargetError
+from pareto_profiler.report.summary import Row, Summary
 from pareto_profiler.runtimes.base import Engine, Launch
 
 CONFIDENCE: Final = 0.99
@@ -126,6 +127,16 @@ class Verified:
         """Whether it runs where it should, as fast as it should; None where that cannot be told."""
         return False if self.mismatches else self.is_as_fast
 
+    def to_json(self) -> dict[str, Any]:
+        """As plain data, times in milliseconds."""
+        return {
+            "exec_time_ms": [1e3 * s for s in self.seconds],
+            "expected_ms": [1e3 * x for x in self.expected] if self.is_telling else None,
+            "beside_ms": [1e3 * s for s in self.beside],
+            "mismatches": None if self.mismatches is None else list(self.mismatches),
+            "is_good": self.is_good,
+        }
+
     @property
     def words(self) -> str:
         """For people."""
@@ -214,3 +225,33 @@ def verify(
         is_known = noise > 0 or len(taken) >= _SOME_TURNS
         if wrong or (verified.is_as_fast and is_known) or len(taken) == _MOST_TURNS:
             return verified
+
+
+def verify_rows(
+    engine: Engine, summary: Summary, rows: Sequence[Row], launches: Sequence[Launch]
+) -> list[Verified]:
+    """Verify what was written of each of some rows of a run.
+
+    Raises:
+        TargetError: Something does not run.
+    """
+    noise = summary.noise.get("exec_time", 0.0) if summary.is_noise_known else 0.0
+    return [
+        verify(
+            engine,
+            launch,
+            row.estimate.assignment,
+            _exec_time(summary, row),
+            noise=noise,
+            margin=summary.header.margin,
+        )
+        for row, launch in zip(rows, launches, strict=True)
+    ]
+
+
+def _exec_time(summary: Summary, row: Row) -> Figure:
+    names = [o.name for o in summary.objectives]
+    if "exec_time" in names:
+        return row.estimate.figures[names.index("exec_time")]
+    samples = getattr(row.trial.outcome, "samples", {})
+    return Figure(median(samples.get("exec_time", (1.0,))))

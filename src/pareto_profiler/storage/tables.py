@@ -27,7 +27,7 @@ from pareto_profiler.core.trial import Failure, Trial
 from pareto_profiler.errors import FailureKind, InputError, SpaceError
 from pareto_profiler.files import first_bytes, read_regular
 from pareto_profiler.runtimes import settings
-from pareto_profiler.store import (
+from pareto_profiler.storage.journal import (
     DAMAGES,
     header_of,
     header_record,

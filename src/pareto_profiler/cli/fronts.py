@@ -1,0 +1,28 @@
+"""Fronts on stdout, of a run and of several together."""
+
+from __future__ import annotations
+
+from pareto_profiler.cli.output import console, print_json
+from pareto_profiler.report.joint import Joint
+from pareto_profiler.report.summary import Summary
+from pareto_profiler.report.terminal import joint_renderables, renderables
+
+
+def print_summary(summary: Summary, *, as_json: bool) -> None:
+    """Print a summary in either form."""
+    if as_json:
+        print_json(summary.to_json())
+        return
+    out = console()
+    for part in renderables(summary):
+        out.print(part, markup=False)
+
+
+def print_joint(joint: Joint, *, as_json: bool) -> None:
+    """Print the joint front of several runtimes in either form."""
+    if as_json:
+        print_json(joint.to_json())
+        return
+    out = console()
+    for part in joint_renderables(joint):
+        out.print(part, markup=False)

@@ -1,0 +1,601 @@
+"""Options that several commands have, each written once; groups of them are one parameter."""
+
+from __future__ import annotations
+
+import inspect
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import MISSING, dataclass, field, fields, is_dataclass
+from functools import wraps
+from pathlib import Path
+from typing import Annotated, Any, TypeVar, get_type_hints
+
+import typer
+
+from pareto_profiler.cli.exits import reporting_errors
+from pareto_profiler.core.plan import Plan, cpus_of
+from pareto_profiler.core.rules import CONFIDENCE, MARGIN, Rules
+from pareto_profiler.core.space import Granularity
+from pareto_profiler.errors import InputError
+from pareto_profiler.quantities import confidence_of, fraction_of, kib_of, seconds_of, split
+from pareto_profiler.runtimes import RUNTIMES
+
+_PLAN = Plan()
+_RULES = Rules()
+_R = TypeVar("_R")
+
+
+def command(function: Callable[..., _R]) -> Callable[..., _R]:
+    """A command whose parameters may be groups of options: dataclasses whose fields are options.
+
+    Its errors become a line for the user.
+    """
+    hints = get_type_hints(function, include_extras=True)
+    groups: dict[str, Any] = {name: kind for name, kind in hints.items() if is_dataclass(kind)}
+    parameters: list[inspect.Parameter] = []
+    for parameter in inspect.signature(function).parameters.values():
+        if parameter.name in groups:
+            parameters += _options_of(groups[parameter.name])
+        else:
+            kind = inspect.Parameter.KEYWORD_ONLY
+            parameters.append(parameter.replace(annotation=hints[parameter.name], kind=kind))
+
+    def gathering(**values: Any) -> _R:
+        for name, kind in groups.items():
+            values[name] = kind(**{f.name: values.pop(f.name) for f in fields(kind)})
+        return function(**values)
+
+    wrapped = wraps(function)(reporting_errors(gathering))
+    # What Typer reads is the spread signature, not that of the function itself.
+    del wrapped.__wrapped__
+    order = sorted(parameters, key=lambda p: p.default is not inspect.Parameter.empty)
+    wrapped.__signature__ = inspect.Signature(order)  # type: ignore[attr-defined]
+    wrapped.__annotations__ = {p.name: p.annotation for p in order} | {"return": None}
+    return wrapped
+
+
+def _options_of(group: Any) -> list[inspect.Parameter]:
+    hints = get_type_hints(group, include_extras=True)
+    return [
+        inspect.Parameter(
+            f.name,
+            inspect.Parameter.KEYWORD_ONLY,
+            default=inspect.Parameter.empty if f.default is MISSING else f.default,
+            annotation=hints[f.name],
+        )
+        for f in fields(group)
+    ]
+
+
+def _option(panel: str, text: str, *names: str, **more: Any) -> Any:
+    return typer.Option(*names, help=text, rich_help_panel=panel, **more)
+
+
+def target_names() -> list[str]:
+    """What completes the name of a target."""
+    from pareto_profiler.targets import targets
+
+    return list(targets())
+
+
+def sampler_names() -> list[str]:
+    """What completes the name of a sampler."""
+    from pareto_profiler.samplers import SAMPLERS
+
+    return list(SAMPLERS)
+
+
+def id_words() -> list[str]:
+    """What completes an id."""
+    from pareto_profiler.report.naming import WORDS
+
+    return list(WORDS)
+
+
+ModelArgument = Annotated[
+    Path,
+    typer.Argument(metavar="MODEL", help="A .tflite or .circle file, or an nnpackage directory."),
+]
+RunArgument = Annotated[
+    Path,
+    typer.Argument(
+        metavar="RUN",
+        help="Folder of a run, its journal, or a result dump of ONE's tools.",
+    ),
+]
+IdArgument = Annotated[
+    str,
+    typer.Argument(
+        metavar="ID",
+        help="Which assignment: an id, also as show shortens it, or fastest, smallest, knee, "
+        "baseline, uniform.",
+        autocompletion=id_words,
+    ),
+]
+SamplerOption = Annotated[
+    str,
+    typer.Option(
+        help="Who proposes assignments: structured, which learns what operations and copies "
+        "between backends cost; random, exhaustive, local, hlps, nsga2, spea2, tpe, qnehvi.",
+        autocompletion=sampler_names,
+    ),
+]
+TimeOption = Annotated[
+    str, typer.Option("--time", help="Most time for all trials together, e.g. 10m.")
+]
+SeedOption = Annotated[int, typer.Option(min=0, help="Of the sampler and of random inputs.")]
+OutputOption = Annotated[
+    Path | None,
+    typer.Option(
+        help="Folder of the run; running the same command again goes on there.",
+        show_default="in pareto-runs, named after the search",
+    ),
+]
+DumpfileOption = Annotated[
+    Path | None,
+    typer.Option(help="Write the result in the format of ONE's pareto_profiler there, too."),
+]
+ObjectivesOption = Annotated[
+    str,
+    _option(
+        "Measuring",
+        "Two or more of exec_time, max_rss, model_rss, prepare_time, first_run_time, "
+        "cpu_time, output_error, energy.",
+        show_default="exec_time,max_rss; of several runtimes exec_time,model_rss",
+    ),
+]
+InsteadOption = Annotated[
+    str, typer.Option("--objectives", help="Instead of the recorded ones.", show_default=False)
+]
+AnchorOption = Annotated[
+    int,
+    _option(
+        "Trust",
+        "Trials after which the baseline is measured again, to see drift; 0 for never.",
+        "--anchor-every",
+        min=0,
+        max=100_000,
+    ),
+]
+RepeatsOption = Annotated[
+    int | None,
+    _option(
+        "Measuring",
+        "Exactly that many timed runs per process.",
+        min=1,
+        max=100_000,
+        show_default="as many as --precision takes",
+    ),
+]
+ThreadsOption = Annotated[
+    int | None,
+    _option(
+        "Measuring",
+        "Threads each backend may use, where --vary does not vary them.",
+        min=1,
+        max=1024,
+        show_default=f"{_PLAN.threads}, or as the target says",
+    ),
+]
+CpusOption = Annotated[
+    str,
+    _option(
+        "Measuring",
+        "Processors that a measured process may run on, e.g. 4-7, or all.",
+        show_default="all, or as the target says",
+    ),
+]
+BackendsOption = Annotated[
+    str,
+    _option(
+        "Space",
+        "Backends to choose from, comma-separated, the baseline's first.",
+        show_default="all that the runtime has",
+    ),
+]
+RuntimeOption = Annotated[
+    str,
+    _option(
+        "Target",
+        "What runs the model: " + ", ".join(RUNTIMES) + "; several, comma-separated, are "
+        "searched together, the first one's baseline is that of all.",
+        "--runtime",
+        show_default=next(iter(RUNTIMES)),
+        autocompletion=lambda: list(RUNTIMES),
+    ),
+]
+LibraryOption = Annotated[
+    str,
+    _option(
+        "Target",
+        "The runtime's library on the target, or the folder it is in.",
+        show_default="the target's, here the runtime's wheel",
+    ),
+]
+AddressOption = Annotated[
+    str,
+    _option(
+        "Target",
+        "Of the target: user@host for ssh, a serial or host:port for sdb and adb.",
+        show_default="as targets.toml says",
+    ),
+]
+TargetsOption = Annotated[
+    Path | None,
+    _option(
+        "Target",
+        "File with the targets.",
+        show_default="targets.toml here, else in ~/.config/pareto-profiler",
+    ),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+
+
+@dataclass(frozen=True, slots=True)
+class SpaceOptions:
+    """What may be chosen."""
+
+    granularity: Annotated[
+        Granularity,
+        _option(
+            "Space",
+            "What shares a backend: operations of one name, of one name and data size (index), "
+            "or none (operation).",
+        ),
+    ] = Granularity.NAME
+    backends: BackendsOption = ""
+    vary: Annotated[
+        str,
+        _option(
+            "Space",
+            "Runtime settings to search over as well, comma-separated: threads (1, 2, 4 … up to "
+            "the cores), executor (Linear, Dataflow, Parallel), memory_planner (WIC, FirstFit, "
+            "Bump), use_mmaped_data (0, 1).",
+            show_default="none",
+        ),
+    ] = ""
+    only: Annotated[
+        str,
+        _option(
+            "Space",
+            "Decide only these operations, such as 3-8,10 (their numbers: inspect); all others "
+            "stay on the baseline's backend.",
+            show_default="all",
+        ),
+    ] = ""
+    oplist: Annotated[
+        Path | None,
+        _option(
+            "Space",
+            "Take grouping and order from an oplist.json, so that ids can be compared with the "
+            "original tool's; replaces --granularity.",
+        ),
+    ] = None
+    allow: Annotated[
+        list[str] | None,
+        _option(
+            "Space",
+            "BACKEND:OPERATION to try whatever the support tables say, e.g. ruy:Softmax or ruy:*; "
+            "may be repeated.",
+        ),
+    ] = None
+    forbid: Annotated[
+        list[str] | None,
+        _option("Space", "BACKEND:OPERATION never to try; may be repeated."),
+    ] = None
+
+
+@dataclass(frozen=True, slots=True)
+class MeasuringOptions:
+    """How each assignment is measured."""
+
+    repeats: RepeatsOption = None
+    warmups: Annotated[
+        int | None,
+        _option(
+            "Measuring",
+            "Exactly that many runs before them, after the first one.",
+            min=0,
+            max=100_000,
+            show_default="until they get no faster",
+        ),
+    ] = None
+    precision: Annotated[
+        str,
+        _option(
+            "Measuring",
+            "Runs are repeated until the standard error of their median is below that.",
+            show_default=f"{100 * _PLAN.precision:g}%",
+        ),
+    ] = ""
+    min_repeats: Annotated[
+        int | None,
+        _option(
+            "Measuring",
+            "At least that many timed runs per process.",
+            min=1,
+            max=100_000,
+            show_default=f"{_PLAN.min_repeats}",
+        ),
+    ] = None
+    max_repeats: Annotated[
+        int | None,
+        _option(
+            "Measuring",
+            "At most that many.",
+            min=1,
+            max=100_000,
+            show_default=f"{_PLAN.max_repeats}",
+        ),
+    ] = None
+    run_time: Annotated[
+        str,
+        _option(
+            "Measuring",
+            "Time of timed runs per process after which the least number of them is enough.",
+            show_default=f"{_PLAN.run_time_s:g}s",
+        ),
+    ] = ""
+    threads: ThreadsOption = None
+    input_file: Annotated[
+        Path | None,
+        _option(
+            "Measuring",
+            "Input tensors: .npy, .npz or .h5.",
+            "--input",
+            show_default="the nnpackage's own, else random",
+        ),
+    ] = None
+    tolerance: Annotated[
+        float | None,
+        _option(
+            "Measuring",
+            "Largest accepted difference from the baseline's output, as a fraction of its range.",
+            min=0.0,
+            show_default=f"{_PLAN.tolerance}, or as the target says",
+        ),
+    ] = None
+    time_limit: Annotated[
+        str,
+        _option(
+            "Measuring",
+            "Per assignment, e.g. 30s.",
+            show_default=f"{_PLAN.time_limit_s:.0f}s, or as the target says",
+        ),
+    ] = ""
+    memory_limit: Annotated[
+        str,
+        _option(
+            "Measuring",
+            "Data memory a measured process may take, e.g. 300MB.",
+            show_default="no limit",
+        ),
+    ] = ""
+    cpus: CpusOption = ""
+    pause: Annotated[
+        str,
+        _option(
+            "Measuring",
+            "Rest before each process, e.g. 0.5s, for a device that heats up.",
+            show_default="none, or as the target says",
+        ),
+    ] = ""
+
+    def plan(self) -> dict[str, Any]:
+        """What the options say about the plan; what they leave out is the target's business.
+
+        Raises:
+            InputError: A duration, a size, the tolerance or the processors make no sense.
+        """
+        if self.repeats is not None and (self.precision or self.min_repeats or self.max_repeats):
+            raise InputError(
+                "repeats: give either an exact number, or a precision with least and most repeats"
+            )
+        least, most = self.min_repeats or _PLAN.min_repeats, self.max_repeats or _PLAN.max_repeats
+        if least > most:
+            raise InputError(f"repeats: at least {least} are more than at most {most}")
+        if self.tolerance is not None and not math.isfinite(self.tolerance):
+            raise InputError(
+                f"tolerance {self.tolerance}: expected a fraction of an output's range"
+            )
+        cpus = "" if self.cpus == "all" else self.cpus
+        if cpus:
+            cpus_of(cpus)
+        pause_s = 0.0 if self.pause in {"", "0", "0s"} else seconds_of(self.pause)
+        given = {
+            "repeats": self.repeats,
+            "warmups": self.warmups,
+            "precision": fraction_of(self.precision) if self.precision else None,
+            "min_repeats": self.min_repeats,
+            "max_repeats": self.max_repeats,
+            "run_time_s": seconds_of(self.run_time) if self.run_time else None,
+            "threads": self.threads,
+            "tolerance": self.tolerance,
+            "time_limit_s": seconds_of(self.time_limit) if self.time_limit else None,
+            "memory_limit_kib": kib_of(self.memory_limit) or None,
+            "cpus": cpus if self.cpus else None,
+            "pause_s": pause_s if self.pause else None,
+        }
+        return {name: value for name, value in given.items() if value is not None}
+
+
+@dataclass(frozen=True, slots=True)
+class TrustOptions:
+    """How sure verdicts have to be."""
+
+    anchor_every: AnchorOption = _RULES.anchor_every
+    retries: Annotated[
+        int,
+        _option(
+            "Trust",
+            "How often an assignment is measured again that other work on the target disturbed.",
+            min=0,
+            max=1000,
+        ),
+    ] = _RULES.retries
+    margin: Annotated[
+        str,
+        _option(
+            "Trust",
+            "Differences below that are nothing: 1%, or 0 for strict dominance.",
+            show_default=f"{100 * MARGIN:g}%",
+        ),
+    ] = ""
+    confidence: Annotated[
+        str,
+        _option(
+            "Trust",
+            "Of each verdict on what is on the front.",
+            show_default=f"{100 * CONFIDENCE:g}%",
+        ),
+    ] = ""
+
+    def rules(self, seed: int, confirm_share: float) -> Rules:
+        """How carefully to measure.
+
+        Raises:
+            InputError: A margin or a confidence is none.
+        """
+        return Rules(
+            anchor_every=self.anchor_every,
+            retries=self.retries,
+            confirm_share=confirm_share,
+            margin=fraction_of(self.margin) if self.margin else MARGIN,
+            confidence=confidence_of(self.confidence) if self.confidence else CONFIDENCE,
+            seed=seed,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class TargetOptions:
+    """Where it is measured, and by what."""
+
+    runtime: RuntimeOption = ""
+    library: LibraryOption = ""
+    target: Annotated[
+        str,
+        _option(
+            "Target",
+            "Where to measure: local, odroid, tizen, android, or a name of targets.toml.",
+            autocompletion=target_names,
+        ),
+    ] = "local"
+    address: AddressOption = ""
+    targets: TargetsOption = None
+
+    @property
+    def chosen(self) -> dict[str, Any]:
+        """As arguments of ``Choices``."""
+        return {
+            "runtime": self.runtime,
+            "library": self.library,
+            "target": self.target,
+            "address": self.address,
+            "targets_file": self.targets,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class WhereNow:
+    """Where things of a run are now, if they are no longer where they were."""
+
+    model: Annotated[
+        Path | None, typer.Option(help="The model, where it is no longer where it was.")
+    ] = None
+    address: AddressOption = ""
+    targets: TargetsOption = None
+
+
+@dataclass(frozen=True, slots=True)
+class TableOptions:
+    """What a file leaves open that is read as a run."""
+
+    backends: Annotated[
+        str,
+        typer.Option(
+            "--backends",
+            help="Of a result dump that does not name them, or of a CSV table: the backends, "
+            "digit 0 and the baseline's first.",
+            show_default="of a dump as its journal says, else cpu, acl_cl, acl_neon; of a table "
+            "cpu, then by name",
+        ),
+    ] = ""
+    baseline: Annotated[
+        str,
+        typer.Option(
+            "--baseline",
+            help="Of a CSV table: the backend that its baseline is on.",
+            show_default="cpu, else the first one by name",
+        ),
+    ] = ""
+
+    @property
+    def names(self) -> Sequence[str]:
+        """The backends."""
+        return split(self.backends)
+
+
+@dataclass(frozen=True, slots=True)
+class JudgingOptions:
+    """How what was measured is judged, instead of how it was recorded."""
+
+    margin: Annotated[
+        str,
+        typer.Option(
+            help="Differences below that are nothing, e.g. 2%, or 0 for strict dominance.",
+            show_default="the recorded one",
+        ),
+    ] = ""
+    confidence: Annotated[
+        str,
+        typer.Option(
+            help="Of each verdict on what is on the front, e.g. 95%.",
+            show_default="the recorded one",
+        ),
+    ] = ""
+
+    @property
+    def given(self) -> dict[str, Any]:
+        """Margin and confidence as fractions; None where the recorded ones stand.
+
+        Raises:
+            InputError: One is none.
+        """
+        return {
+            "margin": fraction_of(self.margin) if self.margin else None,
+            "confidence": confidence_of(self.confidence) if self.confidence else None,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class LimitOptions:
+    """What may not be exceeded."""
+
+    max_time: Annotated[
+        str,
+        typer.Option(
+            help="exec_time of at most that: 12ms, or 0.5x baseline, 90% uniform.",
+            show_default=False,
+        ),
+    ] = ""
+    max_rss: Annotated[
+        str,
+        typer.Option(
+            help="max_rss of at most that: 100MB, 96MiB, or 1.2x baseline.", show_default=False
+        ),
+    ] = ""
+    limit: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--max",
+            metavar="OBJECTIVE=VALUE",
+            help="The same for any recorded objective, e.g. cpu_time=20ms; may be repeated.",
+        ),
+    ] = field(default=None)
+
+    @property
+    def asked(self) -> list[tuple[str, str]]:
+        """Objective and value of each."""
+        named = [("exec_time", self.max_time), ("max_rss", self.max_rss)]
+        pairs = [text.partition("=") for text in self.limit or []]
+        return [n for n in named if n[1]] + [(name, value) for name, _, value in pairs]

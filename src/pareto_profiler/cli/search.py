@@ -1,0 +1,275 @@
+"""``pareto-profiler search``, ``record`` and ``confirm``: from a model to a front."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pareto_profiler.cli.exits import command_line, note
+from pareto_profiler.cli.explore import explore
+from pareto_profiler.cli.fronts import print_joint, print_summary
+from pareto_profiler.cli.options import (
+    AnchorOption,
+    DumpfileOption,
+    JsonOption,
+    JudgingOptions,
+    MeasuringOptions,
+    ModelArgument,
+    ObjectivesOption,
+    OutputOption,
+    SamplerOption,
+    SeedOption,
+    SpaceOptions,
+    TargetOptions,
+    TimeOption,
+    TrustOptions,
+    WhereNow,
+    command,
+)
+from pareto_profiler.cli.output import check_writable, write_file
+from pareto_profiler.cli.report import leave_report
+from pareto_profiler.core.measurement import objectives_of
+from pareto_profiler.core.membership import Verdict
+from pareto_profiler.core.rules import Rules
+from pareto_profiler.core.space import DecisionSpace, readable
+from pareto_profiler.errors import InputError
+from pareto_profiler.exploration import Exploration, opened, sampler_of
+from pareto_profiler.jobs import Choices, Job, choices_of, default_folder, prepare
+from pareto_profiler.jointly import OBJECTIVES, search_jointly
+from pareto_profiler.loop import Budget
+from pareto_profiler.quantities import numbers_of, seconds_of, split
+from pareto_profiler.report.records import seed_dump
+from pareto_profiler.report.summary import Summary
+from pareto_profiler.storage.opening import open_measurable
+from pareto_profiler.storage.seed_formats import check_dumpable
+
+DEFAULT_SAMPLER = "structured"
+DEFAULT_BUDGET = 100
+_LARGEST_TABLE = 1_000_000
+_RULES = Rules()
+
+
+@command
+def search(
+    model: ModelArgument,
+    space: SpaceOptions,
+    measuring: MeasuringOptions,
+    trust: TrustOptions,
+    where: TargetOptions,
+    sampler: SamplerOption = DEFAULT_SAMPLER,
+    budget: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Most trials, those of earlier runs of the same search included. Each is one "
+            "process, also if it fails, repeats or traces.",
+            show_default=f"{DEFAULT_BUDGET}, with --time no limit",
+        ),
+    ] = None,
+    time: TimeOption = "",
+    seed: SeedOption = 0,
+    objectives: ObjectivesOption = "",
+    confirm: Annotated[
+        bool,
+        typer.Option(
+            help="Keep a quarter of the budget for repeats of what may be on the front.",
+            rich_help_panel="Trust",
+        ),
+    ] = True,
+    output: OutputOption = None,
+    dumpfile: DumpfileOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Search for the Pareto front of a model, here or on a target.
+
+    Measures the baseline (all on the first backend) and the uniform assignments, then what the
+    sampler proposes, each in a fresh process. Every finished trial is kept at once: interrupt it
+    whenever you like and run the same command again to go on.
+    """
+    seconds = seconds_of(time) if time else None
+    limit = Budget(DEFAULT_BUDGET if budget is None and seconds is None else budget, seconds)
+    runtimes = split(where.runtime)
+    if len(runtimes) > 1 and dumpfile is not None:
+        raise InputError("dumpfile: ONE's format is of one runtime, name a single --runtime")
+    names = split(objectives) or (OBJECTIVES if len(runtimes) > 1 else Choices(model).objectives)
+    rules = trust.rules(seed, _RULES.confirm_share if confirm else 0.0)
+    choices = _choices(model, space, measuring, where, rules, names, sampler)
+    if len(runtimes) > 1:
+        _measure_jointly(runtimes, choices, limit, rules, output, as_json=as_json)
+    else:
+        _measure(choices, limit, rules, output, dumpfile, as_json=as_json)
+
+
+@command
+def record(
+    model: ModelArgument,
+    space: SpaceOptions,
+    measuring: MeasuringOptions,
+    trust: TrustOptions,
+    where: TargetOptions,
+    objectives: ObjectivesOption = "exec_time,max_rss",
+    seed: SeedOption = 0,
+    output: OutputOption = None,
+    dumpfile: DumpfileOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Measure every feasible assignment: a table for `replay`; ONE's brute_force_profiler.
+
+    Resumable like `search`.
+    """
+    rules = trust.rules(seed, 0.0)
+    names = split(objectives)
+    choices = _choices(model, space, measuring, where, rules, names, "exhaustive")
+    _measure(choices, Budget(), rules, output, dumpfile, as_json=as_json, largest=_LARGEST_TABLE)
+
+
+@command
+def confirm(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a run.")],
+    judging: JudgingOptions,
+    now: WhereNow,
+    budget: Annotated[int, typer.Option(min=1, help="Most further trials.")] = 50,
+    time: TimeOption = "",
+    anchor_every: AnchorOption = _RULES.anchor_every,
+    as_json: JsonOption = False,
+) -> None:
+    """Repeat measurements of a run until it is decided what is on its front.
+
+    Repeats go to what is undecided and to what it is undecided against, in random order with the
+    baseline in between, each in a fresh process. It ends when everything is decided or the budget
+    is spent. The trials are added to the run.
+    """
+    recording = open_measurable(run)
+    header = recording.header
+    given = {name: value for name, value in judging.given.items() if value is not None}
+    choices = choices_of(replace(header, **given), now.model, now.address, now.targets)
+    spent_s = sum(t.duration_s + t.rested_s for t in recording.trials)
+    limit = Budget(len(recording.trials) + budget, spent_s + seconds_of(time) if time else None)
+    rules = Rules(
+        anchor_every=anchor_every,
+        # The machine may be quiet now: what was always disturbed is tried again.
+        retries=_RULES.max_repeats,
+        confirm_share=1.0,
+        margin=choices.margin,
+        confidence=choices.confidence,
+        seed=choices.seed,
+    )
+    summary = _measure(choices, limit, rules, run, None, as_json=as_json, space=header.space)
+    left = sum(row.place.verdict is Verdict.INCONCLUSIVE for row in summary.measured)
+    note(f"{left} assignments are not decided" if left else "everything is decided")
+
+
+def _choices(
+    model: Path,
+    space: SpaceOptions,
+    measuring: MeasuringOptions,
+    where: TargetOptions,
+    rules: Rules,
+    objectives: Sequence[str],
+    sampler: str,
+) -> Choices:
+    return Choices(
+        model=model,
+        granularity=space.granularity,
+        backends=split(space.backends),
+        oplist=space.oplist,
+        vary=split(space.vary),
+        only=numbers_of(space.only) if space.only else (),
+        allow=space.allow or (),
+        forbid=space.forbid or (),
+        objectives=objectives,
+        plan=measuring.plan(),
+        input_file=measuring.input_file,
+        sampler=sampler,
+        seed=rules.seed,
+        margin=rules.margin,
+        confidence=rules.confidence,
+        command=command_line(),
+        **where.chosen,
+    )
+
+
+def _measure_jointly(
+    runtimes: Sequence[str],
+    choices: Choices,
+    budget: Budget,
+    rules: Rules,
+    output: Path | None,
+    *,
+    as_json: bool,
+) -> None:
+    def on(exploration: Exploration, limit: Budget, share: float) -> None:
+        job = exploration.job
+        what = "repeats of what is undecided" if share else f"to {limit.trials} trials"
+        note(f"{job.runtime.name}: {what}")
+        sampler = sampler_of(choices.sampler, job.header)
+        explore(exploration, sampler, limit, replace(rules, confirm_share=share))
+
+    joint, folder = search_jointly(
+        runtimes, choices, budget, on, output, confirm_share=rules.confirm_share
+    )
+    print_joint(joint, as_json=as_json)
+    note(f"results: {folder} (again: {shlex.join(['pareto-profiler', 'show', str(folder)])})")
+
+
+def _measure(
+    choices: Choices,
+    budget: Budget,
+    rules: Rules,
+    output: Path | None,
+    dumpfile: Path | None,
+    *,
+    as_json: bool,
+    largest: int | None = None,
+    space: DecisionSpace | None = None,
+) -> Summary:
+    with prepare(choices, space) as job:
+        _check(job, dumpfile, largest)
+        sampler = sampler_of(choices.sampler, job.header)
+        folder = output or default_folder(job.header)
+        with opened(job, folder) as exploration:
+            made = len(exploration.store.trials)
+            if made:
+                note(f"going on in {folder}: {made} trials are there")
+            if made and budget.trials is not None and made >= budget.trials:
+                note(f"the budget of {budget.trials} trials is spent already")
+            explore(exploration, sampler, budget, rules)
+            recording = exploration.recording
+    if dumpfile is not None:
+        write_file(dumpfile, seed_dump(recording))
+    # Of what was asked for now: the header has the objectives that the search began with.
+    objectives = job.header.objectives
+    summary = Summary.of(
+        recording,
+        objectives_of(objectives),
+        margin=choices.margin,
+        confidence=choices.confidence,
+    )
+    print_summary(summary, as_json=as_json)
+    again = ["pareto-profiler", "show", str(folder)]
+    if objectives != recording.header.objectives:
+        again += ["--objectives", ",".join(objectives)]
+    if choices.margin != recording.header.margin:
+        again += ["--margin", f"{choices.margin:g}"]
+    if choices.confidence != recording.header.confidence:
+        again += ["--confidence", f"{choices.confidence:g}"]
+    note(f"results: {folder} (again: {shlex.join(again)})")
+    leave_report(recording, summary, folder)
+    return summary
+
+
+def _check(job: Job, dumpfile: Path | None, largest: int | None) -> None:
+    space = job.header.space
+    if dumpfile is not None:
+        check_writable(dumpfile)
+        check_dumpable(space)
+    if largest is not None and space.size > largest:
+        raise InputError(
+            f"the space has {readable(space.size)} assignments, at most {largest:,} are recorded: "
+            f"take a coarser granularity, or search"
+        )

@@ -1,1 +1,0 @@
-"""What ships: an assignment in the forms that devices, applications and schedulers take."""

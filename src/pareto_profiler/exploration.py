@@ -1,0 +1,128 @@
+"""Exploration: a job's search from its first trial to the placements of its front."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from pareto_profiler.core.measurement import objectives_of
+from pareto_profiler.core.ports import Sampler
+from pareto_profiler.core.recording import Header, Recording
+from pareto_profiler.core.rules import ONE_SHOT, Rules
+from pareto_profiler.core.trial import Trial
+from pareto_profiler.errors import InputError
+from pareto_profiler.jobs import Job
+from pareto_profiler.loop import Budget, search, verify
+from pareto_profiler.report.places import front_of
+from pareto_profiler.runtimes.base import Engine
+from pareto_profiler.runtimes.problem import problem_of
+from pareto_profiler.samplers import SAMPLERS
+from pareto_profiler.storage.journal import JOURNAL, Store
+
+
+def sampler_of(name: str, header: Header) -> Sampler:
+    """The sampler of this name, for a search under such a header.
+
+    Raises:
+        InputError: There is none.
+    """
+    if name not in SAMPLERS:
+        raise InputError(f"sampler {name!r}: expected one of {', '.join(SAMPLERS)}")
+    return SAMPLERS[name](problem_of(header))
+
+
+@dataclass(frozen=True, slots=True)
+class Exploration:
+    """A job whose files and processes are there, with what was measured before.
+
+    Attributes:
+        job: What is searched; its header says what is asked for now.
+        engine: Measures.
+        store: Keeps trials and placements; its header is that of the search's beginning.
+        folder: Of the run.
+    """
+
+    job: Job
+    engine: Engine
+    store: Store
+    folder: Path
+
+    @property
+    def recording(self) -> Recording:
+        """What is known so far."""
+        return self.store.recording
+
+    def trials(self, sampler: Sampler, budget: Budget, rules: Rules = ONE_SHOT) -> Iterator[Trial]:
+        """Search, then read back where the operations of what is on the front ran.
+
+        Args:
+            sampler: Proposes.
+            budget: When to end.
+            rules: How carefully to measure.
+
+        Yields:
+            Each new trial.
+
+        Raises:
+            TargetError: The target became unusable; what was measured is kept.
+            StoreWriteError: A trial cannot be kept.
+        """
+        header = self.job.header
+        yield from search(
+            header.space,
+            sampler,
+            self.engine,
+            self.store,
+            budget,
+            source=header.sampler,
+            objectives=objectives_of(header.objectives),
+            rules=rules,
+        )
+        self.verify_front(
+            replace(
+                self.store.header,
+                objectives=header.objectives,
+                margin=rules.margin,
+                confidence=rules.confidence,
+            )
+        )
+
+    def verify_front(self, judged: Header) -> None:
+        """Read back where the operations of what is on the front ran, and keep that.
+
+        Args:
+            judged: What the front is over.
+
+        Raises:
+            TargetError: The target is unusable.
+        """
+        store = self.store
+        for _ in verify(
+            self.engine,
+            store,
+            store.placements,
+            lambda placed: front_of(Recording(judged, store.trials, placed)),
+        ):
+            pass
+
+
+@contextmanager
+def opened(job: Job, folder: Path, journal: Path | None = None) -> Iterator[Exploration]:
+    """An exploration in a folder; its journal and engine are closed in the end.
+
+    Args:
+        job: What is searched.
+        folder: Of the run.
+        journal: Where its trials are, if not where they usually are in the folder.
+
+    Raises:
+        InputError, StoreError: The journal is another search's, or damaged.
+        TargetError: Nothing can be put on the target.
+    """
+    with (
+        closing(Store(journal or folder / JOURNAL, job.header)) as store,
+        closing(job.engine(folder)) as engine,
+    ):
+        yield Exploration(job, engine, store, folder)

@@ -1,0 +1,203 @@
+"""An explanation as text: the difference from the baseline, choice by choice."""
+
+from __future__ import annotations
+
+import math
+import shlex
+from pathlib import Path
+from typing import Final
+
+from rich.console import RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from pareto_profiler.core.space import Assignment
+from pareto_profiler.report.summary import Summary
+from pareto_profiler.samplers.structured.explanation import Choice, Effect, Explanation
+from pareto_profiler.storage.journal import is_journal
+
+SHOWN: Final = 15
+"""Choices, unless all are asked for."""
+
+_NAMED: Final = 6
+_WORKS: Final = 0.5
+
+
+def explained(
+    run: Path,
+    summary: Summary,
+    assignment: Assignment,
+    found: Explanation,
+    *,
+    everything: bool,
+) -> list[RenderableType]:
+    """The parts of the explanation of an assignment, in order, for a Rich console."""
+    parts: list[RenderableType] = [Text(_headline(summary, assignment, found))]
+    if not found.choices:
+        parts.append(Text("It is the baseline: there is nothing to explain."))
+        return parts
+    parts += [
+        _differences(summary, assignment, found),
+        _choices(summary, found, everything=everything),
+    ]
+    more = len(found.choices) - SHOWN
+    is_cut = more > 0 and not everything
+    parts.append(Text(f"and {more} more that change less (--all)\n" if is_cut else ""))
+    parts.append(Text(_simplifications(run, summary, assignment, found)))
+    return parts
+
+
+def _headline(summary: Summary, assignment: Assignment, found: Explanation) -> str:
+    row = summary.row_of(assignment)
+    number = summary.header.space.id_of(assignment)
+    lines = []
+    if row is None:
+        lines.append(f"id {number} of {summary.header.model_name}: not measured, as predicted")
+    else:
+        of = {name: f" ({x:.1%} of the baseline)" for name, x in row.against_baseline.items()}
+        figures = [
+            f"{o.name} {_plain(row.values[o.name])} {o.shown_unit}"
+            + (", no verdict" if o.name in row.untold else of.get(o.name, ""))
+            for o in summary.objectives
+        ]
+        place = "on the front" if any(r.id == number for r in summary.front) else "not on the front"
+        lines.append(f"id {number} of {summary.header.model_name}: {', '.join(figures)}; {place}")
+    untold = _untold(summary)
+    if untold:
+        lines.append(f"no verdict on {', '.join(sorted(untold))}: the baseline's cannot be told")
+    errors = ", ".join(
+        f"{s.objective} {f'to {s.error:.2%}' if s.error < 1 else 'not at all'}"
+        for s in found.skills
+        if s.objective not in untold
+    )
+    lines.append(f"by a model that predicts {errors} (each measurement from all others)\n")
+    return "\n".join(lines)
+
+
+def _differences(summary: Summary, assignment: Assignment, found: Explanation) -> RenderableType:
+    table = Table("", box=None, title="The difference from the baseline", title_justify="left")
+    for o in summary.objectives:
+        table.add_column(f"{o.name} {o.shown_unit}", justify="right")
+    for part in found.parts:
+        table.add_row(part.name, *_cells(part.effect, summary))
+    table.add_section()
+    table.add_row("in all, by the model", *_cells(found.whole, summary))
+    measured = summary.row_of(assignment)
+    if measured is not None and summary.baseline is not None:
+        base, untold = summary.baseline.values, {*measured.untold, *summary.baseline.untold}
+        differences = [measured.values[o.name] - base[o.name] for o in summary.objectives]
+        told = [o.name not in untold for o in summary.objectives]
+        beyond = [d - m for d, m in zip(differences, found.whole.values, strict=True)]
+        for name, values in (("beyond the model", beyond), ("as measured", differences)):
+            cells = [
+                _signed(value) if is_told else "–"
+                for value, is_told in zip(values, told, strict=True)
+            ]
+            table.add_row(name, *cells)
+    table.caption = "±: standard deviation\n"
+    return table
+
+
+def _choices(summary: Summary, found: Explanation, *, everything: bool) -> RenderableType:
+    shown = found.choices if everything else found.choices[:SHOWN]
+    objectives, untold = summary.objectives, _untold(summary)
+    telling = [
+        k
+        for k, o in enumerate(objectives)
+        if o.name not in untold and any(_is_telling(c, k) for c in found.choices)
+    ]
+    table = Table(
+        "choice",
+        "",
+        box=None,
+        title="What each choice changes, all others as they are",
+        title_justify="left",
+    )
+    for k, o in enumerate(objectives):
+        table.add_column(f"{o.name} {o.shown_unit}", justify="right")
+        if k in telling:
+            table.add_column("of it\nhand-overs", justify="right")
+    table.add_column("")
+    for choice in shown:
+        cells = []
+        for k, cell in enumerate(_cells(choice.effect, summary)):
+            cells.append(cell)
+            if k in telling:
+                share = choice.through["hand-overs"][k]
+                cells.append(_signed(share) if _is_telling(choice, k) else "")
+        needed = "" if choice.works > _WORKS else "without it, it likely fails"
+        table.add_row(choice.variable, f"{choice.default} → {choice.choice}", *cells, needed)
+    return table
+
+
+def _is_telling(choice: Choice, k: int) -> bool:
+    """Whether what hand-overs change can be told from nothing."""
+    return abs(choice.through["hand-overs"][k]) > max(
+        choice.effect.deviations[k], 0.02 * abs(choice.effect.values[k]), 1e-9
+    )
+
+
+def _cells(effect: Effect, summary: Summary) -> list[str]:
+    baseline, untold = summary.baseline, _untold(summary)
+    cells = []
+    for o, value, deviation in zip(
+        summary.objectives, effect.values, effect.deviations, strict=True
+    ):
+        if o.name in untold:
+            cells.append("–")
+            continue
+        # What is less than a ten-thousandth of the baseline is not worth digits.
+        least = 1e-4 * baseline.values[o.name] if baseline else 0.0
+        if abs(value) < least and deviation < least:
+            cells.append("0")
+        else:
+            cells.append(_signed(value) + (f" ± {_plain(deviation, 2)}" if deviation else ""))
+    return cells
+
+
+def _signed(value: float) -> str:
+    return f"{'+' if value >= 0 else '-'}{_plain(abs(value), 3)}"
+
+
+def _plain(value: float, digits: int = 4) -> str:
+    """With so many digits that tell, no power of ten."""
+    if not math.isfinite(value):
+        return "?"
+    decimals = max(0, digits - 1 - math.floor(math.log10(value))) if value else 0
+    return f"{value:,.{min(6, decimals)}f}"
+
+
+def _simplifications(
+    run: Path, summary: Summary, assignment: Assignment, found: Explanation
+) -> str:
+    if not found.simplifications:
+        return (
+            "None of these is known not to matter: put back to the baseline's, each may cost more "
+            "than noise, or fail.\n"
+        )
+    space = summary.header.space
+    lines = ["What it could do without: choices put back to the baseline's"]
+    for simpler in found.simplifications:
+        names = ", ".join(simpler.put_back[:_NAMED])
+        more = len(simpler.put_back) - _NAMED
+        names += f" and {more} more" if more > 0 else ""
+        cells = _cells(simpler.effect, summary)
+        changes = ", ".join(
+            f"{o.name} {cell} {o.shown_unit}"
+            for o, cell in zip(summary.objectives, cells, strict=True)
+            if o.name not in _untold(summary)
+        )
+        lines.append(
+            f"  id {space.id_of(simpler.assignment)}: {len(simpler.put_back)} of "
+            f"{len(found.choices)} ({names}): {changes}, predicted; works with {simpler.works:.0%}"
+        )
+    if is_journal(run) and "model" in summary.header.origin:
+        number = space.id_of(assignment)
+        where = shlex.quote(str(run))
+        lines.append(f"To measure that: pareto-profiler explain {where} {number} --simplify")
+    return "\n".join(lines) + "\n"
+
+
+def _untold(summary: Summary) -> set[str]:
+    """Objectives of which nothing can be explained: those of the baseline tell nothing."""
+    return set(summary.baseline.untold) if summary.baseline else set()

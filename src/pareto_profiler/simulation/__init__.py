@@ -1,0 +1,1 @@
+"""Simulated devices: searches and samplers are tried on them."""

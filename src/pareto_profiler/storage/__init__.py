@@ -1,0 +1,1 @@
+"""Runs as files: journals, packed and flat tables, the original's formats."""
