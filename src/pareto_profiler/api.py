@@ -109,7 +109,7 @@ def search(
         >>> from pareto_profiler.drivers import model
         >>> run = search(model(), backends=["cpu"], budget=1, output="runs/first")  # doctest: +SKIP
         >>> select(run, max_rss="100MB").row.id  # doctest: +SKIP
-        0
+        4
     """
     rules = Rules(seed=seed)
     choices = Choices(
@@ -168,7 +168,7 @@ def select(
         >>> import pareto_profiler as pp
         >>> run = pp.open("examples/tables/mobilenet_v1_025_128-by_name-emulated_board.parquet")
         >>> pp.select(run, max_rss="1.2x baseline").row.id
-        0
+        4
     """
     bounds = Limit.several(list(limits.items()), run.summary)
     if is_knee:

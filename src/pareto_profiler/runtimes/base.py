@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Protocol
@@ -89,42 +89,28 @@ class Launch:
     differences: tuple[str, ...] = ()
 
 
-class Form(Protocol):
+@dataclass(frozen=True, slots=True)
+class Form:
     """One way to ship an assignment.
 
     Attributes:
         meaning: What is written, in a line.
         suffix: Of the file; empty for a folder.
+        write: Writes artifacts, with the model where it is needed, to a path. It returns what the
+            user should know of it, a line each, and raises InputError where it cannot be written.
+        launches: How what was written is run, one for each artifact.
         is_of_front: Whether it takes the whole front.
         needs_model: Whether the model is part of it.
         runs_here: Whether it can be run on this machine only.
     """
 
-    @property
-    def meaning(self) -> str: ...
-    @property
-    def suffix(self) -> str: ...
-    @property
-    def is_of_front(self) -> bool: ...
-    @property
-    def needs_model(self) -> bool: ...
-    @property
-    def runs_here(self) -> bool: ...
-
-    def write(self, artifacts: Sequence[Artifact], model: Model | None, to: Path) -> list[str]:
-        """Write it.
-
-        Returns:
-            What the user should know of it, a line each.
-
-        Raises:
-            InputError: It cannot be written.
-        """
-        ...
-
-    def launches(self, artifacts: Sequence[Artifact], to: Path) -> list[Launch]:
-        """How what was written is run, one for each artifact."""
-        ...
+    meaning: str
+    suffix: str
+    write: Callable[[Sequence[Artifact], Model | None, Path], list[str]]
+    launches: Callable[[Sequence[Artifact], Path], list[Launch]]
+    is_of_front: bool = False
+    needs_model: bool = False
+    runs_here: bool = False
 
 
 class Engine(Runner, Protocol):

@@ -6,7 +6,6 @@ import ast
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -68,93 +67,68 @@ def _facts_of(artifact: Artifact) -> dict[str, Any]:
     }
 
 
-@dataclass(frozen=True, slots=True)
-class _Json:
-    meaning: str = "sets of operations and their options"
-    suffix: str = ".json"
-    is_of_front: bool = False
-    needs_model: bool = False
-    runs_here: bool = False
-
-    def write(self, artifacts: Sequence[Artifact], model: Model | None, to: Path) -> list[str]:
-        del model
-        header = artifacts[0].header
-        data = {
-            "format": "pareto-profiler litert assignment 1",
-            "model": header.model_name,
-            "model_digest": header.model_digest,
-            "runtime": header.runtime,
-            "target": header.target,
-            **_facts_of(artifacts[0]),
-        }
-        write_whole(to, json.dumps(data, indent=2, allow_nan=False) + "\n")
-        return []
-
-    def launches(self, artifacts: Sequence[Artifact], to: Path) -> list[Launch]:
-        del artifacts
-        data = json.loads(to.read_text(encoding="utf-8"))
-        sets = [(s["options"], s["operations"]) for s in data["sets"]]
-        return [LiteRTLaunch((), sets, data["threads"])]
+def _write_json(artifacts: Sequence[Artifact], model: Model | None, to: Path) -> list[str]:
+    del model
+    header = artifacts[0].header
+    data = {
+        "format": "pareto-profiler litert assignment 1",
+        "model": header.model_name,
+        "model_digest": header.model_digest,
+        "runtime": header.runtime,
+        "target": header.target,
+        **_facts_of(artifacts[0]),
+    }
+    write_whole(to, json.dumps(data, indent=2, allow_nan=False) + "\n")
+    return []
 
 
-@dataclass(frozen=True, slots=True)
-class _Code:
-    """A C file that places operations for an application in C, C++ or over JNI."""
-
-    meaning: str = "a C file for an application"
-    suffix: str = ".c"
-    is_of_front: bool = False
-    needs_model: bool = False
-    runs_here: bool = False
-
-    def write(self, artifacts: Sequence[Artifact], model: Model | None, to: Path) -> list[str]:
-        del model
-        rows = [
-            f'  {{{json.dumps(s["options"])}, "{s["operations"]}"}},' for s in sets_of(artifacts[0])
-        ]
-        parts = {
-            "FACTS": "\n".join(f" * {f.replace('*/', '* /')}" for f in artifacts[0].facts),
-            "SETS": "\n".join(rows),
-            "COUNT": str(len(rows)),
-            "THREADS": str(_threads_of(artifacts[0])),
-        }
-        write_whole(to, _filled("place.c.txt", parts))
-        return []
-
-    def launches(self, artifacts: Sequence[Artifact], to: Path) -> list[Launch]:
-        text = to.read_text(encoding="utf-8")
-        sets = [(json.loads(a), json.loads(b)) for a, b in _SET.findall(text)]
-        return [LiteRTLaunch((), sets, _threads_of(artifacts[0]))]
+def _run_json(artifacts: Sequence[Artifact], to: Path) -> list[Launch]:
+    del artifacts
+    data = json.loads(to.read_text(encoding="utf-8"))
+    sets = [(s["options"], s["operations"]) for s in data["sets"]]
+    return [LiteRTLaunch((), sets, data["threads"])]
 
 
-@dataclass(frozen=True, slots=True)
-class _Module:
-    """A Python module that opens the model with ctypes, and runs it when it is started."""
+def _write_code(artifacts: Sequence[Artifact], model: Model | None, to: Path) -> list[str]:
+    del model
+    rows = [
+        f'  {{{json.dumps(s["options"])}, "{s["operations"]}"}},' for s in sets_of(artifacts[0])
+    ]
+    parts = {
+        "FACTS": "\n".join(f" * {f.replace('*/', '* /')}" for f in artifacts[0].facts),
+        "SETS": "\n".join(rows),
+        "COUNT": str(len(rows)),
+        "THREADS": str(_threads_of(artifacts[0])),
+    }
+    write_whole(to, _filled("place.c.txt", parts))
+    return []
 
-    meaning: str = "a Python module for the wheel"
-    suffix: str = ".py"
-    is_of_front: bool = False
-    needs_model: bool = True
-    runs_here: bool = True
 
-    def write(self, artifacts: Sequence[Artifact], model: Model | None, to: Path) -> list[str]:
-        if model is None:
-            raise InputError("the program opens the model: name it with --model")
-        sets = [(s["options"], s["operations"]) for s in sets_of(artifacts[0])]
-        parts = {
-            "FACTS": "\n".join(f"# {fact}" for fact in artifacts[0].facts),
-            "MODEL": ascii(str(model.file.resolve())),
-            "SETS": ascii(sets),
-            "THREADS": str(_threads_of(artifacts[0])),
-        }
-        write_whole(to, _filled("place.py.txt", parts))
-        return []
+def _run_code(artifacts: Sequence[Artifact], to: Path) -> list[Launch]:
+    text = to.read_text(encoding="utf-8")
+    sets = [(json.loads(a), json.loads(b)) for a, b in _SET.findall(text)]
+    return [LiteRTLaunch((), sets, _threads_of(artifacts[0]))]
 
-    def launches(self, artifacts: Sequence[Artifact], to: Path) -> list[Launch]:
-        del artifacts
-        found = re.search(r"^SETS = (.*)$", to.read_text(encoding="utf-8"), re.MULTILINE)
-        sets = ast.literal_eval(found[1]) if found else []
-        return [LiteRTLaunch((), sets, program=to.resolve())]
+
+def _write_module(artifacts: Sequence[Artifact], model: Model | None, to: Path) -> list[str]:
+    if model is None:
+        raise InputError("the program opens the model: name it with --model")
+    sets = [(s["options"], s["operations"]) for s in sets_of(artifacts[0])]
+    parts = {
+        "FACTS": "\n".join(f"# {fact}" for fact in artifacts[0].facts),
+        "MODEL": ascii(str(model.file.resolve())),
+        "SETS": ascii(sets),
+        "THREADS": str(_threads_of(artifacts[0])),
+    }
+    write_whole(to, _filled("place.py.txt", parts))
+    return []
+
+
+def _run_module(artifacts: Sequence[Artifact], to: Path) -> list[Launch]:
+    del artifacts
+    found = re.search(r"^SETS = (.*)$", to.read_text(encoding="utf-8"), re.MULTILINE)
+    sets = ast.literal_eval(found[1]) if found else []
+    return [LiteRTLaunch((), sets, program=to.resolve())]
 
 
 def _filled(template: str, parts: Mapping[str, str]) -> str:
@@ -162,4 +136,15 @@ def _filled(template: str, parts: Mapping[str, str]) -> str:
     return re.sub(r"@([A-Z]+)@", lambda found: parts[found[1]], text)
 
 
-FORMS: Final[Mapping[str, Form]] = {"json": _Json(), "c": _Code(), "python": _Module()}
+FORMS: Final[Mapping[str, Form]] = {
+    "json": Form("sets of operations and their options", ".json", _write_json, _run_json),
+    "c": Form("a C file for an application", ".c", _write_code, _run_code),
+    "python": Form(
+        "a Python module for the wheel",
+        ".py",
+        _write_module,
+        _run_module,
+        needs_model=True,
+        runs_here=True,
+    ),
+}

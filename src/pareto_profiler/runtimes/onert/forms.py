@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -42,122 +41,78 @@ def differences(found: Mapping[str, str], wanted: Mapping[str, str]) -> tuple[st
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Script:
-    meaning: str = "a shell script"
-    suffix: str = ".sh"
-    is_of_front: bool = False
-    needs_model: bool = False
-    runs_here: bool = False
+def _write_script(artifacts: Sequence[Artifact], model: Model | None, to: Path) -> list[str]:
+    del model
+    write_whole(to, script_of(artifacts[0]))
+    return []
 
-    def write(self, artifacts: Sequence[Artifact], model: Model | None, to: Path) -> list[str]:
-        del model
-        write_whole(to, script_of(artifacts[0]))
+
+def _run_script(artifacts: Sequence[Artifact], to: Path) -> list[Launch]:
+    found = differences(_sourced(to), variables_of(artifacts[0]))
+    return [OnertLaunch(found, script=to.resolve())]
+
+
+def _write_package(artifacts: Sequence[Artifact], model: Model | None, to: Path) -> list[str]:
+    if model is None:
+        raise InputError("the package holds the model: name it with --model")
+    left_out = write_package(artifacts[0], model.path, model.graph, to)
+    if not left_out:
         return []
-
-    def launches(self, artifacts: Sequence[Artifact], to: Path) -> list[Launch]:
-        found = differences(_sourced(to), variables_of(artifacts[0]))
-        return [OnertLaunch(found, script=to.resolve())]
-
-
-@dataclass(frozen=True, slots=True)
-class _Package:
-    meaning: str = "a package with the configuration inside"
-    suffix: str = ""
-    is_of_front: bool = False
-    needs_model: bool = True
-    runs_here: bool = False
-
-    def write(self, artifacts: Sequence[Artifact], model: Model | None, to: Path) -> list[str]:
-        if model is None:
-            raise InputError("the package holds the model: name it with --model")
-        left_out = write_package(artifacts[0], model.path, model.graph, to)
-        if not left_out:
-            return []
-        named = ", ".join(left_out)
-        words = f"left out, since it was measured without them: {named} of the package's own "
-        return [f"{words}configuration"]
-
-    def launches(self, artifacts: Sequence[Artifact], to: Path) -> list[Launch]:
-        found = differences(read_configuration(to), configured(artifacts[0]))
-        calls = to / "metadata" / CALLS
-        instead = _calls_in(calls) if calls.exists() else ("", "")
-        return [OnertLaunch(found, package=to.resolve(), calls_instead=instead)]
+    named = ", ".join(left_out)
+    words = f"left out, since it was measured without them: {named} of the package's own "
+    return [f"{words}configuration"]
 
 
-@dataclass(frozen=True, slots=True)
-class _Header:
-    meaning: str = "a C header for onert's calls"
-    suffix: str = ".h"
-    is_of_front: bool = False
-    needs_model: bool = False
-    runs_here: bool = False
-
-    def write(self, artifacts: Sequence[Artifact], model: Model | None, to: Path) -> list[str]:
-        del model
-        write_whole(to, header_of(artifacts[0]))
-        return []
-
-    def launches(self, artifacts: Sequence[Artifact], to: Path) -> list[Launch]:
-        backends, operations = _calls_in(to)
-        return [OnertLaunch((), backends, operations, settings_of(artifacts[0]))]
+def _run_package(artifacts: Sequence[Artifact], to: Path) -> list[Launch]:
+    found = differences(read_configuration(to), configured(artifacts[0]))
+    calls = to / "metadata" / CALLS
+    instead = _calls_in(calls) if calls.exists() else ("", "")
+    return [OnertLaunch(found, package=to.resolve(), calls_instead=instead)]
 
 
-@dataclass(frozen=True, slots=True)
-class _Switching:
-    meaning: str = "the whole front, for a scheduler that switches at run time"
-    suffix: str = ".json"
-    is_of_front: bool = True
-    needs_model: bool = False
-    runs_here: bool = False
+def _write_header(artifacts: Sequence[Artifact], model: Model | None, to: Path) -> list[str]:
+    del model
+    write_whole(to, header_of(artifacts[0]))
+    return []
 
-    def write(self, artifacts: Sequence[Artifact], model: Model | None, to: Path) -> list[str]:
-        del model
-        write_whole(to, switching_of(artifacts))
-        return []
 
-    def launches(self, artifacts: Sequence[Artifact], to: Path) -> list[Launch]:
-        entries = json.loads(to.read_text(encoding="utf-8"))["configurations"]
-        found: list[Launch] = []
-        for artifact, entry in zip(artifacts, entries, strict=True):
-            wanted = (settings_of if entry["backends"] else variables_of)(artifact)
-            found.append(
-                OnertLaunch(
-                    differences(entry["environment"], wanted),
-                    entry["backends"] or "",
-                    entry["operation_backends"] or "",
-                    entry["environment"],
-                )
+def _run_header(artifacts: Sequence[Artifact], to: Path) -> list[Launch]:
+    backends, operations = _calls_in(to)
+    return [OnertLaunch((), backends, operations, settings_of(artifacts[0]))]
+
+
+def _write_switching(artifacts: Sequence[Artifact], model: Model | None, to: Path) -> list[str]:
+    del model
+    write_whole(to, switching_of(artifacts))
+    return []
+
+
+def _run_switching(artifacts: Sequence[Artifact], to: Path) -> list[Launch]:
+    entries = json.loads(to.read_text(encoding="utf-8"))["configurations"]
+    found: list[Launch] = []
+    for artifact, entry in zip(artifacts, entries, strict=True):
+        wanted = (settings_of if entry["backends"] else variables_of)(artifact)
+        found.append(
+            OnertLaunch(
+                differences(entry["environment"], wanted),
+                entry["backends"] or "",
+                entry["operation_backends"] or "",
+                entry["environment"],
             )
-        return found
+        )
+    return found
 
 
-@dataclass(frozen=True, slots=True)
-class _Program:
-    meaning: str = "a program for the onert wheel"
-    suffix: str = ".py"
-    is_of_front: bool = False
-    needs_model: bool = True
-    runs_here: bool = True
-
-    def write(self, artifacts: Sequence[Artifact], model: Model | None, to: Path) -> list[str]:
-        if model is None:
-            raise InputError("the program opens the model: name it with --model")
-        write_whole(to, python_of(artifacts[0], model.path))
-        return []
-
-    def launches(self, artifacts: Sequence[Artifact], to: Path) -> list[Launch]:
-        del artifacts
-        return [OnertLaunch(program=to.resolve())]
+def _write_program(artifacts: Sequence[Artifact], model: Model | None, to: Path) -> list[str]:
+    if model is None:
+        raise InputError("the program opens the model: name it with --model")
+    write_whole(to, python_of(artifacts[0], model.path))
+    return []
 
 
-FORMS: Final[Mapping[str, Form]] = {
-    "env": _Script(),
-    "nnpackage": _Package(),
-    "api": _Header(),
-    "json": _Switching(),
-    "python": _Program(),
-}
+def _run_program(artifacts: Sequence[Artifact], to: Path) -> list[Launch]:
+    del artifacts
+    return [OnertLaunch(program=to.resolve())]
 
 
 def _sourced(script: Path) -> dict[str, str]:
@@ -173,3 +128,31 @@ def _sourced(script: Path) -> dict[str, str]:
 
 def _calls_in(file: Path) -> tuple[str, str]:
     return read_header(file.read_text(encoding="utf-8"))
+
+
+FORMS: Final[Mapping[str, Form]] = {
+    "env": Form("a shell script", ".sh", _write_script, _run_script),
+    "nnpackage": Form(
+        "a package with the configuration inside",
+        "",
+        _write_package,
+        _run_package,
+        needs_model=True,
+    ),
+    "api": Form("a C header for onert's calls", ".h", _write_header, _run_header),
+    "json": Form(
+        "the whole front, for a scheduler that switches at run time",
+        ".json",
+        _write_switching,
+        _run_switching,
+        is_of_front=True,
+    ),
+    "python": Form(
+        "a program for the onert wheel",
+        ".py",
+        _write_program,
+        _run_program,
+        needs_model=True,
+        runs_here=True,
+    ),
+}

@@ -16,16 +16,13 @@ from pareto_profiler.samplers.structured.evidence import Evidence
 from pareto_profiler.samplers.structured.fronts import (
     Costs,
     Forest,
-    Program,
     costs_of,
     infeasible,
-    is_programmable,
 )
 from pareto_profiler.samplers.structured.posterior import Posterior
 from pareto_profiler.samplers.structured.structure import Digits, Vector
 
 _SOLVED_DRAWS: Final = 16
-_PROGRAMMED_DRAWS: Final = 1
 _PER_DRAW: Final = 44
 WHOLE_SPACE: Final = 20_000
 _POOL: Final = 400
@@ -137,37 +134,7 @@ class Pool:
         for d, setting in enumerate(used):
             mine = slice(d * per_draw, (d + 1) * per_draw)
             rows[mine, s.setting_variables] = setting[s.setting_variables]
-        found = [rows]
-        for d in range(min(_PROGRAMMED_DRAWS, len(used)) if is_programmable(s) else 0):
-            program = Program(s, costs[d], byte_scale, culprits[d])
-            seen = rows[d * per_draw : (d + 1) * per_draw]
-            for digits in self._programmed(program, seen, d):
-                digits[s.setting_variables] = used[d][s.setting_variables]
-                found.append(digits[None])
-        return np.vstack(found)
-
-    def _programmed(self, program: Program, seen: Digits, d: int) -> list[Digits]:
-        """ε-constraint problems between the ends of what the weighted sums found."""
-        random = self._random
-        values = self._modelled(seen, [draw.weights[d] for draw in self._posterior.draws])
-        ends = values[nondominated(values)]
-        found = []
-        count = values.shape[1]
-        for k in range(count):
-            low, high = float(ends[:, k].min()), float(ends[:, k].max())
-            limit = low + (high - low) * float(random.random())
-            other = (k + 1) % count
-            shares = [1.0 if i == other else 1e-3 for i in range(count)]
-            digits = program.solve(shares, {k: limit} if high > low else {})
-            if digits is not None:
-                found.append(digits)
-        return found
-
-    def _modelled(self, digits: Digits, weights: Sequence[Vector]) -> Vector:
-        """Values of each objective under given weights, residuals left out."""
-        beliefs = self._posterior.beliefs
-        pairs = zip(beliefs, weights, strict=True)
-        return np.stack([b.peak(b.terms.features(digits) @ w) for b, w in pairs], axis=1)
+        return rows
 
     def _setting_rows(self) -> Digits:
         """Digits of settings worth a look: the front's, the default's, and random ones."""
