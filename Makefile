@@ -15,7 +15,7 @@ $(STAMP): $(LOCK) requirements/uv.lock.txt pyproject.toml hatch_build.py $(wildc
 	touch $@
 
 demo: $(STAMP)
-	$(BIN)/pareto-profiler search $(DEMO_MODEL) --vary threads,memory_planner --budget 60
+	$(BIN)/pareto-profiler search $(DEMO_MODEL) --runtime litert,onert --granularity operation --budget 60 --output pareto-runs/demo
 
 # No test judges a time or a noise that it measures here: they run beside each other and beside
 # whatever else runs. Three on two processors, since many wait; the longest begin first.

@@ -208,7 +208,7 @@ def _confirm(
     searches: Mapping[str, Exploration], left: int, left_s: float, explore: Explore
 ) -> None:
     """Repeat what is undecided, most where most of the joint front is."""
-    front = [point.runtime for point in _joint_of(searches).front]
+    front = [row.runtime for row in _joint_of(searches).front]
     for name in dict.fromkeys(front) if left > 0 and left_s > 0 else ():
         one, part = searches[name], front.count(name) / len(front)
         limit = _limit(one, len(one.store.trials) + max(1, round(left * part)), left_s * part)

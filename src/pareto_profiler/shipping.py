@@ -13,12 +13,12 @@ from pareto_profiler.core.recording import Header
 from pareto_profiler.errors import InputError
 from pareto_profiler.jobs import choices_of, load_measurable, measuring, shortened
 from pareto_profiler.models import Model
-from pareto_profiler.report.naming import id_of, on_front, short_id
+from pareto_profiler.report.naming import id_of, on_front, point_of, short_id
 from pareto_profiler.report.summary import Row, Summary
 from pareto_profiler.runtimes import runtime_of
 from pareto_profiler.runtimes.base import Artifact, Form, Measured, Runtime
 from pareto_profiler.storage.journal import is_journal
-from pareto_profiler.storage.opening import open_recording, within
+from pareto_profiler.storage.opening import open_recording
 from pareto_profiler.targets import find
 from pareto_profiler.verification import Verified, verify_rows
 
@@ -70,7 +70,7 @@ class Shipment:
             InputError, ModelError: There is no such assignment or form, the model is not there or
                 another, or nothing can be written or run there.
         """
-        path, name = within(path, name)
+        path, name = point_of(path, name)
         recording = open_recording(path)
         summary, header = Summary.of(recording), recording.header
         room = runtime_of(header)

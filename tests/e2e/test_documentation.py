@@ -61,8 +61,10 @@ def test_the_commands_of(page: Path, tmp_path: Path):
         assert "Traceback" not in done.stderr
         assert not re.search(r"\b(inf|nan)\b|e\+1\d", done.stdout), f"{line}\n{done.stdout}"
         if line == "make demo":
-            assert "best uniform by exec_time: id" in done.stdout
-            assert "results: pareto-runs/" in done.stderr
+            assert "ship one:" in done.stdout
+            assert len(done.stdout.splitlines()) <= 40
+            assert max(map(len, done.stdout.splitlines())) <= 80
+            assert "results: pareto-runs/demo" in done.stderr
     for code in _blocks(page, "python"):
         done = _run([sys.executable, "-c", code], tmp_path)
         assert done.returncode == 0, done.stderr

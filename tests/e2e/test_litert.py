@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +22,7 @@ from build_model import (
     chain,
 )
 from conftest import MODELS
-from e2e.command import pp, pp_error, pp_json
+from e2e.command import command, pp, pp_error, pp_json
 
 from pareto_profiler.runtimes.litert.installation import wheel_library
 from pareto_profiler.storage.journal import read
@@ -309,10 +310,59 @@ def test_a_point_of_a_joint_front_ships_and_other_commands_ask_for_one_run(
     pp("deploy", joint, point["name"], *options, cwd=tmp_path)
     assert json.loads((tmp_path / "out.json").read_text())["id"] == point["id"]
     assert "id " in pp("explain", joint, point["name"], cwd=tmp_path).stdout
+    first = pp_json("show", joint, cwd=tmp_path)["front"][0]
+    explained = pp_json("explain", joint, "A", cwd=tmp_path)
+    assert explained["id"] == first["id"]
     text = pp_error("deploy", joint, point["id"], cwd=tmp_path)
     assert "name a point as onert:ID, litert:ID" in text
-    text = pp_error("select", joint, "--knee", cwd=tmp_path)
+    text = pp_error("report", joint, cwd=tmp_path)
     assert "holds runs of several runtimes: name one of" in text
+
+
+def test_what_fits_a_goal_is_selected_over_all_runtimes(joint: Path, tmp_path: Path):
+    shown = pp_json("show", joint, cwd=tmp_path)
+    fastest = pp_json("select", joint, cwd=tmp_path)["selected"]
+    assert fastest["name"] == shown["front"][0]["name"]
+    limit = f"{shown['front'][0]['values']['exec_time']}ms"
+    within = pp_json("select", joint, "--max-time", limit, cwd=tmp_path)["selected"]
+    assert within["name"] == fastest["name"]
+    assert (
+        f"id {fastest['name']}: the smallest exec_time" in pp("select", joint, cwd=tmp_path).stdout
+    )
+
+
+def test_the_joint_front_fits_on_a_screen_and_says_what_to_do_next(joint: Path, tmp_path: Path):
+    lines = pp("show", joint, cwd=tmp_path).stdout.splitlines()
+    assert len(lines) <= 40
+    *table, _, ship, explain = lines
+    assert max(map(len, table)) <= 80
+    command, name = ship.partition(":")[0], ship.rsplit(" ", 1)[1]
+    assert command == "ship one"
+    assert any(line.startswith(f"{name}  ") for line in table)
+    assert explain.endswith(f"explain {joint} {name}")
+
+
+def test_a_search_that_was_killed_goes_on(tmp_path: Path):
+    options = ("--runtime", "litert", *QUICK, "--granularity", "operation", "--output", "run")
+    words = command("pareto-profiler", "search", MODEL, *options, "--budget", 500)
+    began = subprocess.Popen(words, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
+    journal, waited_s = tmp_path / "run" / "journal.jsonl", 0.0
+    while not journal.exists() or journal.read_bytes().count(b"\n") < 6:
+        assert began.poll() is None
+        assert waited_s < 60
+        time.sleep(0.05)
+        waited_s += 0.05
+    began.kill()
+    began.communicate()
+    before = read(tmp_path / "run").trials
+    budget = len(before) + 3
+    done = pp("search", MODEL, *options, "--budget", budget, cwd=tmp_path)
+    assert f"going on in run: {len(before)} trials are there" in done.stderr
+    after = read(tmp_path / "run").trials
+    assert after[: len(before)] == before
+    assert len(after) == budget
+    # What the killed search left of its files is gone, too.
+    assert not list((tmp_path / "run").glob(".pareto-profiler-work-*"))
 
 
 def test_a_runtime_that_does_not_take_the_model_is_left_out_and_said(tmp_path: Path):
@@ -328,6 +378,8 @@ def test_a_runtime_that_does_not_take_the_model_is_left_out_and_said(tmp_path: P
         pp("search", "g.tflite", *options, cwd=tmp_path)
     options = ("--runtime", "litert,onert", "--dumpfile", "d.json")
     assert "name a single --runtime" in pp_error("search", MODEL, *options, cwd=tmp_path)
+    text = pp_error("search", MODEL, "--runtime", "litert,litert", cwd=tmp_path)
+    assert "one is named twice" in text
 
 
 def test_time_alone_is_shared_by_the_runtimes(tmp_path: Path):

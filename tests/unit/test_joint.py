@@ -15,6 +15,8 @@ from pareto_profiler.core.trial import Trial
 from pareto_profiler.errors import InputError
 from pareto_profiler.jointly import Party, next_round
 from pareto_profiler.report.joint import Joint
+from pareto_profiler.report.naming import point_of
+from pareto_profiler.storage.journal import JOURNAL, Store
 
 
 def test_each_has_a_first_round_then_who_moved_the_front_most():
@@ -84,6 +86,44 @@ def test_the_joint_front_is_that_of_all_points_together():
             {name: recording(name, [(1.0, 9e6), (4.0, 5e6), (6.0, 4e6)])}, reference=joint.reference
         )
         assert alone.hypervolume <= joint.hypervolume
+
+
+def test_a_runtime_that_repeated_nothing_scatters_like_the_noisiest_other():
+    noisy = [(1.0 + 0.01 * (n % 3), 9e6) for n in range(6)]
+    space = recording("a 1", []).header
+    repeated = Recording(
+        space,
+        tuple(
+            Trial(n, space.space.default, Measurement({"exec_time": (s,), "max_rss": (b,)}))
+            for n, (s, b) in enumerate(noisy)
+        ),
+    )
+    joint = Joint.of({"a": repeated, "b": recording("b 1", [(1.0, 9e6), (5.0, 1e6)])})
+    assert joint.is_noise_known
+    assert all(row.place.verdict is not None for row in joint.measured)
+    near = next(row for row in joint.measured if row.name == "b:0")
+    low, high = near.intervals["exec_time"]
+    assert 980 < low < 1000 < high < 1020
+    assert not Joint.of({"b": recording("b 1", [(1.0, 9e6)])}).is_noise_known
+
+
+def test_points_of_a_joint_front_have_handles_and_words(tmp_path):
+    paths = {}
+    for name, points in (("onert", [(1.0, 9e6), (4.0, 5e6)]), ("litert", [(2.0, 6e6)])):
+        made = recording(f"{name} 1", points)
+        store = Store(tmp_path / name / JOURNAL, made.header)
+        for trial in made.trials:
+            store.append(trial)
+        store.close()
+        paths[name] = tmp_path / name
+    assert point_of(tmp_path, "A") == (paths["onert"], "0")
+    assert point_of(tmp_path, "B") == (paths["litert"], "0")
+    assert point_of(tmp_path, "fastest") == (paths["onert"], "0")
+    assert point_of(tmp_path, "smallest") == (paths["onert"], "1")
+    assert point_of(tmp_path, "litert:3") == (paths["litert"], "3")
+    with pytest.raises(InputError, match="name a point as onert:ID, litert:ID, A to C"):
+        point_of(tmp_path, "D")
+    assert point_of(paths["onert"], "7") == (paths["onert"], "7")
 
 
 def test_runs_of_different_models_have_none():

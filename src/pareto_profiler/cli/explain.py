@@ -26,12 +26,12 @@ from pareto_profiler.exploration import opened
 from pareto_profiler.files import is_folder
 from pareto_profiler.jobs import choices_of, prepare
 from pareto_profiler.report.explained import SHOWN, explained
-from pareto_profiler.report.naming import id_of
+from pareto_profiler.report.naming import id_of, point_of
 from pareto_profiler.report.summary import Summary
 from pareto_profiler.runtimes.problem import problem_of
 from pareto_profiler.samplers.structured.explanation import Explanation, explanation_of
 from pareto_profiler.simplifying import Tried, tolerances, try_simpler
-from pareto_profiler.storage.opening import open_measurable, open_recording, within
+from pareto_profiler.storage.opening import open_measurable, open_recording
 
 
 @command
@@ -61,7 +61,7 @@ def explain(
     pulled in. And what it could do without: choices that change nothing beyond noise, put back to
     the baseline's. `--simplify` measures whether that stays on the front.
     """
-    run, name = within(run, name)
+    run, name = point_of(run, name)
     recording = (
         open_measurable(run) if simplify else open_recording(run, given.names, given.baseline)
     )

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from pareto_profiler.cli.output import console, print_json
 from pareto_profiler.report.joint import Joint
+from pareto_profiler.report.joint_terminal import joint_text
 from pareto_profiler.report.summary import Summary
-from pareto_profiler.report.terminal import joint_renderables, renderables
+from pareto_profiler.report.terminal import renderables
 
 
 def print_summary(summary: Summary, *, as_json: bool) -> None:
@@ -18,11 +21,9 @@ def print_summary(summary: Summary, *, as_json: bool) -> None:
         out.print(part, markup=False)
 
 
-def print_joint(joint: Joint, *, as_json: bool) -> None:
+def print_joint(joint: Joint, folder: Path, *, as_json: bool) -> None:
     """Print the joint front of several runtimes in either form."""
     if as_json:
         print_json(joint.to_json())
         return
-    out = console()
-    for part in joint_renderables(joint):
-        out.print(part, markup=False)
+    print(joint_text(joint, folder))

@@ -213,7 +213,7 @@ def _measure_jointly(
     joint, folder = search_jointly(
         runtimes, choices, budget, on, output, confirm_share=rules.confirm_share
     )
-    print_joint(joint, as_json=as_json)
+    print_joint(joint, folder, as_json=as_json)
     note(f"results: {folder} (again: {shlex.join(['pareto-profiler', 'show', str(folder)])})")
 
 

@@ -16,9 +16,9 @@ from pareto_profiler.cli.options import (
 from pareto_profiler.cli.output import console, print_json
 from pareto_profiler.core.measurement import Objective
 from pareto_profiler.errors import InputError
+from pareto_profiler.report.joint import judged
 from pareto_profiler.report.selection import Goal, Limit, Selection, Trade, check_objective, shown
-from pareto_profiler.report.summary import Summary
-from pareto_profiler.storage.opening import open_recording
+from pareto_profiler.report.summary import Judged
 
 
 @command
@@ -56,7 +56,7 @@ def select(
     """
     if sum((bool(minimise), knee, bool(weights))) > 1:
         raise InputError("--minimise, --knee and --weights exclude each other")
-    summary = Summary.of(open_recording(run, given.names, given.baseline))
+    summary = judged(run, given.names, given.baseline)
     goal = _goal(summary, limits.asked, minimise, weights, is_knee=knee)
     found = Selection.of(summary, goal)
     if as_json:
@@ -66,7 +66,7 @@ def select(
 
 
 def _goal(
-    summary: Summary,
+    summary: Judged,
     asked: list[tuple[str, str]],
     minimise: str,
     weights: str,
@@ -115,7 +115,7 @@ def _print(found: Selection) -> None:
     for text in summary.warnings:
         say(f"warning: {text}")
     asked = "".join(f", with {limit.words}" for limit in found.goal.limits)
-    say(f"id {row.id}: {found.goal.words(summary.objectives)}{asked}")
+    say(f"id {row.name}: {found.goal.words(summary.objectives)}{asked}")
     for objective in summary.objectives:
         say(f"  {objective.name:12s} {_figure(found, objective)}")
     if summary.is_noise_known:
@@ -123,7 +123,7 @@ def _print(found: Selection) -> None:
             kept = _percent(found.within) if found.within is not None else "no verdict"
             say(f"within the limits: {kept}")
         if found.best is not None:
-            others = f"; perhaps id {', '.join(map(str, found.rivals[:3]))}" if found.rivals else ""
+            others = f"; perhaps id {', '.join(found.rivals[:3])}" if found.rivals else ""
             say(f"none is better: {_percent(found.best)}{others}")
         else:
             say("none is better: no verdict, see the warnings")
@@ -165,7 +165,7 @@ def _words(found: Selection, trade: Trade) -> str:
             (more if theirs > mine else less).append(f"{change} {objective.name}")
     cost = f"{' and '.join(more)} more" if more else "nothing"
     gain = f"{' and '.join(less)}" if less else "nothing"
-    return f"{cost} would save {gain}: id {trade.row.id}"
+    return f"{cost} would save {gain}: id {trade.row.name}"
 
 
 def _percent(probability: float) -> str:

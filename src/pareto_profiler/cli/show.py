@@ -56,7 +56,7 @@ def show(
     """
     wanted = objectives_of(split(objectives)) if objectives else ()
     if runs_in(run) and not given.backends and not given.baseline:
-        print_joint(Joint.of(open_runs(run), wanted, **judging.given), as_json=as_json)
+        print_joint(Joint.of(open_runs(run), wanted, **judging.given), run, as_json=as_json)
         return
     recording = open_recording(run, given.names, given.baseline)
     print_summary(Summary.of(recording, wanted, **judging.given), as_json=as_json)

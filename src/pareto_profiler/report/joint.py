@@ -2,37 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from pareto_profiler.core.estimate import Estimates
 from pareto_profiler.core.front import Front, hypervolume_share, reference_point
 from pareto_profiler.core.measurement import Objective, objectives_of
-from pareto_profiler.core.membership import Membership, memberships, shown_front
-from pareto_profiler.core.recording import Recording
+from pareto_profiler.core.membership import Verdict, memberships, shown_front
+from pareto_profiler.core.recording import Header, Recording
 from pareto_profiler.errors import InputError
-from pareto_profiler.report.summary import Row, Summary
-
-
-@dataclass(frozen=True, slots=True)
-class Point:
-    """An assignment of one of the runtimes.
-
-    Attributes:
-        runtime: Which.
-        row: What is said of it in its own run.
-        place: What is known of its place on the joint front.
-    """
-
-    runtime: str
-    row: Row
-    place: Membership
-
-    @property
-    def name(self) -> str:
-        """Such as ``RUNTIME:3``."""
-        return f"{self.runtime}:{self.row.id}"
+from pareto_profiler.report.summary import Judged, Row, Summary
+from pareto_profiler.storage.opening import open_recording, open_runs, runs_in
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,18 +23,23 @@ class Joint:
 
     Attributes:
         runs: Runtime → what its own search found, the one of the baseline first.
+        header: Of the first one, with the margin and confidence of the verdicts.
         objectives: What is minimised.
-        points: All measured assignments.
         front: More likely on the joint front than not, by increasing first objective.
-        is_noise_known: Whether every run says how much its figures scatter.
+        undecided: Less likely than not, but not decided, the most likely first.
+        measured: All measured assignments.
+        is_noise_known: Whether some run says how much its figures scatter; one that does not is
+            taken to scatter like the noisiest of these.
         hypervolume: Fraction of the box from 0 to ``reference`` that the figures dominate.
         reference: In seconds and bytes.
     """
 
     runs: Mapping[str, Summary]
+    header: Header
     objectives: tuple[Objective, ...]
-    points: tuple[Point, ...]
-    front: tuple[Point, ...]
+    front: tuple[Row, ...]
+    undecided: tuple[Row, ...]
+    measured: tuple[Row, ...]
     is_noise_known: bool
     hypervolume: float
     reference: tuple[float, ...]
@@ -87,24 +74,34 @@ class Joint:
         headers = [r.header for r in recordings.values()]
         if len({h.model_digest for h in headers}) > 1:
             raise InputError("the runs are of different models: they have no joint front")
-        chosen = objectives or objectives_of(headers[0].objectives)
-        runs = {name: Summary.of(r, chosen) for name, r in recordings.items()}
-        rows = [(name, row) for name, run in runs.items() for row in run.measured]
-        is_known = all(run.is_noise_known for run in runs.values() if run.measured)
-        estimates = Estimates(
-            chosen,
-            tuple(row.estimate for _, row in rows),
-            is_noise_known=is_known and bool(rows),
-            noise=tuple(max(run.noise.get(o.name, 0.0) for run in runs.values()) for o in chosen),
-        )
-        places = memberships(
-            estimates,
+        header = replace(
+            headers[0],
             margin=headers[0].margin if margin is None else margin,
             confidence=headers[0].confidence if confidence is None else confidence,
         )
-        points = tuple(
-            Point(name, row, place) for (name, row), place in zip(rows, places, strict=True)
+        chosen = objectives or objectives_of(header.objectives)
+        runs = {name: Summary.of(r, chosen) for name, r in recordings.items()}
+        known = [run for run in runs.values() if run.is_noise_known]
+        noise = tuple(max((run.noise[o.name] for run in known), default=0.0) for o in chosen)
+        rows = [
+            replace(_with_noise(row, run, noise) if known else row, runtime=name)
+            for name, run in runs.items()
+            for row in run.measured
+        ]
+        estimates = Estimates(
+            chosen,
+            tuple(row.estimate for row in rows),
+            is_noise_known=bool(known),
+            noise=noise,
         )
+        places = memberships(estimates, margin=header.margin, confidence=header.confidence)
+        rows = [replace(row, place=place) for row, place in zip(rows, places, strict=True)]
+        front = shown_front(estimates, places)
+        undecided = [
+            row
+            for i, row in enumerate(rows)
+            if row.place.verdict is Verdict.INCONCLUSIVE and i not in front
+        ]
         first = next(iter(runs.values())).baseline
         corner = reference or reference_point(
             first.estimate.values if first else None,
@@ -114,26 +111,74 @@ class Joint:
         )
         return cls(
             runs,
+            header,
             chosen,
-            points,
-            tuple(points[i] for i in shown_front(estimates, places)),
+            tuple(rows[i] for i in front),
+            tuple(sorted(undecided, key=lambda row: -row.place.probability)),
+            tuple(rows),
             estimates.is_noise_known,
-            hypervolume_share(Front.among(estimates).values(), corner) if points else 0.0,
+            hypervolume_share(Front.among(estimates).values(), corner) if rows else 0.0,
             corner,
         )
+
+    @property
+    def baseline(self) -> Row | None:
+        """That of the first runtime."""
+        name, first = next(iter(self.runs.items()))
+        return first.baseline and replace(first.baseline, runtime=name)
+
+    @property
+    def best_uniform(self) -> Row | None:
+        """Of those of the runtimes the best in the first objective."""
+        uniforms = [
+            replace(run.best_uniform, runtime=name)
+            for name, run in self.runs.items()
+            if run.best_uniform is not None
+        ]
+        return min(uniforms, key=lambda row: row.estimate.values[0], default=None)
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """Those of the runs that have points on the front."""
+        told = {row.runtime: self.runs[row.runtime].warnings for row in self.front}
+        return tuple(f"{name}: {words}" for name, said in told.items() for words in said)
 
     def to_json(self) -> dict[str, Any]:
         """As plain data; ids as text."""
         return {
             "objectives": [o.name for o in self.objectives],
             "hypervolume": self.hypervolume,
-            "front": [
-                {
-                    "name": p.name,
-                    "runtime": p.runtime,
-                    **replace(p.row, place=p.place).to_json(),
-                }
-                for p in self.front
-            ],
+            "front": [row.to_json() for row in self.front],
             "runs": {name: run.to_json() for name, run in self.runs.items()},
         }
+
+
+def _with_noise(row: Row, run: Summary, noise: Sequence[float]) -> Row:
+    """Figures of a run that repeated nothing are taken to scatter as the noisiest other run's."""
+    if run.is_noise_known:
+        return row
+    figures = tuple(
+        replace(figure, deviation=deviation)
+        for figure, deviation in zip(row.estimate.figures, noise, strict=True)
+    )
+    intervals = {
+        o.name: ends and (o.shown(ends[0]), o.shown(ends[1]))
+        for o, ends in zip(run.objectives, (f.interval() for f in figures), strict=True)
+    }
+    return replace(row, estimate=replace(row.estimate, figures=figures), intervals=intervals)
+
+
+def judged(path: Path, backends: Sequence[str] = (), baseline: str = "") -> Judged:
+    """What a run says, or the runs of several runtimes together, whichever a path holds.
+
+    Args:
+        path: File or folder.
+        backends: Of a dump that does not name them, or of a CSV table.
+        baseline: Of a CSV table: the backend that its baseline is on.
+
+    Raises:
+        InputError, StoreError: It holds neither, or is damaged.
+    """
+    if runs_in(path):
+        return Joint.of(open_runs(path))
+    return Summary.of(open_recording(path, backends, baseline))

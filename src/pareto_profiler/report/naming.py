@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
+from string import ascii_uppercase
 from typing import Final
 
 from pareto_profiler.errors import InputError
+from pareto_profiler.report.joint import Joint
 from pareto_profiler.report.selection import Goal, Selection
-from pareto_profiler.report.summary import Row, Summary
+from pareto_profiler.report.summary import Judged, Row, Summary
+from pareto_profiler.storage.opening import open_runs, runs_in
 
 _MOST_DIGITS: Final = 20
 _KEPT: Final = 8
@@ -27,14 +31,59 @@ def short_id(number: int) -> str:
     return text if len(text) <= _MOST_DIGITS else f"{text[:_KEPT]}…{text[-_KEPT:]}"
 
 
+def handle(place: int) -> str:
+    """A short name of a point of the front, by its place there.
+
+    Examples:
+        >>> handle(0), handle(25), handle(26)
+        ('A', 'Z', 'AA')
+    """
+    text = ""
+    place += 1
+    while place:
+        place, rest = divmod(place - 1, len(ascii_uppercase))
+        text = ascii_uppercase[rest] + text
+    return text
+
+
+def point_of(path: Path, name: str) -> tuple[Path, str]:
+    """The run and the id that a name means in a folder of the runs of several runtimes.
+
+    In the folder of one run both are left alone.
+
+    Args:
+        path: Folder.
+        name: ``RUNTIME:3``, or of the joint front a handle or one of :data:`WORDS`.
+
+    Raises:
+        InputError: There is no such run or point.
+    """
+    runs = runs_in(path)
+    if not runs:
+        return path, name
+    runtime, colon, number = name.partition(":")
+    if colon and runtime in runs:
+        return runs[runtime], number
+    joint = Joint.of(open_runs(path))
+    row = _row_of(joint, name)
+    if row is None:
+        known = ", ".join(f"{n}:ID" for n in runs)
+        raise InputError(
+            f"{name or 'which one'}: {path} holds runs of several runtimes: name a point as "
+            f"{known}, A to {handle(len(joint.front) - 1)} or one of {', '.join(WORDS)}"
+        )
+    return runs[row.runtime], str(row.id)
+
+
 def id_of(summary: Summary, name: str) -> int:
     """The id that somebody means.
 
     Args:
         summary: Of the run.
-        name: An id; or one of a measured assignment as it is shown, in short; or a word:
-            ``fastest`` (least exec_time of the front), ``smallest`` (least max_rss), ``knee``,
-            ``baseline``, ``uniform`` (the best uniform assignment).
+        name: An id; or one of a measured assignment as it is shown, in short; or a handle of the
+            front, ``A``, ``B`` …; or a word: ``fastest`` (least exec_time of the front),
+            ``smallest`` (least memory), ``knee``, ``baseline``, ``uniform`` (the best uniform
+            assignment).
 
     Raises:
         InputError: It is none, or names none.
@@ -44,8 +93,8 @@ def id_of(summary: Summary, name: str) -> int:
         if len(name) > len(str(limit)) or int(name) >= limit:
             raise InputError(f"id {name[:40]}: ids of this run are below {short_id(limit)}")
         return int(name)
-    if name in WORDS:
-        return _row_of(summary, name).id
+    if row := _row_of(summary, name):
+        return row.id
     ends = re.fullmatch(r"(\d+)(?:…|\.\.\.?)(\d+)", name)
     if ends is not None:
         fitting = [
@@ -61,13 +110,14 @@ def id_of(summary: Summary, name: str) -> int:
     )
 
 
-def on_front(summary: Summary) -> str:
+def on_front(summary: Judged) -> str:
     """A few ids of the front, in words."""
     ids = ", ".join(short_id(row.id) for row in summary.front[:5])
     return f"on the front: {ids}" if ids else "nothing was measured"
 
 
-def _row_of(summary: Summary, word: str) -> Row:
+def _row_of(summary: Judged, word: str) -> Row | None:
+    """What a word or a handle names; None where it is neither."""
     if word == "knee":
         return Selection.of(summary, Goal()).row
     if word in {"baseline", "uniform"}:
@@ -75,9 +125,15 @@ def _row_of(summary: Summary, word: str) -> Row:
         if row is None:
             raise InputError(f"{word}: was not measured; {on_front(summary)}")
         return row
-    objective = {"fastest": "exec_time", "smallest": "max_rss"}[word]
-    if objective not in {o.name for o in summary.objectives}:
-        raise InputError(f"{word}: {objective} is no objective of this run; {on_front(summary)}")
+    if word not in WORDS:
+        handles = {handle(i): row for i, row in enumerate(summary.front)}
+        return handles.get(word)
+    names = [o.name for o in summary.objectives]
+    wanted = "exec_time" if word == "fastest" else "max_rss"
+    if word == "smallest":
+        wanted = next((o.name for o in summary.objectives if o.is_memory), wanted)
+    if wanted not in names:
+        raise InputError(f"{word}: {wanted} is no objective of this run; {on_front(summary)}")
     if not summary.front:
         raise InputError(f"{word}: nothing was measured")
-    return min(summary.front, key=lambda row: row.values[objective])
+    return min(summary.front, key=lambda row: row.values[wanted])

@@ -15,7 +15,7 @@ from pareto_profiler.core.estimate import Estimates
 from pareto_profiler.core.front import nondominated, plausible_values
 from pareto_profiler.core.measurement import Objective
 from pareto_profiler.errors import InputError
-from pareto_profiler.report.summary import Row, Summary
+from pareto_profiler.report.summary import Judged, Row
 
 Vector = NDArray[np.float64]
 
@@ -52,7 +52,7 @@ class Limit:
     asked: str = ""
 
     @classmethod
-    def of(cls, text: str, objective: Objective, summary: Summary) -> Limit:
+    def of(cls, text: str, objective: Objective, summary: Judged) -> Limit:
         """Read a limit such as ``12ms``, ``100 MB``, ``1.2x baseline`` or ``90% uniform``.
 
         A number alone is in the unit that the objective is shown in; ``uniform`` is the best
@@ -83,7 +83,7 @@ class Limit:
         return cls(objective, number * _UNITS[objective.unit][unit], text)
 
     @classmethod
-    def several(cls, asked: Sequence[tuple[str, str]], summary: Summary) -> tuple[Limit, ...]:
+    def several(cls, asked: Sequence[tuple[str, str]], summary: Judged) -> tuple[Limit, ...]:
         """The limits of a run that pairs of an objective's name and a value ask for.
 
         Raises:
@@ -155,7 +155,7 @@ class Selection:
     """What was selected.
 
     Attributes:
-        summary: Of the run.
+        summary: Of the run, or of several together.
         goal: By what.
         row: The selected assignment.
         within: Probability that it keeps all limits; 1 where there are none, or the noise is
@@ -163,22 +163,22 @@ class Selection:
             nothing.
         best: Probability that no other candidate that keeps the limits is better by more than the
             margin; 1 where the noise is unknown, None where that cannot be told.
-        rivals: Ids of candidates that are better in at least a twentieth of the draws, the
+        rivals: Names of candidates that are better in at least a twentieth of the draws, the
             likeliest first.
         trades: For each limit what a looser one would buy first, where it buys anything; where
             there are no limits the neighbours on the front.
     """
 
-    summary: Summary
+    summary: Judged
     goal: Goal
     row: Row
     within: float | None
     best: float | None
-    rivals: tuple[int, ...]
+    rivals: tuple[str, ...]
     trades: tuple[Trade, ...]
 
     @classmethod
-    def of(cls, summary: Summary, goal: Goal) -> Selection:
+    def of(cls, summary: Judged, goal: Goal) -> Selection:
         """Select from the front, or from what may belong there if no point of it is within limits.
 
         The best figure of many undecided ones is likely luck, so the front's points come first.
@@ -202,7 +202,7 @@ class Selection:
         chosen = int(np.argmin(np.where(eligible, costs, np.inf)))
         within: float | None = 1.0
         best: float | None = 1.0
-        rivals: tuple[int, ...] = ()
+        rivals: tuple[str, ...] = ()
         if summary.is_noise_known:
             estimates = Estimates(objectives, tuple(row.estimate for row in rows))
             drawn = plausible_values(
@@ -215,7 +215,7 @@ class Selection:
             best = 1 - float(better.any(axis=1).mean())
             shares = better.mean(axis=0)
             order = np.argsort(-shares, kind="stable").tolist()
-            rivals = tuple(rows[i].id for i in order if shares[i] >= 0.05)
+            rivals = tuple(rows[i].name for i in order if shares[i] >= 0.05)
             untold = set(rows[chosen].untold)
             limited = {limit.objective.name for limit in goal.limits}
             if untold & limited:
@@ -240,10 +240,10 @@ class Selection:
             "selected": self.row.to_json(),
             "probability_within_limits": self.within,
             "probability_best": self.best,
-            "rivals": [str(number) for number in self.rivals],
+            "rivals": list(self.rivals),
             "trades": [
                 {
-                    "id": str(trade.row.id),
+                    "id": trade.row.name,
                     "breaks": trade.limit and trade.limit.objective.name,
                     "changes": {
                         o.name: trade.row.values[o.name] - self.row.values[o.name]
@@ -290,7 +290,7 @@ def _counted(objectives: Sequence[Objective], goal: Goal) -> set[str]:
     return {o.name for o in objectives if weights is None or weights.get(o.name)}
 
 
-def _saves(row: Row, than: Row, summary: Summary) -> bool:
+def _saves(row: Row, than: Row, summary: Judged) -> bool:
     """Whether some objective of a row is smaller by more than the margin, as far as can be told."""
     least = 1 + summary.header.margin
     return any(
@@ -327,7 +327,7 @@ def _trades(
     return found
 
 
-def _none_within(summary: Summary, limits: Sequence[Limit]) -> str:
+def _none_within(summary: Judged, limits: Sequence[Limit]) -> str:
     rows = [*summary.front, *summary.undecided]
     least = []
     for limit in limits:
@@ -335,7 +335,7 @@ def _none_within(summary: Summary, limits: Sequence[Limit]) -> str:
         row = min(rows, key=lambda r: r.estimate.values[at])
         least.append(
             f"the least {limit.objective.name} is "
-            f"{shown(limit.objective, row.estimate.values[at])} (id {row.id})"
+            f"{shown(limit.objective, row.estimate.values[at])} (id {row.name})"
         )
     asked = " and ".join(limit.words for limit in limits)
     return f"nothing on the front has {asked}; {', '.join(least)}"

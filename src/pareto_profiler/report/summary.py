@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import numpy as np
 
@@ -48,6 +48,7 @@ class Row:
         against_best_uniform: The same against the best uniform assignment.
         configuration: What realises it, for a shell.
         placement: Read back from the runtime; None where it was not.
+        runtime: Which it is of, where several were searched together; empty else.
     """
 
     id: int
@@ -61,6 +62,12 @@ class Row:
     against_best_uniform: Mapping[str, float]
     configuration: str
     placement: Placement | None
+    runtime: str = ""
+
+    @property
+    def name(self) -> str:
+        """The id; with the runtime, such as ``RUNTIME:3``, where there are several."""
+        return f"{self.runtime}:{self.id}" if self.runtime else str(self.id)
 
     @property
     def untold(self) -> tuple[str, ...]:
@@ -74,7 +81,9 @@ class Row:
 
     def to_json(self) -> dict[str, Any]:
         """As plain data; the id as text, since JSON's readers round or refuse large integers."""
+        named = {"name": self.name, "runtime": self.runtime} if self.runtime else {}
         return {
+            **named,
             "id": str(self.id),
             "trials": [t.number for t in self.estimate.trials],
             "source": self.trial.source,
@@ -92,6 +101,29 @@ class Row:
             "configuration": self.configuration,
             "placement_verified": self.placement is not None and not self.placement.mismatches,
         }
+
+
+class Judged(Protocol):
+    """What points can be chosen from: a summary of one run, or of several together."""
+
+    @property
+    def header(self) -> Header: ...
+    @property
+    def objectives(self) -> tuple[Objective, ...]: ...
+    @property
+    def front(self) -> tuple[Row, ...]: ...
+    @property
+    def undecided(self) -> tuple[Row, ...]: ...
+    @property
+    def measured(self) -> tuple[Row, ...]: ...
+    @property
+    def baseline(self) -> Row | None: ...
+    @property
+    def best_uniform(self) -> Row | None: ...
+    @property
+    def is_noise_known(self) -> bool: ...
+    @property
+    def warnings(self) -> tuple[str, ...]: ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,15 +5,13 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from pareto_profiler.core.measurement import Objective
 from pareto_profiler.core.membership import Verdict
-from pareto_profiler.core.space import readable
+from pareto_profiler.core.space import Assignment, DecisionSpace, readable
 from pareto_profiler.core.trial import Failure, Trial
 from pareto_profiler.errors import FailureKind, tame
-from pareto_profiler.report.joint import Joint
 from pareto_profiler.report.naming import short_id
 from pareto_profiler.report.summary import Row, Summary
 
@@ -57,66 +55,6 @@ def renderables(summary: Summary) -> list[RenderableType]:
     if failures:
         parts += [Text("\nFailures", style="bold"), Text(tame("\n".join(failures)))]
     return parts
-
-
-def joint_renderables(joint: Joint) -> list[RenderableType]:
-    """The parts of a joint front, in order, for a Rich console."""
-    from rich import box
-    from rich.table import Table
-    from rich.text import Text
-
-    lines = [_title(run) for run in joint.runs.values()]
-    lines += ["", *(f"{o.name} ({o.shown_unit}): {o.meaning}" for o in joint.objectives)]
-    table = Table(
-        title="Joint front",
-        title_justify="left",
-        title_style="bold",
-        box=box.SIMPLE_HEAD,
-        padding=(0, 1, 0, 0),
-    )
-    table.add_column("point")
-    decimals = {}
-    for o in joint.objectives:
-        decimals[o.name] = _decimals([p.row.values[o.name] for p in joint.front], o)
-        table.add_column(f"{o.name}\n{o.shown_unit}", justify="right")
-    if joint.is_noise_known:
-        table.add_column("on the\nfront", justify="right")
-    table.add_column("")
-    for point in joint.front:
-        cells = [
-            f"{point.row.values[o.name]:.{decimals[o.name]}f}"
-            + (_half_width(point.row, o) if point.row.intervals else "")
-            for o in joint.objectives
-        ]
-        row = replace(point.row, place=point.place)
-        cells += [_probability(row)] if joint.is_noise_known else []
-        name = f"{point.runtime}:{short_id(point.row.id)}"
-        table.add_row(name, *cells, _role(row, joint.runs[point.runtime]))
-    counts = ", ".join(
-        f"{sum(p.runtime == name for p in joint.front)} of {name}" for name in joint.runs
-    )
-    behind = [
-        f"points of the joint front: {counts}",
-        f"hypervolume: {joint.hypervolume:.4f} of the box up to {_corner(joint)}",
-        "each runtime's own run: show FOLDER/RUNTIME; a point ships with deploy FOLDER RUNTIME:ID",
-    ]
-    configured = [
-        f"  {p.runtime}:{short_id(p.row.id)}  {_configured(p.row, joint.runs[p.runtime])}"
-        for p in joint.front
-    ]
-    return [
-        Text(tame("\n".join(lines))),
-        table,
-        *(Text(tame(line), overflow="fold") for line in configured),
-        Text(tame("\n".join(["", *behind]))),
-    ]
-
-
-def _corner(joint: Joint) -> str:
-    return " × ".join(
-        f"{o.shown(v):.4g} {o.shown_unit}"
-        for o, v in zip(joint.objectives, joint.reference, strict=True)
-    )
 
 
 def scatter(summary: Summary) -> str:
@@ -216,7 +154,7 @@ def _front_table(summary: Summary) -> Table:
     table.add_column("id", justify="right")
     decimals = {}
     for o in summary.objectives:
-        decimals[o.name] = _decimals([row.values[o.name] for row in summary.front], o)
+        decimals[o.name] = decimals_of([row.values[o.name] for row in summary.front], o)
         table.add_column(f"{o.name}\n{o.shown_unit}", justify="right")
         if baseline:
             table.add_column("of the\nbaseline", justify="right")
@@ -230,7 +168,7 @@ def _front_table(summary: Summary) -> Table:
             table.add_section()
         cells = []
         for o in summary.objectives:
-            width = _half_width(row, o) if summary.is_noise_known else ""
+            width = half_width(row, o) if summary.is_noise_known else ""
             cells.append(f"{row.values[o.name]:.{decimals[o.name]}f}{width}")
             cells += [_percent(row.against_baseline, o)] if baseline else []
             cells += [_percent(row.against_best_uniform, o)] if has_rival else []
@@ -239,8 +177,8 @@ def _front_table(summary: Summary) -> Table:
     return table
 
 
-def _half_width(row: Row, objective: Objective) -> str:
-    """Of the 95 % interval, as a fraction of the figure."""
+def half_width(row: Row, objective: Objective) -> str:
+    """Half the width of the 95 % interval, as a fraction of the figure."""
     ends = row.intervals[objective.name]
     value = row.values[objective.name]
     if ends is None:
@@ -325,28 +263,38 @@ def _configured(row: Row, summary: Summary) -> str:
     text = row.configuration.rstrip()
     if len(text) <= _CONFIGURATION_WIDTH:
         return text
-    chosen = list(zip(summary.header.space.variables, row.estimate.assignment, strict=True))
+    counts = counts_of(summary.header.space, row.estimate.assignment)
+    return f"{counts} (deploy writes it, --json shows it)"
+
+
+def counts_of(space: DecisionSpace, assignment: Assignment) -> str:
+    """How many operations run where, and the settings.
+
+    Examples:
+        >>> space = DecisionSpace.by_names(("cpu", "npu"), ["a", "b", "c"])
+        >>> counts_of(space, ("npu", "cpu", "npu"))
+        '2 npu, 1 cpu'
+    """
     counts: Counter[str] = Counter()
-    for variable, choice in chosen:
+    for variable, choice in zip(space.variables, assignment, strict=True):
         if not variable.is_setting:
             counts[choice] += max(1, len(variable.operations))
-    parts = [f"{count} on {backend}" for backend, count in counts.most_common()]
-    parts += [f"{v.name} {choice}" for v, choice in chosen if v.is_setting]
-    return f"{', '.join(parts)} (deploy writes it, --json shows it)"
+    parts = [f"{count} {backend}" for backend, count in counts.most_common()]
+    return ", ".join([*parts, *(f"{n} {c}" for n, c in space.settings(assignment).items())])
 
 
 def _percent(ratios: Mapping[str, float], objective: Objective) -> str:
     return f"{ratios[objective.name]:.1%}" if objective.name in ratios else "–"
 
 
-def _decimals(values: Sequence[float], objective: Objective) -> int:
+def decimals_of(values: Sequence[float], objective: Objective) -> int:
     """Decimals that give the smallest of some times four digits; none for memory."""
     least = min((v for v in values if v > 0), default=1.0)
     return min(9, max(0, 3 - math.floor(math.log10(least)))) if objective.unit == "s" else 0
 
 
 def _figure(value: float, objective: Objective) -> str:
-    return f"{value:.{_decimals([value], objective)}f} {objective.shown_unit}"
+    return f"{value:.{decimals_of([value], objective)}f} {objective.shown_unit}"
 
 
 def _failure_lines(summary: Summary) -> list[str]:

@@ -61,22 +61,6 @@ def open_runs(folder: Path) -> dict[str, Recording]:
     return {name: recording for name, recording in begun if recording.trials}
 
 
-def within(path: Path, name: str) -> tuple[Path, str]:
-    """The run and the id that ``RUNTIME:3`` means in a folder of several; others are left alone.
-
-    Raises:
-        InputError: There is no run of this runtime, or it has to be named.
-    """
-    runs = runs_in(path)
-    if not runs:
-        return path, name
-    runtime, colon, number = name.partition(":")
-    if colon and runtime in runs:
-        return runs[runtime], number
-    known = ", ".join(f"{n}:ID" for n in runs)
-    raise InputError(f"{path}: holds runs of several runtimes: name a point as {known}")
-
-
 def open_measurable(path: Path) -> Recording:
     """Read a run that is to go on where it was measured.
 

@@ -1,0 +1,135 @@
+"""The joint front of several runtimes as text, on one screen of 80 columns."""
+
+from __future__ import annotations
+
+import math
+import shlex
+import textwrap
+from pathlib import Path
+from typing import Final
+
+from pareto_profiler.core.measurement import Objective
+from pareto_profiler.core.membership import Verdict
+from pareto_profiler.core.space import readable
+from pareto_profiler.core.trial import Failure
+from pareto_profiler.errors import tame
+from pareto_profiler.report.joint import Joint
+from pareto_profiler.report.naming import handle
+from pareto_profiler.report.selection import Goal, Selection
+from pareto_profiler.report.summary import Row, Summary
+from pareto_profiler.report.terminal import counts_of, decimals_of, half_width
+
+_WIDTH: Final = 80
+_SHOWN: Final = 20
+_BACKENDS_WIDTH: Final = 30
+
+
+def joint_text(joint: Joint, folder: Path) -> str:
+    """What was searched, the joint front, what single backends do, the knee, and what to do next.
+
+    Args:
+        joint: The front.
+        folder: Of the runs.
+    """
+    lines = [f"{joint.header.model_name} on {joint.header.target}"]
+    for summary in joint.runs.values():
+        lines += textwrap.wrap(
+            _searched(summary), _WIDTH, initial_indent="  ", subsequent_indent="    "
+        )
+    lines += ["", *_legend(joint), "", *_table(joint), ""]
+    for words in (*(f"warning: {w}" for w in joint.warnings), *_pure(joint), *_knee(joint)):
+        lines += textwrap.wrap(words, _WIDTH, subsequent_indent="  ", break_on_hyphens=False)
+    path = shlex.quote(str(folder))
+    lines += [
+        "",
+        f"ship one:    pareto-profiler deploy {path} {_knee_name(joint)}",
+        f"understand:  pareto-profiler explain {path} {_knee_name(joint)}",
+    ]
+    return tame("\n".join(lines))
+
+
+def _searched(summary: Summary) -> str:
+    space, header = summary.header.space, summary.header
+    failed = sum(isinstance(t.outcome, Failure) for t in summary.failures)
+    return (
+        f"{header.runtime or 'a table'}: {', '.join(space.backends)}; {len(summary.measured)} of "
+        f"{readable(space.size)} assignments measured in {summary.trials} processes"
+        + (f", {failed} of them failed" if failed else "")
+    )
+
+
+def _legend(joint: Joint) -> list[str]:
+    words = " and ".join(f"{o.name} ({o.meaning})" for o in joint.objectives)
+    return textwrap.wrap(f"Joint front of {words}", _WIDTH)
+
+
+def _table(joint: Joint) -> list[str]:
+    objectives = joint.objectives
+    decimals = {o: decimals_of([r.values[o.name] for r in joint.front], o) for o in objectives}
+    rows = [["", "", *(f"{o.name}, {o.shown_unit}" for o in objectives), "", "operations on"]]
+    for place, row in enumerate(joint.front[:_SHOWN]):
+        figures = [
+            f"{row.values[o.name]:.{decimals[o]}f}" + (half_width(row, o) if row.intervals else "")
+            for o in objectives
+        ]
+        rows.append([handle(place), row.runtime, *figures, *_marks(row, joint)])
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    lines = ["  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)) for row in rows]
+    lines = [line.rstrip() for line in lines]
+    if (more := len(joint.front) - _SHOWN) > 0:
+        lines.append(f"and {more} more (--json has all)")
+    marks = ["✓ placement read back from the runtime"]
+    if joint.is_noise_known:
+        marks.append(f"without ?: on the front with {100 * joint.header.confidence:g} %")
+    return [*lines, f"({', '.join(marks)})"]
+
+
+def _marks(row: Row, joint: Joint) -> list[str]:
+    """How sure its place is, and what runs where."""
+    sure = "✓" if row.placement is not None else ""
+    if joint.is_noise_known and row.place.verdict is not Verdict.ON:
+        sure += f" {math.floor(100 * row.place.probability)}%?" if not row.untold else " ?"
+    run = joint.runs[row.runtime]
+    counts = counts_of(run.header.space, row.estimate.assignment)
+    return [sure, textwrap.shorten(counts, _BACKENDS_WIDTH, placeholder=" …")]
+
+
+def _pure(joint: Joint) -> list[str]:
+    """What each single backend does, and whether that is on the front."""
+    names = {row.name: handle(i) for i, row in enumerate(joint.front)}
+    found = []
+    for runtime, run in joint.runs.items():
+        space = run.header.space
+        pure = [*dict.fromkeys((space.default, *space.uniforms()))]
+        for row in run.measured:
+            if row.estimate.assignment in pure:
+                place = names.get(f"{runtime}:{row.id}")
+                figures = " ".join(_figure(row, o) for o in joint.objectives)
+                where = counts_of(space, row.estimate.assignment)
+                found.append(f"{where} on {runtime} {place or figures}")
+    return [f"Pure choices: {'; '.join(found)}"] if found else []
+
+
+def _figure(row: Row, o: Objective) -> str:
+    return f"{row.values[o.name]:.4g} {o.shown_unit}"
+
+
+def _knee(joint: Joint) -> list[str]:
+    if len(joint.front) < 3:
+        return []
+    row = Selection.of(joint, Goal()).row
+    base = joint.baseline
+    changes = [
+        f"{o.name} {row.values[o.name] / base.values[o.name] - 1:+.0%}"
+        for o in joint.objectives
+        if base is not None and base.values[o.name]
+    ]
+    against = f", {' and '.join(changes)} against the baseline" if changes else ""
+    return [f"The knee is {_knee_name(joint)}{against}."]
+
+
+def _knee_name(joint: Joint) -> str:
+    row = Selection.of(joint, Goal()).row
+    places = (i for i, other in enumerate(joint.front) if other.name == row.name)
+    place = next(places, None)
+    return row.name if place is None else handle(place)
