@@ -370,6 +370,8 @@ static void add_options(handle options, const char *id, const char *text) {
   check("prepare", lrt_AddOpaqueOptions(options, opaque));
 }
 
+static int is_resized;
+
 /* A model may leave sizes of its inputs free: they become those of the given data. */
 static void fix_free_sizes(const request *asked) {
   for (size_t i = 0; i < input_count; i++) {
@@ -381,6 +383,7 @@ static void fix_free_sizes(const request *asked) {
     for (unsigned d = 0; d < (of->rank & 127) && d < 8; d++) is_free |= of->dims[d] < 0;
     if (!is_free || (int)i >= asked->input_count || asked->inputs[i].rank != (int)(of->rank & 127)) continue;
     for (unsigned d = 0; d < (of->rank & 127); d++) of->dims[d] = (int32_t)asked->inputs[i].dims[d];
+    is_resized = 1;
     check("inputs", lrt_CompiledModelResizeInputTensor(compiled, signature_number, input_places[i], of->dims, of->rank & 127));
   }
 }
@@ -470,9 +473,12 @@ int driver_output(int i, tensor *output) {
   check("outputs", lrt_GetSubgraphOutput(subgraph, (size_t)i, &own));
   check("outputs", lrt_GetRankedTensorType(own, &type));
   handle *buffer = &outputs[output_places[i]];
-  /* Sizes may be known only after a run. */
-  check("outputs", lrt_GetCompiledModelOutputTensorLayouts(compiled, signature_number, output_count, output_layouts, !*buffer));
-  type.layout = output_layouts[output_places[i]];
+  *output = told("outputs", &type);
+  /* Sizes may be known only after a run. Where the model fixes them, asking would allocate everything again. */
+  if (is_resized || !output->bytes) {
+    check("outputs", lrt_GetCompiledModelOutputTensorLayouts(compiled, signature_number, output_count, output_layouts, !*buffer));
+    type.layout = output_layouts[output_places[i]];
+  }
   *output = told("outputs", &type);
   if (*buffer && !output->bytes) {
     fprintf(stderr, "output %d has a size that cannot be told\n", i);
