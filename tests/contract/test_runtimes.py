@@ -1,0 +1,27 @@
+"""The contract of runtimes, on all that there are and on one of a single file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import toy_runtime
+from build_model import build, chain, dense
+
+from pareto_profiler.runtimes import RUNTIMES, runtime
+from pareto_profiler.testing import Case, RuntimeContract
+
+ROOMS = {**{name: runtime(name) for name in RUNTIMES}, "toy": toy_runtime.RUNTIME}
+MODELS = {"onert": dense(), "litert": chain(4), "toy": dense()}
+
+
+class TestEveryRuntime(RuntimeContract):
+    """Of each the same."""
+
+    @pytest.fixture(params=sorted(ROOMS))
+    def case(self, request: pytest.FixtureRequest, tmp_path: Path) -> Case:
+        model = tmp_path / "model.tflite"
+        model.write_bytes(build(MODELS[request.param]))
+        work = tmp_path / "work"
+        work.mkdir()
+        return Case(ROOMS[request.param], model, work)
