@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
-import subprocess
-import sys
 from pathlib import Path, PurePosixPath
 from posixpath import normpath
 from typing import Any
 
+import typer
 from mkdocs.structure.files import File, Files
+from typer.cli import get_docs_for_click
+from typer.core import TyperGroup
+
+from pareto_profiler.cli.main import COMMANDS, app, load
 
 ROOT = Path(__file__).parent.parent
 
@@ -54,10 +57,16 @@ def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
 
 
 def _commands() -> str:
-    arguments = ["pareto_profiler.cli.main", "utils", "docs", "--name", "pareto-profiler"]
-    done = subprocess.run(
-        [sys.executable, "-m", "typer", *arguments], capture_output=True, text=True, check=True
+    group = typer.main.get_command(app)
+    whole = TyperGroup(
+        name="pareto-profiler",
+        commands={name: load(name) for name in COMMANDS},
+        params=group.params,
+        help=group.help,
+        epilog=group.epilog,
     )
-    text = done.stdout.replace("# `pareto-profiler`", "# Commands", 1)
+    context = typer.Context(whole, info_name="pareto-profiler")
+    text = get_docs_for_click(obj=whole, ctx=context, name="pareto-profiler")
+    text = text.replace("# `pareto-profiler`", "# Commands", 1)
     seed = "the commands of ONE's pareto_profiler are on [a page of their own](from_one.md)"
     return text.replace("**Usage**", f"As `--help` shows them; {seed}.\n\n**Usage**", 1)
