@@ -90,7 +90,7 @@ def main() -> None:
             alone = Estimates.of(journal.trials, problem.objectives, problem.space.default)
             truths = [device.truth(item.assignment) for item in alone.items]
             truth = np.array([(t["exec_time"], t["max_rss"]) for t in truths])
-            both = (alone, alone.informed(sampler.predictions()))
+            both = (alone, alone.combined_with(sampler.predictions()))
             for name, estimates in zip(sums, both, strict=True):
                 mine[name].add(estimates, truth)
                 sums[name].add(estimates, truth)

@@ -21,7 +21,7 @@ from pareto_profiler.report.selection import Goal, Limit, Selection
 from pareto_profiler.report.summary import Row, Summary
 from pareto_profiler.shipping import Shipment
 from pareto_profiler.storage.opening import open_recording
-from pareto_profiler.verification import Verified
+from pareto_profiler.verification import Verification
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ class Deployed:
     """
 
     path: Path
-    verified: Sequence[Verified]
+    verified: Sequence[Verification]
 
 
 def search(
@@ -98,7 +98,7 @@ def search(
         plan: How each assignment is measured, where it is not as the target says; see ``Plan``.
         target: Where it is measured.
         output: Folder of the run; None for one in ``pareto-runs``, named after the search.
-        progress: Told of each new trial.
+        progress: History of each new trial.
 
     Raises:
         InputError, ModelError, SpaceError: Something that was asked for cannot be.

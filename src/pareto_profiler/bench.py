@@ -30,7 +30,7 @@ from pareto_profiler.loop import Budget, Clock, MemoryJournal, search
 from pareto_profiler.runners.table import TableRunner
 from pareto_profiler.runtimes.problem import problem_of
 from pareto_profiler.samplers import SAMPLERS
-from pareto_profiler.samplers.told import Told
+from pareto_profiler.samplers.history import History
 from pareto_profiler.simulation.families import PREFIX, Device
 from pareto_profiler.storage.opening import open_recording
 
@@ -108,7 +108,7 @@ def run_one(
     seconds: list[float] = []
     assignments: list[Assignment] = []
     reported: list[frozenset[Assignment]] = []
-    sampler, journal, told = make(problem), MemoryJournal(), Told(problem.objectives)
+    sampler, journal, told = make(problem), MemoryJournal(), History(problem.objectives)
     for trial in search(
         problem.space,
         sampler,
@@ -135,7 +135,7 @@ def _weighed_front(
 ) -> frozenset[Assignment]:
     """The front of what was measured, weighed with what the sampler learned."""
     estimates = Estimates.of(trials, problem.objectives, problem.space.default)
-    weighed = estimates.informed(sampler.predictions())
+    weighed = estimates.combined_with(sampler.predictions())
     return frozenset(item.assignment for item in Front.among(weighed).items)
 
 
@@ -145,12 +145,12 @@ class Scale:
 
     Attributes:
         front: True values of the reference front, shape ``(n, m)``.
-        low, corner: Of its own box, a tenth larger than its ranges.
+        low, reference: Of its own box, a tenth larger than its ranges.
     """
 
     front: Vector
     low: Vector
-    corner: Vector
+    reference: Vector
 
     @classmethod
     def of(cls, points: Iterable[Values]) -> Scale:
@@ -169,7 +169,7 @@ class Scale:
         return self._volume(rows) / whole
 
     def _volume(self, rows: Vector) -> float:
-        scaled = (rows - self.low) / (self.corner - self.low)
+        scaled = (rows - self.low) / (self.reference - self.low)
         inside = scaled[(scaled < 1).all(axis=1)]
         return hypervolume(inside, [1.0] * len(self.low)) if len(inside) else 0.0
 

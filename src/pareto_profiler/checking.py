@@ -13,7 +13,7 @@ from pareto_profiler.errors import RunError, TargetError
 from pareto_profiler.jobs import Choices, folder_on, install
 from pareto_profiler.models import Model
 from pareto_profiler.runners.inputs import random_inputs
-from pareto_profiler.runners.machine import Conditions, Machine, complaints
+from pareto_profiler.runners.machine import Conditions, Machine, diagnostics
 from pareto_profiler.runtimes.base import Installation, Runtime
 from pareto_profiler.shells.base import Shell
 from pareto_profiler.support_cache import SupportCache
@@ -39,7 +39,7 @@ class Findings:
     def advice(self, model: Path | None) -> list[str]:
         """What to do about it, in plain words."""
         said = list(self.problems)
-        said += complaints(self.machine, self.conditions)
+        said += diagnostics(self.machine, self.conditions)
         absent = [backend for backend, loads in self.loading.items() if not loads]
         if absent:
             said.append(

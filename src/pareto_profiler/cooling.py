@@ -11,7 +11,7 @@ _HOT: Final = math.log(1.05)
 _NOTICEABLE: Final = 4.0
 _FEW_STEPS: Final = 3
 _FIRST_REST: Final = 0.25
-_MOST_REST: Final = 3.0
+_MAX_REST: Final = 3.0
 _AT_ONCE: Final = 1e-3
 _CONVINCED: Final = 2
 _CONTROL_EVERY: Final = 4
@@ -86,7 +86,7 @@ class Cooling:
             self._rest = 0.0
             return 0.0
         self._rest = 2 * self._rested or _FIRST_REST * self._worked
-        if self._rested + self._rest > min(_MOST_REST * self._worked, self._allowed(now)):
+        if self._rested + self._rest > min(_MAX_REST * self._worked, self._allowed(now)):
             self._is_useless = True
             self._learned = self._rest = self._rested = 0.0
             return 0.0

@@ -7,7 +7,7 @@ from typing import Final
 
 from pareto_profiler.errors import InputError
 
-_LEAST_CONFIDENCE: Final = 0.5
+_MIN_CONFIDENCE: Final = 0.5
 _WHOLE: Final = 100
 _LONGEST_S: Final = 3_600_000.0
 _LARGEST_KIB: Final = 2**30
@@ -96,7 +96,7 @@ def confidence_of(text: str) -> float:
         0.99
     """
     value = fraction_of(text)
-    if not _LEAST_CONFIDENCE <= value < 1:
+    if not _MIN_CONFIDENCE <= value < 1:
         raise InputError(f"confidence {text!r}: expected 50% or more, less than 100%")
     return value
 

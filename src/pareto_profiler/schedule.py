@@ -23,7 +23,7 @@ PROFILE: Final = "profile"
 UNIFORM: Final = "uniform"
 
 _DRAWS: Final = 500
-_MOST_FAILURES: Final = 3
+_MAX_FAILURES: Final = 3
 _FINE: Final = 0.05
 
 Block = list[tuple[str, Assignment]]
@@ -164,7 +164,7 @@ class Schedule:
             return [(CONFIRM, a) for a in chosen if self._may_be_repeated(a)]
         known = estimates
         if isinstance(self._sampler, LearningSampler):
-            known = estimates.informed(self._sampler.predictions())
+            known = estimates.combined_with(self._sampler.predictions())
         places = memberships(
             known,
             margin=self._rules.margin,
@@ -191,7 +191,7 @@ class Schedule:
         # What fails, or what other work disturbs again and again, is left as it is.
         is_contended = assignment in self._disturbed - self._undisturbed
         most = 1 + self._rules.retries if is_contended else self._rules.max_repeats
-        return self._tries[assignment] < most and self._failures[assignment] < _MOST_FAILURES
+        return self._tries[assignment] < most and self._failures[assignment] < _MAX_FAILURES
 
     def _shuffled(self, block: Block) -> Block:
         if self._rules.block == 1:

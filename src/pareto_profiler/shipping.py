@@ -20,7 +20,7 @@ from pareto_profiler.runtimes.base import Artifact, Form, Measured, Runtime
 from pareto_profiler.storage.journal import is_journal
 from pareto_profiler.storage.opening import open_recording
 from pareto_profiler.targets import find
-from pareto_profiler.verification import Verified, verify_rows
+from pareto_profiler.verification import Verification, verify_rows
 
 _LOG: Final = logging.getLogger(__name__)
 
@@ -115,7 +115,7 @@ class Shipment:
         except InputError as error:
             raise InputError(f"{error}; name its file with --targets, or --no-verify") from error
 
-    def verify(self, address: str = "", targets: Path | None = None) -> list[Verified]:
+    def verify(self, address: str = "", targets: Path | None = None) -> list[Verification]:
         """Run what was written, one for each assignment; why it cannot be run is logged.
 
         Args:

@@ -45,7 +45,7 @@ def try_simpler(
         assignment: The one.
         simpler: The others.
         rounds: How often each.
-        progress: Told how many trials of how many are done.
+        progress: History how many trials of how many are done.
 
     Raises:
         TargetError: The baseline fails.

@@ -22,7 +22,7 @@ _UNKNOWN_NOISE: Final = 0.05
 _WIDE: Final = 2.0
 # Turns where the noise is not known, and at most, until both ways are as fast as each other.
 _SOME_TURNS: Final = 3
-_MOST_TURNS: Final = 8
+_MAX_TURNS: Final = 8
 
 
 def spread_of(noise: float) -> float:
@@ -56,7 +56,7 @@ def expected_range(figure: Figure, noise: float, margin: float) -> tuple[float, 
 
 
 @dataclass(frozen=True, slots=True)
-class Verified:
+class Verification:
     """What came of running what ships, beside the assignment in the way of the search.
 
     Machines are not as fast every day, and the range of one more process is wide where little is
@@ -177,7 +177,7 @@ def verify(
     *,
     noise: float,
     margin: float,
-) -> Verified:
+) -> Verification:
     """Run what was written and the assignment in turns, until both are as fast as each other.
 
     Args:
@@ -213,7 +213,7 @@ def verify(
         disturbed += own.is_contended
         if placement is not None:
             wrong = tuple(dict.fromkeys([*(wrong or ()), *placement.mismatches]))
-        verified = Verified(
+        verified = Verification(
             tuple(taken),
             expected,
             wrong,
@@ -223,13 +223,13 @@ def verify(
             is_disturbed=2 * disturbed > len(beside),
         )
         is_known = noise > 0 or len(taken) >= _SOME_TURNS
-        if wrong or (verified.is_as_fast and is_known) or len(taken) == _MOST_TURNS:
+        if wrong or (verified.is_as_fast and is_known) or len(taken) == _MAX_TURNS:
             return verified
 
 
 def verify_rows(
     engine: Engine, summary: Summary, rows: Sequence[Row], launches: Sequence[Launch]
-) -> list[Verified]:
+) -> list[Verification]:
     """Verify what was written of each of some rows of a run.
 
     Raises:

@@ -76,10 +76,10 @@ class Opened:
             viewport={"width": width, "height": 900}, color_scheme=scheme, offline=True
         )
         self.page: Page = context.new_page()
-        self.complaints: list[str] = []
+        self.diagnostics: list[str] = []
         self.requests: list[str] = []
-        self.page.on("console", lambda message: self.complaints.append(message.text))
-        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        self.page.on("console", lambda message: self.diagnostics.append(message.text))
+        self.page.on("pageerror", lambda error: self.diagnostics.append(str(error)))
         self.page.on("request", lambda request: self.requests.append(request.url))
         self.page.goto(file.as_uri())
         self.page.wait_for_selector("#front svg")
@@ -114,7 +114,7 @@ def test_hover_tells_and_a_click_draws_the_assignment(browser, run):
     assert page.locator("#front .point").count() >= len({row["id"] for row in shown["front"]})
     page.locator("#configuration button").click()
     page.locator("#configuration button", has_text="Copied").wait_for()
-    assert opened.complaints == []
+    assert opened.diagnostics == []
     assert [url for url in opened.requests if not url.startswith(("file:", "data:"))] == []
 
 
@@ -165,7 +165,7 @@ def test_text_is_readable_on_a_phone_and_in_the_dark(browser, run, scheme):
     assert [t for t in texts if t[2] < 4.5] == []
     darkness = page.evaluate("getComputedStyle(document.body).backgroundColor")
     assert (darkness == "rgb(20, 23, 26)") == (scheme == "dark")
-    assert opened.complaints == []
+    assert opened.diagnostics == []
 
 
 def test_a_graph_of_a_thousand_operations_is_drawn(browser, tmp_path):
@@ -186,7 +186,7 @@ def test_a_graph_of_a_thousand_operations_is_drawn(browser, tmp_path):
     assert box
     opened.page.mouse.click(box["x"] + 5, box["y"] + box["height"] - 3)
     assert opened.page.evaluate("document.getElementById('view').scrollTop") > 10_000
-    assert opened.complaints == []
+    assert opened.diagnostics == []
 
 
 def test_report_makes_the_page_again_with_limits_and_pictures(browser, run, tmp_path):
@@ -228,7 +228,7 @@ def test_settings_of_many_values_are_shown(browser, tmp_path):
     identity = last.get_attribute("data-id") or ""
     assert f"threads {int(identity) + 1}" in tip
     assert int(identity) > 36
-    assert opened.complaints == []
+    assert opened.diagnostics == []
 
 
 def test_a_model_whose_name_is_no_text(tmp_path: Path):
@@ -254,4 +254,4 @@ def test_what_cannot_be_told_is_no_verdict(browser, tmp_path: Path):
     lines = page.locator("#front line.whisker").all()
     assert lines
     assert all(line.get_attribute("x1") == line.get_attribute("x2") for line in lines)
-    assert opened.complaints == []
+    assert opened.diagnostics == []

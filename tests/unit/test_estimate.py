@@ -184,7 +184,7 @@ def said(*figures: Figure, noise: float = 0.01) -> Predictions:
 
 
 def test_measured_and_predicted_are_weighed_by_their_precision():
-    found = once(1.0, 2.0).informed(said(Figure(1.01, 0.01), Figure(2.0, 0.02)))
+    found = once(1.0, 2.0).combined_with(said(Figure(1.01, 0.01), Figure(2.0, 0.02)))
     (alike, memory), (surer, _) = (item.figures for item in found.items)
     assert alike.value == pytest.approx(math.sqrt(1.01))
     assert alike.deviation == pytest.approx(0.01 / math.sqrt(2))
@@ -195,38 +195,38 @@ def test_measured_and_predicted_are_weighed_by_their_precision():
 
 def test_what_nothing_is_predicted_of_stays_as_it_was_measured():
     before = once(1.0, 2.0)
-    assert before.informed(Predictions({}, (0.01, 0.01))) == before
-    assert before.informed(said(Figure(1.5, math.inf), Figure(-1.0, 0.1))) == before
-    assert before.informed(Predictions({}, ())) == before
-    assert Estimates(OBJECTIVES).informed(said(Figure(1.0, 0.1))) == Estimates(OBJECTIVES)
+    assert before.combined_with(Predictions({}, (0.01, 0.01))) == before
+    assert before.combined_with(said(Figure(1.5, math.inf), Figure(-1.0, 0.1))) == before
+    assert before.combined_with(Predictions({}, ())) == before
+    assert Estimates(OBJECTIVES).combined_with(said(Figure(1.0, 0.1))) == Estimates(OBJECTIVES)
 
 
 def test_output_errors_are_exact_whatever_is_predicted():
     errors = objectives_of(["exec_time", "output_error"])
     before = replace(once(1.0, 2.0, is_noise_known=False), objectives=errors)
     predicted = {(n,): (Figure(3.0, 0.1), Figure(9.0, 0.1)) for n in "ab"}
-    after = before.informed(Predictions(predicted, (0.01, 0.01)))
+    after = before.combined_with(Predictions(predicted, (0.01, 0.01)))
     assert [i.figures[1] for i in after.items] == [i.figures[1] for i in before.items]
     assert after.items[0].figures[0] != before.items[0].figures[0]
 
 
 def test_what_took_no_time_at_all_stays_nothing():
     before = once(0.0, 2.0)
-    found = before.informed(said(Figure(1.0, 0.01), Figure(2.0, 0.01)))
+    found = before.combined_with(said(Figure(1.0, 0.01), Figure(2.0, 0.01)))
     assert found.items[0] == before.items[0]
 
 
 def test_predictions_that_were_far_off_count_for_less():
     rows = [1.0, 1.0, 1.0, 1.0]
-    near = once(*rows).informed(said(*[Figure(1.01, 0.01)] * 4))
-    far = once(*rows).informed(said(*[Figure(1.01, 0.01)] * 3, Figure(1.2, 0.01)))
+    near = once(*rows).combined_with(said(*[Figure(1.01, 0.01)] * 4))
+    far = once(*rows).combined_with(said(*[Figure(1.01, 0.01)] * 3, Figure(1.2, 0.01)))
     assert near.items[0].values[0] > far.items[0].values[0] > 1.0
     assert near.items[0].figures[0].deviation < far.items[0].figures[0].deviation < 0.01
 
 
 def test_without_repeats_the_models_noise_stands_in_and_figures_still_count_as_exact():
     known = once(1.0, deviation=0.0, is_noise_known=False)
-    found = known.informed(said(Figure(1.1, 0.02), noise=0.02)).items[0].figures[0]
+    found = known.combined_with(said(Figure(1.1, 0.02), noise=0.02)).items[0].figures[0]
     assert 1.0 < found.value < 1.1
     assert found.deviation == 0.0
 
@@ -235,7 +235,7 @@ def test_what_others_disturbed_is_what_is_predicted():
     before = once(1.0, 9.0, 3.0)
     busy = replace(before.items[1], figures=(Figure(9.0, math.inf, 1), Figure(1.0)))
     before = replace(before, items=(before.items[0], busy, before.items[2]))
-    after = before.informed(said(Figure(1.0, 0.01), Figure(2.0, 0.01), Figure(3.0, 0.01)))
+    after = before.combined_with(said(Figure(1.0, 0.01), Figure(2.0, 0.01), Figure(3.0, 0.01)))
     assert after.items[1].figures[0].value == pytest.approx(2.0)
 
 

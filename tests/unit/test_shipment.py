@@ -37,7 +37,7 @@ from pareto_profiler.runtimes.onert.shipment import (
     configuration_of,
 )
 from pareto_profiler.runtimes.onert.switching import switching_of
-from pareto_profiler.verification import Verified, expected_range
+from pareto_profiler.verification import Verification, expected_range
 
 PLAN = Plan(threads=2)
 
@@ -265,8 +265,8 @@ def test_what_one_more_process_may_take_widens_with_all_that_is_unknown(
 
 
 def test_what_ships_is_judged_beside_the_search_s_own_way():
-    def verified(seconds, beside, mismatches=(), noise=0.01) -> Verified:
-        return Verified(seconds, (2.0, 2.2), mismatches, beside, noise)
+    def verified(seconds, beside, mismatches=(), noise=0.01) -> Verification:
+        return Verification(seconds, (2.0, 2.2), mismatches, beside, noise)
 
     slow_day = verified((3.0, 3.02), (2.99, 3.01))
     assert slow_day.is_good
@@ -274,7 +274,7 @@ def test_what_ships_is_judged_beside_the_search_s_own_way():
     assert "not as fast as it was then (2000 to 2200 ms), within noise like" in slow_day.words
     fast_day = verified((1.0,), (1.0,))
     assert "faster than it was then" in fast_day.words
-    noisy = Verified((2.0,), (1.0, 4.0), None, (2.2,), 0.3)
+    noisy = Verification((2.0,), (1.0, 4.0), None, (2.2,), 0.3)
     assert noisy.is_good is None
     assert "no verdict" in noisy.words
     assert "1000" not in noisy.words

@@ -24,17 +24,23 @@ from pareto_profiler.core.trial import Failure, Trial
 from pareto_profiler.errors import FailureKind
 from pareto_profiler.loop import Budget, MemoryJournal, run_trial, search
 from pareto_profiler.samplers.structured import StructuredSampler
-from pareto_profiler.samplers.structured.beliefs import beliefs_of
-from pareto_profiler.samplers.structured.climbing import climbed
-from pareto_profiler.samplers.structured.culprits import Culprits, avoids
-from pareto_profiler.samplers.structured.culprits import given as remaining
-from pareto_profiler.samplers.structured.evidence import Evidence
+from pareto_profiler.samplers.structured.climbing import local_search
 from pareto_profiler.samplers.structured.fronts import Forest, costs_of, infeasible
-from pareto_profiler.samplers.structured.gain import Boxes, Prospect, choose, gains, staircase
+from pareto_profiler.samplers.structured.gain import (
+    Boxes,
+    ExpectedImprovement,
+    choose,
+    front2d,
+    gains,
+)
 from pareto_profiler.samplers.structured.looks import beside_the_ends, improvements, most_noticeable
+from pareto_profiler.samplers.structured.model_report import model_report_of
+from pareto_profiler.samplers.structured.nogoods import NoGoods, violates_none
+from pareto_profiler.samplers.structured.nogoods import given as remaining
+from pareto_profiler.samplers.structured.observations import Observations
 from pareto_profiler.samplers.structured.posterior import Posterior
 from pareto_profiler.samplers.structured.structure import Structure
-from pareto_profiler.samplers.structured.terms import Known, Terms
+from pareto_profiler.samplers.structured.terms import PriorData, Terms
 from pareto_profiler.simulation.families import Device, Recipe
 from pareto_profiler.simulation.runner import Noise
 
@@ -74,7 +80,7 @@ points = st.lists(st.tuples(st.floats(0, 9), st.floats(0, 9)), min_size=1, max_s
 @given(front=points, candidates=points)
 def test_a_gain_is_the_difference_of_two_hypervolumes(front, candidates):
     corner = np.array([8.0, 7.0])
-    rows = staircase(np.array(front), corner)
+    rows = front2d(np.array(front), corner)
     found = gains(rows, np.array(candidates), corner)
     before = hypervolume(rows, corner.tolist()) if len(rows) else 0.0
     for gain, candidate in zip(found, candidates, strict=True):
@@ -86,7 +92,7 @@ def test_boxes_estimate_the_same_gain():
     random = np.random.default_rng(0)
     front, candidates = random.random((5, 2)), random.random((6, 2)) * 0.7
     corner = np.ones(2)
-    exact = gains(staircase(front, corner), candidates, corner)
+    exact = gains(front2d(front, corner), candidates, corner)
     counted = Boxes(np.zeros(2), corner, random).gains(front, candidates)
     assert counted == pytest.approx(exact, abs=0.05)
 
@@ -95,7 +101,7 @@ def test_a_batch_does_not_ask_for_the_same_gain_twice_and_is_a_prefix_of_larger_
     random = np.random.default_rng(1)
     values = np.array([[[0.2, 0.8], [0.21, 0.8], [0.8, 0.2], [0.9, 0.9]]])
     works = np.ones((1, 4), dtype=bool)
-    prospect = Prospect.of(np.zeros((1, 0, 2)), values, np.ones(2), random)
+    prospect = ExpectedImprovement.of(np.zeros((1, 0, 2)), values, np.ones(2), random)
     small = choose(prospect, values, works, 1)
     large = choose(prospect, values, works, 3)
     assert {i for i, _ in large[:2]} == {0, 2}
@@ -107,7 +113,7 @@ def test_what_is_better_than_all_that_is_measured_counts_with_three_objectives_t
     random = np.random.default_rng(0)
     known = np.array([[[0.5, 0.5, 0.5]]])
     better = np.array([[[0.1, 0.1, 0.1], [0.4, 0.4, 0.4]]])
-    prospect = Prospect.of(known, better, np.ones(3), random)
+    prospect = ExpectedImprovement.of(known, better, np.ones(3), random)
     found = prospect.gains(better)[0] / prospect.volume
     exact = [1 - 0.5**3 / 0.9**3, (0.6**3 - 0.5**3) / 0.9**3]
     assert found == pytest.approx(exact, abs=0.05)
@@ -117,7 +123,7 @@ def test_a_cautious_batch_takes_what_surely_works():
     values = np.array([[[0.1, 0.1], [0.5, 0.5]]] * 4)
     works = np.array([[True, True], [True, True], [False, True], [False, True]])
     random = np.random.default_rng(0)
-    prospect = Prospect.of(np.zeros((4, 0, 2)), values, np.ones(2), random)
+    prospect = ExpectedImprovement.of(np.zeros((4, 0, 2)), values, np.ones(2), random)
     bold = choose(prospect, values, works, 1)
     careful = choose(prospect, values, works, 1, 3.0)
     assert (bold[0][0], careful[0][0]) == (0, 1)
@@ -136,7 +142,7 @@ def test_measurements_that_say_nothing_new_and_vast_differences_are_survived():
 
 def terms_of(made: Device, objective: int = 0) -> Terms:
     structure = Structure(problem_of(made))
-    known = Known(1e7, dict.fromkeys(range(len(structure.backends)), 1.0), {}, {}, 0.1, 1.0)
+    known = PriorData(1e7, dict.fromkeys(range(len(structure.backends)), 1.0), {}, {}, 0.1, 1.0)
     return Terms(structure, structure.problem.objectives[objective], known)
 
 
@@ -160,9 +166,9 @@ def test_a_portable_backend_is_not_expected_to_take_what_a_library_of_kernels_ta
     for number, (backend, size) in enumerate({"cpu": 15e6, "acl_neon": 47e6}.items()):
         samples = {"exec_time": (0.01,), "max_rss": (size,)}
         sampler.tell(Trial(number, (backend,) * 10, Measurement(samples)))
-    _, memory = sampler.evidence.beliefs()
+    _, memory = sampler.observations.beliefs()
     ones = [(backend, *["cpu"] * 9) for backend in ("xnnpack", "acl_neon")]
-    digits = sampler.evidence.structure.encode(ones)
+    digits = sampler.observations.structure.encode(ones)
     _, deviations = memory.regression.predict(memory.terms.features(digits), digits)
     doubt = deviations * memory.base
     assert doubt[0] < 1.5e6
@@ -232,12 +238,12 @@ def culprit_space(count: int = 10) -> DecisionSpace:
 def test_explanations_explain_every_failure_and_contradict_no_success(start, length, rows):
     truth = [tuple((i, 1) for i in range(start, start + length))]
     digits = np.unique(np.array([[0] * 10, [1] * 10, *rows]), axis=0)
-    works = avoids(digits, truth)
+    works = violates_none(digits, truth)
     structure = Structure(onert_problem(culprit_space()))
-    for explanation in Culprits(structure, digits[works], digits[~works]).draw(
+    for explanation in NoGoods(structure, digits[works], digits[~works]).draw(
         5, np.random.default_rng(0)
     ):
-        assert (avoids(digits, explanation) == works).all()
+        assert (violates_none(digits, explanation) == works).all()
 
 
 def test_what_fails_in_one_block_is_suspected_in_its_likes():
@@ -248,13 +254,13 @@ def test_what_fails_in_one_block_is_suspected_in_its_likes():
     random = np.random.default_rng(3)
     rows = random.integers(0, 2, (60, 20))
     rows[:, 15] = 0  # the last block was never tried
-    works = avoids(rows, bad)
-    explanations = Culprits(structure, rows[works], rows[~works]).draw(60, random)
+    works = violates_none(rows, bad)
+    explanations = NoGoods(structure, rows[works], rows[~works]).draw(60, random)
     untried, other = np.zeros((2, 20), dtype=np.intp)
     untried[[15, 16]] = 1
     other[[15, 14]] = 1
-    suspected = 1 - np.mean([avoids(untried[None], e)[0] for e in explanations])
-    elsewhere = 1 - np.mean([avoids(other[None], e)[0] for e in explanations])
+    suspected = 1 - np.mean([violates_none(untried[None], e)[0] for e in explanations])
+    elsewhere = 1 - np.mean([violates_none(other[None], e)[0] for e in explanations])
     assert suspected > 0.6
     assert elsewhere < 0.1
 
@@ -276,8 +282,8 @@ def test_what_edges_hold_together_is_suspected_though_other_operations_lie_betwe
     bad = [((3, 1), (7, 1))]
     random = np.random.default_rng(0)
     rows = random.integers(0, 2, (80, 12))
-    works = avoids(rows, bad)
-    explanations = Culprits(structure, rows[works], rows[~works]).draw(60, random)
+    works = violates_none(rows, bad)
+    explanations = NoGoods(structure, rows[works], rows[~works]).draw(60, random)
     assert np.mean([bad[0] in e for e in explanations]) > 0.9
 
 
@@ -296,7 +302,7 @@ def test_a_refusal_that_names_an_operation_is_blamed_on_it_alone():
         sampler = StructuredSampler(onert_problem(space))
         for trial in trials:
             sampler.tell(trial)
-        explanations = sampler.evidence.culprits().draw(20, np.random.default_rng(0))
+        explanations = sampler.observations.culprits().draw(20, np.random.default_rng(0))
         names = space.variables
         found[said] = [{names[v].name[:3] for v, _ in p} for e in explanations for p in e]
     assert all(names == {"Add"} for names in found[message])
@@ -313,10 +319,10 @@ def test_what_works_elsewhere_is_innocent_though_refusals_name_it():
     for number, places in enumerate(({1, 6, 2, 7}, {1, 6}, {1, 6, 0}), 1):
         assignment = tuple("npu" if v in places else "cpu" for v in range(10))
         sampler.tell(Trial(number, assignment, Failure(FailureKind.REJECTED, message)))
-    structure = sampler.evidence.structure
+    structure = sampler.observations.structure
     only = [tuple("npu" if v in some else "cpu" for v in range(10)) for some in ({2, 7}, {1, 6})]
-    draws = sampler.evidence.culprits().draw(60, np.random.default_rng(0))
-    pools, adds = np.mean([avoids(structure.encode(only), e) for e in draws], axis=0)
+    draws = sampler.observations.culprits().draw(60, np.random.default_rng(0))
+    pools, adds = np.mean([violates_none(structure.encode(only), e) for e in draws], axis=0)
     assert adds == 0
     assert pools > 0.5
 
@@ -338,7 +344,7 @@ def test_what_others_disturbed_hardly_moves_what_is_believed():
         disturbed = Measurement(samples | {"other_cpus": (others,) * 5})
         assert disturbed.is_contended == bool(others)
         sampler.tell(Trial(99, new, disturbed))
-        found, _ = sampler.outlook()[0].expected(sampler.evidence.structure.encode(drawn))
+        found, _ = sampler.outlook()[0].expected(sampler.observations.structure.encode(drawn))
         errors.append(float(np.abs(found[:, 0] / truth - 1).max()))
     told_so, hidden = errors
     assert told_so < 0.05 < hidden
@@ -372,7 +378,7 @@ def test_profiles_foretell_times_where_settings_vary_too(told_of_settings):
         for a in made.space.draw(np.random.default_rng(0), 40)
     ]
     posterior, _, _ = sampler.outlook()
-    found, _ = posterior.expected(sampler.evidence.structure.encode(drawn))
+    found, _ = posterior.expected(sampler.observations.structure.encode(drawn))
     base = made.truth(made.space.default)["exec_time"]
     truth = np.array([made.truth(a)["exec_time"] for a in drawn]) / base
     assert np.abs(found[:, 0] / truth - 1).max() < 0.05
@@ -380,7 +386,7 @@ def test_profiles_foretell_times_where_settings_vary_too(told_of_settings):
 
 def test_what_two_threads_gain_is_expected_of_four(told_of_settings):
     made, sampler = told_of_settings
-    structure = sampler.evidence.structure
+    structure = sampler.observations.structure
     four = structure.encode([with_settings(made.space.default, threads="4")])
     before, _ = sampler.outlook()[0].expected(four)
     two = with_settings(made.space.default, threads="2")
@@ -392,7 +398,7 @@ def test_what_two_threads_gain_is_expected_of_four(told_of_settings):
 def test_what_four_threads_gain_says_what_two_gain(told_of_settings):
     made, sampler = told_of_settings
     two, four = (with_settings(made.space.default, threads=n) for n in ("2", "4"))
-    digits = sampler.evidence.structure.encode([two])
+    digits = sampler.observations.structure.encode([two])
     before, doubt_before = sampler.outlook()[0].expected(digits)
     sampler.tell(run_trial(made.runner(Plan(repeats=3, warmups=0)), four, 20, "structured"))
     after, doubt_after = sampler.outlook()[0].expected(digits)
@@ -403,7 +409,7 @@ def test_what_four_threads_gain_says_what_two_gain(told_of_settings):
 
 def test_how_much_of_its_work_threads_share_is_told():
     made = device(Recipe("", 14, 2, noise=QUIET, holes=0.0, has_settings=True, hand_over=0.0), 2)
-    found = beliefs_of(problem_of(made), run(made, 20), has_front=False)
+    found = model_report_of(problem_of(made), run(made, 20), has_front=False)
     assert found is not None
     shared = next(t for t in found.terms if t.name == "shared among threads on cpu")
     assert shared.unit == "of its work"
@@ -416,7 +422,7 @@ def test_what_a_planner_does_to_time_is_a_share_of_the_time(told_of_settings):
     planned = with_settings(four, memory_planner="FirstFit")
     sampler.tell(run_trial(made.runner(Plan(repeats=3, warmups=0)), four, 20, "structured"))
     posterior, _, _ = sampler.outlook()
-    expected, doubt = posterior.expected(sampler.evidence.structure.encode([planned]))
+    expected, doubt = posterior.expected(sampler.observations.structure.encode([planned]))
     truth = made.truth(planned)["exec_time"] / made.truth(made.space.default)["exec_time"]
     assert abs(expected[0, 0] / truth - 1) < 0.02
     assert doubt[0, 0] < 0.02 * truth
@@ -463,7 +469,7 @@ def test_a_device_that_keeps_to_the_model_is_predicted_to_the_noise():
     correlations = []
     for seed in range(3):
         trials = run(made, 32, seed)
-        found = beliefs_of(problem_of(made), trials)
+        found = model_report_of(problem_of(made), trials)
         assert found is not None
         time, memory = found.skills
         assert time.error < 0.01
@@ -485,9 +491,9 @@ def test_assignments_that_were_never_measured_are_put_in_their_true_order():
     for trial in run(made, 24, 1):
         sampler.tell(trial)
     others = made.space.draw(np.random.default_rng(5), 200)
-    digits = sampler.evidence.structure.encode(others)
+    digits = sampler.observations.structure.encode(others)
     truth = [tuple(made.truth(a).values()) for a in others]
-    for belief, true in zip(sampler.evidence.beliefs(), zip(*truth, strict=True), strict=True):
+    for belief, true in zip(sampler.observations.beliefs(), zip(*truth, strict=True), strict=True):
         predicted, _ = belief.regression.predict(belief.terms.features(digits), digits)
         assert spearmanr(predicted, true).statistic > 0.9
 
@@ -499,7 +505,7 @@ def test_what_backends_save_side_by_side_is_learned(*, seed, low, high, is_paral
     """Branches on two backends: the longer one counts, as a schedule by hand says."""
     side_by_side = Recipe("", 24, 3, branches=3, is_parallel=True, noise=QUIET, ruggedness=0.0)
     made = device(replace(side_by_side, is_parallel=is_parallel), seed)
-    found = beliefs_of(problem_of(made), run(made, 40))
+    found = model_report_of(problem_of(made), run(made, 40))
     assert found is not None
     learned = sum(t.value for t in found.terms if t.name == "side by side")
     assert low < learned < high if is_parallel else abs(learned) < 0.1
@@ -578,8 +584,8 @@ def test_what_one_kernel_is_good_at_is_expected_of_all_its_operations(monkeypatc
         sampler = StructuredSampler(problem_of(made))
         for n, assignment in enumerate(told):
             sampler.tell(run_trial(runner, assignment, n, "structured", clock=runner))
-        belief = sampler.evidence.beliefs()[0]
-        digits = sampler.evidence.structure.encode(others)
+        belief = sampler.observations.beliefs()[0]
+        digits = sampler.observations.structure.encode(others)
         predicted, _ = belief.regression.predict(belief.terms.features(digits), digits)
         errors.append(float(np.sqrt(np.mean((predicted * belief.base / truth - 1) ** 2))))
     assert errors[0] < 0.8 * errors[1]
@@ -591,11 +597,11 @@ def test_climbing_finds_what_promises_more_than_what_the_solvers_found():
     for trial in run(made, 16):
         sampler.tell(trial)
     posterior, pool, random = sampler.outlook()
-    structure, measured = sampler.evidence.structure, sampler.evidence.measured()
+    structure, measured = sampler.observations.structure, sampler.observations.measured()
     known = posterior.means(measured)
-    prospect = Prospect.of(known, known, known.max(axis=(0, 1)), random)
+    prospect = ExpectedImprovement.of(known, known, known.max(axis=(0, 1)), random)
     few = pool[:40]
-    found = climbed(structure, posterior, prospect, few, measured, random)
+    found = local_search(structure, posterior, prospect, few, measured, random)
     before, after = (
         prospect.gains(posterior.means(rows)).mean(axis=0).max() for rows in (few, found)
     )
@@ -614,8 +620,8 @@ def test_what_neighbours_do_to_each_other_is_learned():
     runner = made.runner(Plan(repeats=3, warmups=0), 0)
     for number, assignment in enumerate(seen):
         sampler.tell(run_trial(runner, assignment, number, "random"))
-    time = sampler.evidence.beliefs()[0]
-    digits = sampler.evidence.structure.encode([a for a in others if a not in seen])
+    time = sampler.observations.beliefs()[0]
+    digits = sampler.observations.structure.encode([a for a in others if a not in seen])
     predicted, _ = time.regression.predict(time.terms.features(digits), digits)
     true = [made.truth(a)["exec_time"] / time.base for a in others if a not in seen]
     assert np.median(np.abs(predicted / np.array(true) - 1)) < 0.02
@@ -677,7 +683,7 @@ def test_a_look_is_at_what_beats_the_front_by_most():
     for trial in run(made, 12):
         sampler.tell(trial)
     random = np.random.default_rng(0)
-    told, evidence = sampler.evidence.told, sampler.evidence
+    told, evidence = sampler.observations.told, sampler.observations
     posterior, pool, _ = sampler.outlook()
     looks = most_noticeable(evidence, posterior, pool, random)
     assert len(looks) == 1
@@ -706,8 +712,8 @@ def test_beside_the_ends_is_a_choice_away_from_the_best_of_an_objective_and_new(
     sampler = StructuredSampler(problem_of(made))
     for trial in run(made, 12):
         sampler.tell(trial)
-    told = sampler.evidence.told
-    found = sampler.evidence.structure.decode(beside_the_ends(made.space, sampler.evidence))
+    told = sampler.observations.told
+    found = sampler.observations.structure.decode(beside_the_ends(made.space, sampler.observations))
     ends = [min(told.values, key=lambda a: told.values[a][k]) for k in range(2)]
     apart = [
         min(sum(a != b for a, b in zip(one, end, strict=True)) for end in ends) for one in found
@@ -737,14 +743,14 @@ def test_looks_are_at_an_end_and_at_whatever_in_turn(monkeypatch):
     looks: list[tuple[int, int]] = []
 
     def spy(
-        evidence: Evidence,
+        observations: Observations,
         _: Posterior,
         candidates: NDArray[np.intp],
         *_rest: object,
         **_asked: object,
     ) -> list[tuple[str, ...]]:
-        ends = len(beside_the_ends(made.space, evidence))
-        looks.append((len(evidence.told), len(candidates) - ends))
+        ends = len(beside_the_ends(made.space, observations))
+        looks.append((len(observations.told), len(candidates) - ends))
         return []
 
     monkeypatch.setattr(f"{StructuredSampler.__module__}.most_noticeable", spy)
@@ -772,7 +778,7 @@ def test_what_a_table_lacks_says_nothing_of_what_fails():
         assignment = (*choices, *["npu"] * 7)
         failure = Failure(FailureKind.NOT_RECORDED, "")
         sampler.tell(Trial(number, assignment, failure))
-    found = beliefs_of(onert_problem(space), [Trial(0, space.default, measured)])
+    found = model_report_of(onert_problem(space), [Trial(0, space.default, measured)])
     assert found is not None
     assert found.culprits == ()
     assert sampler.ask(3)
@@ -786,7 +792,7 @@ def test_what_the_space_leaves_out_is_not_told_as_a_culprit():
     assert failed
     assert all(isinstance(t.outcome, Failure) for t in failed)
     trials = [*run(made, 14), *failed]
-    found = beliefs_of(problem_of(made), trials)
+    found = model_report_of(problem_of(made), trials)
     assert found is not None
     assert found.culprits == ()
 
@@ -796,7 +802,7 @@ def test_skill_is_spearmans_rank_correlation_ties_included():
     sampler = StructuredSampler(problem_of(made))
     for trial in run(made, 14):
         sampler.tell(trial)
-    for belief in sampler.evidence.beliefs():
+    for belief in sampler.observations.beliefs():
         predicted, _ = belief.regression.left_out()
         tied = np.round(belief.regression.values, 1)
         belief.regression.values = tied
@@ -818,7 +824,7 @@ def test_what_repeats_show_is_taken_for_the_noise():
         ]
         for trial in [*trials, *again]:
             sampler.tell(trial)
-        found.append(sampler.evidence.beliefs()[1].regression.scales.noise)
+        found.append(sampler.observations.beliefs()[1].regression.scales.noise)
     assert found[0] < 1e-3
     assert 0.01 < found[1] < 0.1
 
@@ -846,7 +852,7 @@ def fitted(made: Device, trials: list[Trial]) -> tuple[StructuredSampler, Poster
     sampler = StructuredSampler(problem_of(made))
     for trial in trials:
         sampler.tell(trial)
-    return sampler, Posterior.of(sampler.evidence, np.random.default_rng(0))
+    return sampler, Posterior.of(sampler.observations, np.random.default_rng(0))
 
 
 @pytest.mark.parametrize("scatter", [0.0, 0.01])
@@ -868,12 +874,12 @@ def test_what_the_peak_of_loading_hides_is_learned_from_what_stayed(scatter: flo
 
     def errors(told: list[Trial]) -> float:
         sampler, posterior = fitted(made, told)
-        digits = sampler.evidence.structure.encode(everything)
+        digits = sampler.observations.structure.encode(everything)
         means = posterior.expected(digits)[0][:, 1] * base(posterior)
         return float(np.abs(means / truth - 1).mean())
 
     sampler, posterior = fitted(made, hidden)
-    digits = sampler.evidence.structure.encode(everything)
+    digits = sampler.observations.structure.encode(everything)
     drawn = posterior.means(digits)[:, :, 1] * base(posterior)
     least = min(peaks[np.array(stayed) <= peaks]) * (1 - 1e-9)
     assert posterior.beliefs[1].bottom * base(posterior) == pytest.approx(least)
@@ -896,7 +902,7 @@ def test_nothing_is_hidden_where_that_was_not_seen(case: str):
         told = [loaded(t, peak) for t in trials]
     sampler, posterior = fitted(made, told)
     assert posterior.beliefs[1].bottom == -np.inf
-    values = np.array(list(sampler.evidence.told.values.values()))[:, 1]
+    values = np.array(list(sampler.observations.told.values.values()))[:, 1]
     assert posterior.beliefs[1].regression.values * posterior.beliefs[1].base == pytest.approx(
         values
     )
@@ -907,8 +913,8 @@ def test_the_mean_of_all_drawn_models_is_what_is_believed():
     sampler = StructuredSampler(problem_of(made))
     for trial in run(made, 14):
         sampler.tell(trial)
-    posterior = Posterior.of(sampler.evidence, np.random.default_rng(0))
-    rows = sampler.evidence.structure.encode(made.space.draw(np.random.default_rng(1), 50))
+    posterior = Posterior.of(sampler.observations, np.random.default_rng(0))
+    rows = sampler.observations.structure.encode(made.space.draw(np.random.default_rng(1), 50))
     values = posterior.values(rows, np.random.default_rng(2))
     mean, deviation = posterior.expected(rows)
     assert (values.std(axis=0) > 1e-4).all(), "they differ from each other"
@@ -921,10 +927,10 @@ def test_planners_are_expected_to_waste_what_they_are_known_to_waste():
     for trial in run(made, 3):
         sampler.tell(trial)
     planner = next(i for i, v in enumerate(made.space.variables) if v.name == "memory_planner")
-    (row,) = sampler.evidence.structure.encode([made.space.default])
+    (row,) = sampler.observations.structure.encode([made.space.default])
     rows = np.repeat(row[None], 3, axis=0)
     rows[:, planner] = range(3)
-    memory = sampler.evidence.beliefs()[1]
+    memory = sampler.observations.beliefs()[1]
     wic, first_fit, bump = memory.regression.predict(memory.terms.features(rows), rows)[0]
     assert wic < first_fit < bump
 
@@ -932,7 +938,7 @@ def test_planners_are_expected_to_waste_what_they_are_known_to_waste():
 def test_terms_of_which_nothing_was_learned_are_not_told():
     made = device(Recipe("", 24, 3, branches=3, noise=QUIET), 1)
     trials = run(made, 16)
-    first, last = (beliefs_of(problem_of(made), trials[:n], has_front=False) for n in (1, 16))
+    first, last = (model_report_of(problem_of(made), trials[:n], has_front=False) for n in (1, 16))
     assert first is not None
     assert last is not None
     assert first.terms == ()
@@ -940,7 +946,7 @@ def test_terms_of_which_nothing_was_learned_are_not_told():
 
 
 def test_nothing_is_believed_before_the_baseline_was_measured():
-    assert beliefs_of(onert_problem(culprit_space()), []) is None
+    assert model_report_of(onert_problem(culprit_space()), []) is None
 
 
 def test_three_objectives_are_searched_too():
@@ -984,7 +990,7 @@ def test_partitions_are_runs_of_a_backend_in_file_order_and_are_learned():
         flag: Terms(
             Structure(replace(problem, traits=replace(traits, is_partitioned=flag))),
             OBJECTIVES["exec_time"],
-            Known(1.0, {0: 1.0}, {}, {}, 1.0, 0.5),
+            PriorData(1.0, {0: 1.0}, {}, {}, 1.0, 0.5),
         ).prior.names
         for flag in (False, True)
     }
@@ -1002,7 +1008,7 @@ def test_partitions_are_runs_of_a_backend_in_file_order_and_are_learned():
         figures = {"exec_time": (1e-3 * (1 + 0.02 * many),), "max_rss": (1e7,)}
         (assignment,) = structure.decode(digits)
         trials.append(Trial(number, assignment, Measurement(figures)))
-    beliefs = beliefs_of(problem, trials)
+    beliefs = model_report_of(problem, trials)
     assert beliefs is not None
     learned = [t for t in beliefs.terms if t.name.startswith("partitions of")]
     assert learned

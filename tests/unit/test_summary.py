@@ -56,7 +56,7 @@ def test_the_front_against_the_baseline_and_the_best_uniform():
     assert summary.front[0].against_best_uniform["exec_time"] == pytest.approx(0.75)
     # Twice the baseline's 10 ms, and 1.1 times the uniform's 300 KiB.
     assert summary.reference == pytest.approx((0.02, 330 * 1024))
-    # By hand: the steps of the staircase from the fastest on, over 20 ms × 330 KiB.
+    # By hand: the steps of the front2d from the fastest on, over 20 ms × 330 KiB.
     area = (9 - 6) * (330 - 160) + (10 - 9) * (330 - 150) + (11 - 10) * (330 - 100)
     area += (20 - 11) * (330 - 90)
     assert summary.hypervolume == pytest.approx(area / (20 * 330))

@@ -227,10 +227,10 @@ def test_a_file_that_unfolds_to_more_than_fits_is_refused_before_it_is_read(tmp_
     file = tmp_path / "table.parquet"
     file.write_bytes(pack(recording()))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(tables, "_MOST_VALUES", 5)
+        patch.setattr(tables, "_MAX_VALUES", 5)
         with pytest.raises(InputError, match=r"unfolds to \d+ values"):
             unpack(file)
-        patch.setattr(tables, "_MOST_VALUES", 10**6)
+        patch.setattr(tables, "_MAX_VALUES", 10**6)
         patch.setattr(tables, "_LARGEST_BYTES", len(file.read_bytes()))
         with pytest.raises(InputError, match="unfolds to"):
             tables._check_size(file, Unfolding())

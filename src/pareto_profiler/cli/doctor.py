@@ -29,10 +29,10 @@ from pareto_profiler.report.noise import NoiseFloor, diagnosis
 from pareto_profiler.runners.machine import (
     Conditions,
     Machine,
-    complaints,
     conditions,
-    crowded,
     describe,
+    diagnostics,
+    oversubscription,
 )
 from pareto_profiler.runtimes.base import Engine
 
@@ -68,8 +68,8 @@ def doctor(
     threads_now = planned.threads if planned else 1
     processors = len(cpus_of(planned.cpus)) if planned and planned.cpus else machine.cores
     advice = [
-        *complaints(machine, here, is_pinned=bool(planned and planned.cpus)),
-        *crowded(threads_now, processors),
+        *diagnostics(machine, here, is_pinned=bool(planned and planned.cpus)),
+        *oversubscription(threads_now, processors),
         *diagnosis(floor, machine, cpus),
     ]
     if as_json:

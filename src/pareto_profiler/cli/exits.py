@@ -24,8 +24,8 @@ CANNOT_KEEP: Final = 1
 BAD_INPUT: Final = 2
 TARGET_UNUSABLE: Final = 3
 INTERRUPTED: Final = 130
-_MOST_DIGITS: Final = 100_000
-_MOST_CHARACTERS: Final = 3000
+_MAX_DIGITS: Final = 100_000
+_MAX_CHARACTERS: Final = 3000
 _ENDING_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _PATIENCE_S: Final = 0.5
 
@@ -40,7 +40,7 @@ def reporting_errors(command: Callable[_P, _R]) -> Callable[_P, _R]:
     def wrapped(*args: _P.args, **kwargs: _P.kwargs) -> _R:
         # Ids of large spaces have more digits than Python converts by default; not without any
         # limit, since converting takes quadratic time.
-        sys.set_int_max_str_digits(_MOST_DIGITS)
+        sys.set_int_max_str_digits(_MAX_DIGITS)
         _open_streams()
         show_warnings()
         try:
@@ -118,9 +118,9 @@ def leave(status: int, text: str) -> NoReturn:
 
 def shortened(line: str) -> str:
     """A line that fits on a screen: of a value of thousands of digits the ends are enough."""
-    if len(line) <= _MOST_CHARACTERS:
+    if len(line) <= _MAX_CHARACTERS:
         return line
-    half = _MOST_CHARACTERS // 2
+    half = _MAX_CHARACTERS // 2
     return f"{line[:half]} … {line[-half:]}"
 
 

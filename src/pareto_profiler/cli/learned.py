@@ -12,7 +12,7 @@ from pareto_profiler.errors import InputError
 from pareto_profiler.report.naming import short_id
 from pareto_profiler.report.summary import Summary
 from pareto_profiler.runtimes.problem import problem_of
-from pareto_profiler.samplers.structured.beliefs import Beliefs, beliefs_of
+from pareto_profiler.samplers.structured.model_report import ModelReport, model_report_of
 from pareto_profiler.storage.opening import open_recording
 
 
@@ -31,7 +31,7 @@ def learned(
     recording = open_recording(run, given.names, given.baseline)
     header = recording.header
     problem = problem_of(header)
-    found = beliefs_of(problem, recording.trials)
+    found = model_report_of(problem, recording.trials)
     told = Summary.of(recording).baseline
     untold = told.untold if told else ()
     found = found and found.without(untold)
@@ -47,7 +47,7 @@ def learned(
         out.print(part)
 
 
-def _parts(found: Beliefs) -> list[RenderableType]:
+def _parts(found: ModelReport) -> list[RenderableType]:
 
     parts: list[RenderableType] = []
     skills = Table("", box=None, title="How well it predicts", title_justify="left")

@@ -27,11 +27,11 @@ from pareto_profiler.report.picture import picture_of
 from pareto_profiler.report.selection import Limit
 from pareto_profiler.report.summary import Summary
 from pareto_profiler.runtimes.problem import problem_of
-from pareto_profiler.samplers.structured.beliefs import Beliefs, beliefs_of
+from pareto_profiler.samplers.structured.model_report import ModelReport, model_report_of
 from pareto_profiler.storage.opening import open_recording
 
 REPORT = "report.html"
-_MOST_LEARNED = 1000
+_MAX_LEARNED = 1000
 
 
 @command
@@ -80,11 +80,11 @@ def leave_report(recording: Recording, summary: Summary, folder: Path) -> None:
     note(f"report: {folder / REPORT}")
 
 
-def beliefs_about(recording: Recording, summary: Summary) -> Beliefs | None:
+def beliefs_about(recording: Recording, summary: Summary) -> ModelReport | None:
     """What the structured model makes of a run; None where it can say nothing in a moment."""
     header = recording.header
-    if summary.baseline is None or len(summary.measured) > _MOST_LEARNED:
+    if summary.baseline is None or len(summary.measured) > _MAX_LEARNED:
         return None
     problem = problem_of(header, summary.objectives)
-    found = beliefs_of(problem, recording.trials, has_front=False)
+    found = model_report_of(problem, recording.trials, has_front=False)
     return found and found.without(summary.baseline.untold)

@@ -25,7 +25,7 @@ from pareto_profiler.core.trial import Trial
 
 Vector = NDArray[np.float64]
 
-LEAST_REPEATS: Final = 2
+MIN_REPEATS: Final = 2
 """Repeated processes, first ones not counted, from which on noise counts as known."""
 
 # Variance of the robust level over the mean's, for normal noise: of the Hodges-Lehmann estimate,
@@ -33,7 +33,7 @@ LEAST_REPEATS: Final = 2
 _HODGES_LEHMANN: Final = math.pi / 3
 _MEDIAN: Final = {1: 1.0, 2: 1.0, 3: 1.346, 4: 1.193, 5: 1.434, 6: 1.288}
 # A figure that may be so many times too large or too small tells nothing.
-_MOST_FACTOR: Final = 100.0
+_MAX_FACTOR: Final = 100.0
 # What other assignments' repeats say of the noise of one counts as at most so many of its own.
 _BORROWED_FREEDOM: Final = 16
 _CLIP: Final = 4.0
@@ -79,7 +79,7 @@ class Figure:
         from scipy.special import stdtrit
 
         reach = float(stdtrit(self.freedom, (1 + confidence) / 2)) * self.deviation
-        if reach > math.log(_MOST_FACTOR):
+        if reach > math.log(_MAX_FACTOR):
             return None
         return self.value * math.exp(-reach), self.value * math.exp(reach)
 
@@ -192,11 +192,11 @@ class Estimates:
         kept = {a: [i for i in rows if quiet[i]] or rows for a, rows in groups.items()}
         firsts = {i for i, trial in enumerate(measured) if trial.is_first}
         repeats = sum(len(rows) - 1 for rows in kept.values())
-        if repeats < LEAST_REPEATS:
+        if repeats < MIN_REPEATS:
             # Where nearly everything was disturbed, disturbance is the noise that there is.
             kept = groups
             repeats = len(measured) - len(groups)
-        is_noise_known = repeats >= LEAST_REPEATS
+        is_noise_known = repeats >= MIN_REPEATS
         times = _seconds(measured)
         columns: list[list[Figure]] = []
         noise, sizes = [], []
@@ -237,7 +237,7 @@ class Estimates:
         )
         return cls(tuple(objectives), items, is_noise_known, tuple(noise), tuple(sizes))
 
-    def informed(self, predictions: Predictions) -> Estimates:
+    def combined_with(self, predictions: Predictions) -> Estimates:
         """What was measured of each assignment, weighed with what all others say of it.
 
         On logarithms, both by their precision. Predictions that were further off than they said
@@ -343,7 +343,7 @@ def _figures(
         else math.exp(centre)
         for rows, centre in zip(usual, centres, strict=True)
     ]
-    if repeats < LEAST_REPEATS:
+    if repeats < MIN_REPEATS:
         return [Figure(value) for value in values], 0.0
     squares = _squares(steady, kept, centres)
     pooled = sum(squares) / repeats

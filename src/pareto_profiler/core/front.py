@@ -15,7 +15,7 @@ from pareto_profiler.core.measurement import Objective
 from pareto_profiler.core.trial import Trial
 
 _SURELY: Final = 6.0
-_MOST_REACH: Final = 300.0
+_MAX_REACH: Final = 300.0
 
 
 def nondominated(points: ArrayLike, /) -> NDArray[np.bool_]:
@@ -197,7 +197,7 @@ def contenders(estimates: Estimates) -> list[int]:
     if not len(values):
         return []
     spread = np.array([[f.deviation for f in item.figures] for item in estimates.items])
-    reach = np.minimum(_SURELY * np.where(np.isfinite(spread), spread, 0.0), _MOST_REACH)
+    reach = np.minimum(_SURELY * np.where(np.isfinite(spread), spread, 0.0), _MAX_REACH)
     optimistic, pessimistic = values * np.exp(-reach), values * np.exp(reach)
     optimistic = np.where(np.isfinite(spread), optimistic, 0.0)
     best = pessimistic[nondominated(pessimistic)]
@@ -235,7 +235,7 @@ def plausible_values(
     if is_open:
         faster = random.exponential(size=noise.shape)
         noise = np.where(np.isfinite(spread), noise, -faster)
-    drawn: NDArray[np.float64] = values * np.exp(np.clip(noise, -_MOST_REACH, _MOST_REACH))
+    drawn: NDArray[np.float64] = values * np.exp(np.clip(noise, -_MAX_REACH, _MAX_REACH))
     return drawn
 
 

@@ -20,8 +20,8 @@ Vector = NDArray[np.float64]
 LIKELY: Final = 0.5
 """Probability from which on an assignment is shown as one of the front."""
 
-_MOST_PAIRS: Final = 20_000_000
-_LEAST_DRAWS: Final = 100
+_MAX_PAIRS: Final = 20_000_000
+_MIN_DRAWS: Final = 100
 
 
 class Verdict(StrEnum):
@@ -91,7 +91,7 @@ def memberships(
     rivals = contenders(estimates)
     relevant = _relevant(estimates, open_ones, rivals, margin)
     pairs = sum(map(len, relevant)) + len(values)
-    draws = min(draws, max(_LEAST_DRAWS, _MOST_PAIRS // pairs))
+    draws = min(draws, max(_MIN_DRAWS, _MAX_PAIRS // pairs))
     free, beaten = _drawn(estimates, open_ones, relevant, margin, draws, seed)
     found = [Membership(0.0, Verdict.OFF)] * len(values)
     for k, i in enumerate(open_ones):

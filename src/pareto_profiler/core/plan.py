@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from pareto_profiler.errors import InputError
 
-_MOST_CPUS: Final = 1024
+_MAX_CPUS: Final = 1024
 # What recordings have always called them.
 _RECORDED: Final = {"min_repeats": "least_repeats", "max_repeats": "most_repeats"}
 
@@ -28,7 +28,7 @@ def cpus_of(text: str) -> tuple[int, ...]:
     for part in text.split(","):
         found = re.fullmatch(r"(\d{1,4})(?:-(\d{1,4}))?", part)
         first, last = (int(found[1]), int(found[2] or found[1])) if found else (1, 0)
-        if not first <= last < _MOST_CPUS:
+        if not first <= last < _MAX_CPUS:
             raise InputError(f"processors {text!r}: expected something like 0,4-7")
         named += range(first, last + 1)
     return tuple(named)

@@ -14,13 +14,13 @@ Vector = NDArray[np.float64]
 
 # Drift is believed in when it explains the anchors better at the 1 % level (one-sided, χ² of 1).
 _LIKELIHOOD_GAIN: Final = 5.41 / 2
-_MOST_FOR_MEDIAN: Final = 6
-_MOST_PAIRS_FROM: Final = 1000
+_MAX_FOR_MEDIAN: Final = 6
+_MAX_PAIRS_FROM: Final = 1000
 _OUTLIER: Final = 5.0
 _FROM_MAD: Final = 1.4826
-_LEAST_FOR_DRIFT: Final = 6
+_MIN_FOR_DRIFT: Final = 6
 # Of more than so many anchors neighbours are averaged: a walk is seen as well, in a moment.
-_MOST_ANCHORS: Final = 200
+_MAX_ANCHORS: Final = 200
 
 
 def robust_level(values: ArrayLike, /) -> float:
@@ -41,7 +41,7 @@ def robust_level(values: ArrayLike, /) -> float:
         4.0
     """
     row = np.asarray(values, dtype=np.float64)
-    if len(row) <= _MOST_FOR_MEDIAN or len(row) > _MOST_PAIRS_FROM:
+    if len(row) <= _MAX_FOR_MEDIAN or len(row) > _MAX_PAIRS_FROM:
         return float(np.median(row))
     left, right = np.triu_indices(len(row))
     return float(np.median((row[left] + row[right]) / 2))
@@ -116,7 +116,7 @@ def drift(anchor_times: ArrayLike, anchor_levels: ArrayLike, times: ArrayLike) -
     when, levels = _thinned(*_without_outliers(anchor_times, anchor_levels))
     none = Drift(np.zeros(len(at)), np.zeros(len(at)))
     span = np.ptp(when) if len(when) else 0.0
-    if len(when) < _LEAST_FOR_DRIFT or span <= 0 or np.ptp(levels) == 0:
+    if len(when) < _MIN_FOR_DRIFT or span <= 0 or np.ptp(levels) == 0:
         return none
     start = min(when.min(), at.min(initial=np.inf))
     when, at = (when - start) / span, (at - start) / span
@@ -149,9 +149,9 @@ def drift(anchor_times: ArrayLike, anchor_levels: ArrayLike, times: ArrayLike) -
 
 def _thinned(times: Vector, levels: Vector) -> tuple[Vector, Vector]:
     """Means of neighbours where there are too many, as evenly as it goes."""
-    if len(times) <= _MOST_ANCHORS:
+    if len(times) <= _MAX_ANCHORS:
         return times, levels
-    parts = np.linspace(0, len(times), _MOST_ANCHORS + 1).astype(int)[:-1]
+    parts = np.linspace(0, len(times), _MAX_ANCHORS + 1).astype(int)[:-1]
     counts = np.diff(np.append(parts, len(times)))
     return np.add.reduceat(times, parts) / counts, np.add.reduceat(levels, parts) / counts
 
@@ -159,7 +159,7 @@ def _thinned(times: Vector, levels: Vector) -> tuple[Vector, Vector]:
 def _without_outliers(times: ArrayLike, levels: ArrayLike) -> tuple[Vector, Vector]:
     """Those that are not far from the median of themselves and their two neighbours."""
     when, row = np.asarray(times, dtype=np.float64), np.asarray(levels, dtype=np.float64)
-    if len(row) < _LEAST_FOR_DRIFT:
+    if len(row) < _MIN_FOR_DRIFT:
         return when, row
     padded = np.concatenate([row[1:2], row, row[-2:-1]])
     near = np.median(np.stack([padded[:-2], padded[1:-1], padded[2:]]), axis=0)

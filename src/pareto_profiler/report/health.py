@@ -17,7 +17,7 @@ from pareto_profiler.core.trial import Failure, Trial
 from pareto_profiler.errors import FailureKind
 from pareto_profiler.report.history import Step
 from pareto_profiler.report.places import is_finished
-from pareto_profiler.runners.machine import advice, crowded
+from pareto_profiler.runners.machine import advice, oversubscription
 
 _CONTENDED_SHARE: Final = 0.1
 _TELLING_DRIFT: Final = 0.005
@@ -25,7 +25,7 @@ _FULL_CLOCK: Final = 0.95
 _TELLING_REST_S: Final = 1.0
 _LAST: Final = 0.25
 _TELLING_GAIN: Final = 0.002
-_LEAST_STEPS: Final = 8
+_MIN_STEPS: Final = 8
 _REASON_WIDTH: Final = 160
 
 
@@ -135,7 +135,7 @@ def _convergence(
     lately = max(1, round(_LAST * len(steps)))
     before = steps[-lately - 1].hypervolume if len(steps) > lately else 0.0
     gain = (last - before) / last if last else 0.0
-    if len(steps) < _LEAST_STEPS:
+    if len(steps) < _MIN_STEPS:
         if is_finished(recording, objectives):
             words = (
                 f"the sampler asks for no more: after {len(steps)} measured assignments nothing "
@@ -289,5 +289,5 @@ def _advice(header: Header) -> tuple[str, ...]:
     if plan and cores:
         varied = [v.choices for v in header.space.variables if v.name == "threads"]
         threads = max([plan.threads, *(int(n) for numbers in varied for n in numbers)])
-        said += crowded(threads, len(cpus_of(plan.cpus)) if plan.cpus else cores)
+        said += oversubscription(threads, len(cpus_of(plan.cpus)) if plan.cpus else cores)
     return said

@@ -13,7 +13,7 @@ from pareto_profiler.report.selection import Goal, Selection
 from pareto_profiler.report.summary import Judged, Row, Summary
 from pareto_profiler.storage.opening import open_runs, runs_in
 
-_MOST_DIGITS: Final = 20
+_MAX_DIGITS: Final = 20
 _KEPT: Final = 8
 
 WORDS: Final = ("fastest", "smallest", "knee", "baseline", "uniform")
@@ -28,7 +28,7 @@ def short_id(number: int) -> str:
         ('582', '10000000…00000007')
     """
     text = str(number)
-    return text if len(text) <= _MOST_DIGITS else f"{text[:_KEPT]}…{text[-_KEPT:]}"
+    return text if len(text) <= _MAX_DIGITS else f"{text[:_KEPT]}…{text[-_KEPT:]}"
 
 
 def handle(place: int) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from statistics import stdev
 from typing import Any, Final
 
-from pareto_profiler.core.estimate import LEAST_REPEATS, Estimates
+from pareto_profiler.core.estimate import MIN_REPEATS, Estimates
 from pareto_profiler.core.measurement import OBJECTIVES, Measurement
 from pareto_profiler.core.trial import Trial
 from pareto_profiler.runners.machine import Machine
@@ -85,7 +85,7 @@ class NoiseFloor:
         """
         from scipy.special import stdtrit
 
-        kept = self.quiet if self.quiet > LEAST_REPEATS else self.processes
+        kept = self.quiet if self.quiet > MIN_REPEATS else self.processes
         reach = float(stdtrit(kept - 1, 0.975) + stdtrit(kept - 1, 0.8))
         return reach * self.spread * math.sqrt(2 / processes)
 

@@ -18,7 +18,7 @@ from pareto_profiler.report.selection import Limit, shown
 
 if TYPE_CHECKING:
     from pareto_profiler.report.summary import Row, Summary
-    from pareto_profiler.samplers.structured.beliefs import Beliefs
+    from pareto_profiler.samplers.structured.model_report import ModelReport
 
 COLOURS: Final = (
     *("#4c78c9", "#e0902f", "#3f9e6b", "#b65fc4", "#c94f4f"),
@@ -28,16 +28,18 @@ COLOURS: Final = (
 
 _DIGITS: Final = "0123456789abcdefghijklmnopqrstuvwxyz"
 _FURTHER_DIGITS: Final = 0x100
-_MOST_POINTS: Final = 4000
-_MOST_FAILURES: Final = 150
-_MOST_DIGITS: Final = 1_500_000
-_MOST_CONFIGURATIONS: Final = 1_500_000
-_MOST_TERMS: Final = 14
-_MOST_UNDECIDED: Final = 40
-_LEAST_SHOWN: Final = 0.001
+_MAX_POINTS: Final = 4000
+_MAX_FAILURES: Final = 150
+_MAX_DIGITS: Final = 1_500_000
+_MAX_CONFIGURATIONS: Final = 1_500_000
+_MAX_TERMS: Final = 14
+_MAX_UNDECIDED: Final = 40
+_MIN_SHOWN: Final = 0.001
 
 
-def page_of(summary: Summary, beliefs: Beliefs | None = None, limits: Sequence[Limit] = ()) -> str:
+def page_of(
+    summary: Summary, beliefs: ModelReport | None = None, limits: Sequence[Limit] = ()
+) -> str:
     """The page: opens from disk, asks no network, follows the reader's light or dark.
 
     Of more than 4000 measured points the ones far from the front are left out of the picture; texts
@@ -85,7 +87,7 @@ def page_of(summary: Summary, beliefs: Beliefs | None = None, limits: Sequence[L
 
 def listed(summary: Summary) -> list[Row]:
     """What a reader may want to pick: the front, what may belong there, baseline, best uniform."""
-    rows = [*summary.front, *summary.undecided[:_MOST_UNDECIDED]]
+    rows = [*summary.front, *summary.undecided[:_MAX_UNDECIDED]]
     there = {row.id for row in rows}
     for row in (summary.baseline, summary.best_uniform):
         if row is not None and row.id not in there:
@@ -129,10 +131,10 @@ def data_of(summary: Summary, limits: Sequence[Limit] = ()) -> dict[str, Any]:
         graph = None  # a table whose operations are numbered otherwise
     points = _thinned(summary)
     front = {row.id for row in summary.front}
-    perhaps = {row.id for row in summary.undecided[:_MOST_UNDECIDED]}
+    perhaps = {row.id for row in summary.undecided[:_MAX_UNDECIDED]}
     digits = _digits(summary)
-    kept_digits = _MOST_DIGITS // max(1, len(space.variables))
-    room = _MOST_CONFIGURATIONS
+    kept_digits = _MAX_DIGITS // max(1, len(space.variables))
+    room = _MAX_CONFIGURATIONS
     found = []
     for n, row in enumerate(points):
         point = _point(row, summary)
@@ -213,14 +215,14 @@ def _thinned(summary: Summary) -> list[Row]:
     first = listed(summary)
     there = {row.id for row in first}
     rest = [row for row in summary.measured if row.id not in there]
-    if len(first) + len(rest) > _MOST_POINTS:
+    if len(first) + len(rest) > _MAX_POINTS:
         least = [min(r.estimate.values[i] for r in first) for i in range(len(summary.objectives))]
 
         def distance(row: Row) -> float:
             pairs = zip(row.estimate.values, least, strict=True)
             return max(math.log(max(v, 1e-300) / max(low, 1e-300)) for v, low in pairs)
 
-        rest = sorted(rest, key=distance)[: max(0, _MOST_POINTS - len(first))]
+        rest = sorted(rest, key=distance)[: max(0, _MAX_POINTS - len(first))]
     return first + rest
 
 
@@ -263,7 +265,7 @@ _VERDICTS: Final = {Verdict.ON: "on", Verdict.OFF: "off", Verdict.INCONCLUSIVE: 
 
 def _failures(summary: Summary, digits: Any) -> Iterator[dict[str, Any]]:
     failures = [(t, t.outcome) for t in summary.failures if isinstance(t.outcome, Failure)]
-    for trial, failure in failures[:_MOST_FAILURES]:
+    for trial, failure in failures[:_MAX_FAILURES]:
         entry = {
             "id": str(summary.header.space.id_of(trial.assignment)),
             "kind": str(failure.kind),
@@ -332,7 +334,7 @@ def _cell(row: Row, name: str, value: float) -> dict[str, str]:
     if name in row.intervals:
         ends = row.intervals[name]
         share = (ends[1] - ends[0]) / 2 / value if ends and value else 0.0
-        spread = "±?" if ends is None else f"±{share:.1%}" if share >= _LEAST_SHOWN else ""
+        spread = "±?" if ends is None else f"±{share:.1%}" if share >= _MIN_SHOWN else ""
     ratio = row.against_baseline.get(name)
     return {
         "value": f"{value:,.0f}" if abs(value) >= 10_000 else f"{value:.4g}",
@@ -392,7 +394,7 @@ def _facts(summary: Summary) -> dict[str, Any]:
     }
 
 
-def _learned(beliefs: Beliefs) -> dict[str, Any]:
+def _learned(beliefs: ModelReport) -> dict[str, Any]:
     skills = [
         f"{s.objective} to {100 * s.error:.1f} % (rank correlation {s.correlation:.2f}, "
         f"{100 * s.coverage:.0f} % inside its 90 % intervals)"
@@ -411,7 +413,7 @@ def _learned(beliefs: Beliefs) -> dict[str, Any]:
                 "deviation": _number(t.deviation),
                 "unit": t.unit,
             }
-            for t in terms[:_MOST_TERMS]
+            for t in terms[:_MAX_TERMS]
         ],
         "culprits": [
             {"choices": " + ".join(c.choices), "probability": f"{c.probability:.0%}"}

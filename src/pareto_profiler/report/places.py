@@ -16,8 +16,8 @@ from pareto_profiler.errors import InputError
 from pareto_profiler.runtimes.problem import problem_of
 from pareto_profiler.samplers import SAMPLERS
 
-_MOST_LEARNED: Final = 1000
-_MOST_ASKED: Final = 200
+_MAX_LEARNED: Final = 1000
+_MAX_ASKED: Final = 200
 _LEARNING: Final[Mapping[str, Callable[[Problem], LearningSampler]]] = {
     name: factory
     for name, factory in SAMPLERS.items()
@@ -52,9 +52,9 @@ def places_of(recording: Recording, estimates: Estimates) -> tuple[Membership, .
         In the order of ``estimates.items``.
     """
     header = recording.header
-    if estimates.is_noise_known and len(estimates.items) <= _MOST_LEARNED:
+    if estimates.is_noise_known and len(estimates.items) <= _MAX_LEARNED:
         for sampler in _learned(recording, estimates.objectives):
-            estimates = estimates.informed(sampler.predictions())
+            estimates = estimates.combined_with(sampler.predictions())
     return memberships(estimates, margin=header.margin, confidence=header.confidence)
 
 
@@ -63,7 +63,7 @@ def is_finished(recording: Recording, objectives: Sequence[Objective]) -> bool:
 
     False also where asking would take long: of more than 200 variables.
     """
-    if len(recording.header.space.variables) > _MOST_ASKED:
+    if len(recording.header.space.variables) > _MAX_ASKED:
         return False
     samplers = list(_learned(recording, objectives))
     return bool(samplers) and not any(sampler.ask(1) for sampler in samplers)

@@ -28,7 +28,7 @@ _WINDOW: Final = 2.0
 _TELLING_POINTS: Final = 3
 _SCATTER_SIZE: Final = (76, 18)
 _UNDECIDED: Final = 8
-_LEAST_SHOWN: Final = 0.0005
+_MIN_SHOWN: Final = 0.0005
 _TIES: Final = 3
 
 
@@ -184,7 +184,7 @@ def half_width(row: Row, objective: Objective) -> str:
     if ends is None:
         return " ±?"
     share = (ends[1] - ends[0]) / 2 / value if value else 0.0
-    return "" if not share else f" ±{share:.1%}" if share >= _LEAST_SHOWN else " ±<0.1%"
+    return "" if not share else f" ±{share:.1%}" if share >= _MIN_SHOWN else " ±<0.1%"
 
 
 def _probability(row: Row) -> str:

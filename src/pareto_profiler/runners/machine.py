@@ -112,11 +112,11 @@ def advice(machine: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(lines)
 
 
-def crowded(threads: int, processors: int) -> tuple[str, ...]:
+def oversubscription(threads: int, processors: int) -> tuple[str, ...]:
     """A line if threads have to wait for each other.
 
     Examples:
-        >>> crowded(2, 1)[0]
+        >>> oversubscription(2, 1)[0]
         '2 threads on 1 processor wait for each other: fewer threads, or more processors'
     """
     if threads <= processors:
@@ -206,7 +206,7 @@ def conditions(shell: Shell) -> Conditions:
     )
 
 
-def complaints(machine: Machine, here: Conditions, *, is_pinned: bool = False) -> tuple[str, ...]:
+def diagnostics(machine: Machine, here: Conditions, *, is_pinned: bool = False) -> tuple[str, ...]:
     """What spoils measurements on a machine as it is now, and what to do about it.
 
     Args:
@@ -216,7 +216,7 @@ def complaints(machine: Machine, here: Conditions, *, is_pinned: bool = False) -
 
     Examples:
         >>> busy = Conditions(("performance",), (), load=3.2, available_kib=2**20)
-        >>> complaints(Machine("armv7l", "Linux", 8, "", "performance", "", 2**21), busy)
+        >>> diagnostics(Machine("armv7l", "Linux", 8, "", "performance", "", 2**21), busy)
         ()
     """
     said = list(advice(machine.to_json()))

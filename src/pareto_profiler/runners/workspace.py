@@ -15,8 +15,8 @@ _R = TypeVar("_R")
 
 _ANSWER_LIMIT_S: Final = 30.0
 _BOOT_ID: Final = "/proc/sys/kernel/random/boot_id"
-_MOST_RESTARTS: Final = 2
-_MOST_LOSSES: Final = 5
+_MAX_RESTARTS: Final = 2
+_MAX_LOSSES: Final = 5
 
 
 class Workspace:
@@ -69,14 +69,14 @@ class Workspace:
             try:
                 if losses and self._restore():
                     restarts += 1
-                    if restarts >= _MOST_RESTARTS:
+                    if restarts >= _MAX_RESTARTS:
                         raise RunError(
                             FailureKind.CRASHED, f"the device restarted meanwhile, {restarts} times"
                         )
                 return step()
             except ConnectionLostError as error:
                 losses += 1
-                if losses >= _MOST_LOSSES:
+                if losses >= _MAX_LOSSES:
                     raise TargetError(f"{error}, {losses} times in a row") from error
             except (RunError, TargetError) as error:
                 # Something that cleans up, or a restart nobody was connected to see: such a

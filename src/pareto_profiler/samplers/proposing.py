@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from pareto_profiler.core.ports import Problem
 from pareto_profiler.core.space import Assignment
 from pareto_profiler.core.trial import Trial
+from pareto_profiler.samplers.history import History
 from pareto_profiler.samplers.random import RandomSampler
-from pareto_profiler.samplers.told import Told
 
 
 class ProposingSampler(ABC):
@@ -24,7 +24,7 @@ class ProposingSampler(ABC):
 
     def __init__(self, problem: Problem) -> None:
         self._problem = problem
-        self._told = Told(problem.objectives)
+        self._told = History(problem.objectives)
         self._random = RandomSampler(problem)
         self._proposed: list[Assignment] = []
         self._is_all = False

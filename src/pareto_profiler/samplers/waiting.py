@@ -9,8 +9,8 @@ from typing import Final
 from pareto_profiler.core.ports import Problem
 from pareto_profiler.core.space import Assignment
 from pareto_profiler.core.trial import Trial
+from pareto_profiler.samplers.history import History
 from pareto_profiler.samplers.random import RandomSampler
-from pareto_profiler.samplers.told import Told
 
 _PATIENCE: Final = 20
 
@@ -27,7 +27,7 @@ class WaitingSampler(ABC):
 
     def __init__(self, problem: Problem) -> None:
         self._space = problem.space
-        self._told = Told(problem.objectives)
+        self._told = History(problem.objectives)
         self._random = RandomSampler(problem)
         self._waiting: dict[Assignment, None] = {}
 

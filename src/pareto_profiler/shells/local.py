@@ -16,7 +16,7 @@ from typing import IO, Final
 from pareto_profiler.errors import TargetError
 from pareto_profiler.shells.base import PASSED_ON, Completed
 
-_MOST_BYTES: Final = 64 << 20
+_MAX_BYTES: Final = 64 << 20
 
 
 class LocalShell:
@@ -72,10 +72,10 @@ def _content(file: IO[bytes]) -> bytes:
     """What was written; of endless output the beginning and the end."""
     size = file.seek(0, os.SEEK_END)
     file.seek(0)
-    if size <= _MOST_BYTES:
+    if size <= _MAX_BYTES:
         return file.read()
-    beginning = file.read(_MOST_BYTES // 2)
-    file.seek(-_MOST_BYTES // 2, os.SEEK_END)
+    beginning = file.read(_MAX_BYTES // 2)
+    file.seek(-_MAX_BYTES // 2, os.SEEK_END)
     return beginning + file.read()
 
 

@@ -25,7 +25,7 @@ LOG: Final = logging.getLogger(__name__)
 ABSENT: Final = 1000
 """In place of an exit status: there is no such program."""
 TRANSFER_LIMIT_S: Final = 600.0
-MOST_TRIES: Final = 5
+MAX_TRIES: Final = 5
 
 _TOKEN_VARIABLE: Final = "PARETO_PROFILER_RUN"  # noqa: S105 - no secret: it marks our processes
 _LINES_LIMIT_S: Final = 60.0
@@ -74,7 +74,7 @@ class RemoteShell(ABC):
     ) -> Completed:
         if any("\0" in word for word in (*command, *environment, *environment.values())):
             raise TargetError(f"{command[0]}: an argument holds a NUL character")
-        for _ in range(MOST_TRIES):
+        for _ in range(MAX_TRIES):
             token = new_token()
             self._reach()
             answer, began = self._attempt(command, environment, token, time_limit_s)
@@ -103,7 +103,7 @@ class RemoteShell(ABC):
 
     def _lines(self, lines: str) -> Completed:
         """Run lines that do no harm when they are run twice; cut off, they are run again."""
-        for _ in range(MOST_TRIES):
+        for _ in range(MAX_TRIES):
             self._reach()
             answer, _began = self._attempt(["sh", "-c", lines], {}, new_token(), _LINES_LIMIT_S)
             if answer is not None:
@@ -141,7 +141,7 @@ class RemoteShell(ABC):
     def _always_lost(self) -> TargetError:
         words = f": {self._last_words}" if self._last_words else ""
         return TargetError(
-            f"{self.name}: the connection was lost {MOST_TRIES} times in a row{words}"
+            f"{self.name}: the connection was lost {MAX_TRIES} times in a row{words}"
         )
 
 

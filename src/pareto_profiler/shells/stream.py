@@ -24,7 +24,7 @@ from pareto_profiler.errors import TargetError
 from pareto_profiler.shells.base import Completed, printable
 from pareto_profiler.shells.remote import (
     ABSENT,
-    MOST_TRIES,
+    MAX_TRIES,
     TRANSFER_LIMIT_S,
     RemoteShell,
     call_client,
@@ -38,7 +38,7 @@ from pareto_profiler.shells.remote import (
 
 _GRACE_S: Final = 5.0
 _LONGEST_MARK: Final = 100
-_MOST_BYTES: Final = 64 << 20
+_MAX_BYTES: Final = 64 << 20
 
 
 class StreamShell(RemoteShell):
@@ -134,7 +134,7 @@ class StreamShell(RemoteShell):
             f"exec 3>&1; words=$({{ {lines}; }} 2>&1 >&3); status=$?; "
             f"printf '%s\\n%s %d\\n' \"$words\" {token} $status >&2"
         )
-        for _ in range(MOST_TRIES):
+        for _ in range(MAX_TRIES):
             self._reach()
             for file in (stdin, stdout):
                 if file is not None:
@@ -266,8 +266,8 @@ class _Part:
         self._data += piece
         if self._found is None:
             self._found = self._end.search(self._data, unsearched)
-        if self._found is None and len(self._data) > _MOST_BYTES:
-            del self._data[_MOST_BYTES // 4 : -_MOST_BYTES // 4]
+        if self._found is None and len(self._data) > _MAX_BYTES:
+            del self._data[_MAX_BYTES // 4 : -_MAX_BYTES // 4]
 
     @property
     def is_whole(self) -> bool:

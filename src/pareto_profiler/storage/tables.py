@@ -40,7 +40,7 @@ from pareto_profiler.storage.journal import (
 PACKED_START: Final = b"PAR1"
 _LARGEST_BYTES: Final = 1 << 32
 # A hundred thousand trials of a thousand runs each have fewer.
-_MOST_VALUES: Final = 200_000_000
+_MAX_VALUES: Final = 200_000_000
 _OF_PROFILES: Final = frozenset({"profile", "transfers"})
 _METADATA: Final = b"pareto_profiler"
 _OTHER_COLUMNS: Final = frozenset(
@@ -123,10 +123,10 @@ def _check_size(path: Path, metadata: Any) -> None:
     columns = [g.column(i) for g in groups for i in range(g.num_columns)]
     values = sum(c.num_values for c in columns)
     size = sum(c.total_uncompressed_size for c in columns)
-    if values > _MOST_VALUES or size > _LARGEST_BYTES:
+    if values > _MAX_VALUES or size > _LARGEST_BYTES:
         raise InputError(
             f"{path}: unfolds to {values:,} values of {size:,} bytes: expected a recording, of at "
-            f"most {_MOST_VALUES:,} and {_LARGEST_BYTES:,}"
+            f"most {_MAX_VALUES:,} and {_LARGEST_BYTES:,}"
         )
 
 

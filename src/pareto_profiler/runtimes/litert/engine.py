@@ -32,7 +32,7 @@ from pareto_profiler.runtimes.litert.placing import (
 _INSTANCES: Final = 16
 _PROFILED_RUNS: Final = 30
 _NAMED: Final = 5
-_MOST_CACHES: Final = 6
+_MAX_CACHES: Final = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +189,7 @@ class LiteRTEngine(DriverEngine):
             self._workspace.write(b"", folder / "begun")
             self._answer(way, {"runs": [0, 0]}, "measured")
         self._built[folder] = self._workspace.pushed
-        while len(self._built) > _MOST_CACHES:
+        while len(self._built) > _MAX_CACHES:
             oldest = next(iter(self._built))
             del self._built[oldest]
             self._driver.shell.remove(oldest)

@@ -22,7 +22,7 @@ CALLS: Final = "pareto_profiler.h"
 # Read by a C library of the host's, not by onert's configuration.
 _NO_KEYS: Final = {"OMP_NUM_THREADS"}
 _CONFIGS_SINCE: Final = (1, 1, 0)
-_MOST_DIGITS: Final = 9
+_MAX_DIGITS: Final = 9
 
 
 def write_package(artifact: Artifact, model: Path, graph: Graph, to: Path) -> list[str]:
@@ -140,4 +140,4 @@ def _with_configs(manifest: dict[str, object]) -> dict[str, object]:
 
 
 def _is_number(text: str) -> bool:
-    return text.isdecimal() and text.isascii() and len(text) <= _MOST_DIGITS
+    return text.isdecimal() and text.isascii() and len(text) <= _MAX_DIGITS

@@ -51,7 +51,7 @@ _KIB: Final = 1024.0
 # All of them count whole microseconds, however many digits they print.
 _CLOCK_S: Final = 1e-6
 # More is an unsigned difference that went below zero.
-_MOST_KIB: Final = 2**31
+_MAX_KIB: Final = 2**31
 
 
 @dataclass(frozen=True, slots=True)
@@ -493,7 +493,7 @@ class ToolEngine:
 
 
 def _sane(kib: int | None) -> int | None:
-    return kib if kib is not None and 0 < kib < _MOST_KIB else None
+    return kib if kib is not None and 0 < kib < _MAX_KIB else None
 
 
 def _h5_of(arrays: Sequence[Array]) -> bytes:

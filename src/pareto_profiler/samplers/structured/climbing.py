@@ -6,7 +6,7 @@ from typing import Final
 
 import numpy as np
 
-from pareto_profiler.samplers.structured.gain import Prospect
+from pareto_profiler.samplers.structured.gain import ExpectedImprovement
 from pareto_profiler.samplers.structured.posterior import Posterior
 from pareto_profiler.samplers.structured.structure import Digits, Structure, Vector
 
@@ -17,10 +17,10 @@ _KEPT: Final = 60
 _BLOCKS: Final = (1, 2, 3, 4, 6)
 
 
-def climbed(
+def local_search(
     structure: Structure,
     posterior: Posterior,
-    prospect: Prospect,
+    improvement: ExpectedImprovement,
     pool: Digits,
     told: Digits,
     random: np.random.Generator,
@@ -33,7 +33,7 @@ def climbed(
     Args:
         structure: Of the problem.
         posterior: What is believed.
-        prospect: What candidates may add.
+        improvement: What candidates may add.
         pool: Candidates, shape ``(candidates, variables)``.
         told: What is not to be found again.
         random: Which moves are tried, where there are many.
@@ -43,7 +43,7 @@ def climbed(
     """
     seen = {row.tobytes() for row in np.vstack([pool, told])}
     rows = pool
-    worth = _worth(posterior, prospect, rows)
+    worth = _worth(posterior, improvement, rows)
     found = [pool[:0]]
     for _ in range(_ROUNDS):
         top = np.argsort(-worth, kind="stable")[:_CLIMBERS]
@@ -53,16 +53,16 @@ def climbed(
             break
         seen |= new.keys()
         moved = moved[list(new.values())]
-        height = _worth(posterior, prospect, moved)
+        height = _worth(posterior, improvement, moved)
         best = np.argsort(-height, kind="stable")[:_KEPT]
         found.append(moved[best])
         rows, worth = np.vstack([rows, moved[best]]), np.concatenate([worth, height[best]])
     return np.vstack(found)
 
 
-def _worth(posterior: Posterior, prospect: Prospect, digits: Digits) -> Vector:
+def _worth(posterior: Posterior, improvement: ExpectedImprovement, digits: Digits) -> Vector:
     """What each is expected to add; whether it works is asked for the better ones alone."""
-    found: Vector = prospect.gains(posterior.means(digits)).mean(axis=0)
+    found: Vector = improvement.gains(posterior.means(digits)).mean(axis=0)
     likely = np.argsort(-found, kind="stable")[:_KEPT]
     works = posterior.works(digits[likely]).mean(axis=0)
     rest = np.ones(len(found), dtype=bool)

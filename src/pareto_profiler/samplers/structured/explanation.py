@@ -12,8 +12,8 @@ import numpy as np
 from pareto_profiler.core.ports import Problem
 from pareto_profiler.core.space import Assignment
 from pareto_profiler.core.trial import Trial
-from pareto_profiler.samplers.structured.beliefs import Skill, skill_of
-from pareto_profiler.samplers.structured.evidence import Belief
+from pareto_profiler.samplers.structured.model_report import Skill, skill_of
+from pareto_profiler.samplers.structured.observations import ObjectiveModel
 from pareto_profiler.samplers.structured.posterior import Posterior
 from pareto_profiler.samplers.structured.sampler import StructuredSampler
 from pareto_profiler.samplers.structured.structure import Digits, Flags, Structure, Vector
@@ -147,10 +147,10 @@ def explanation_of(
     sampler = StructuredSampler(problem)
     for trial in trials:
         sampler.tell(trial)
-    if problem.space.default not in sampler.evidence.told.values:
+    if problem.space.default not in sampler.observations.told.values:
         return None
-    posterior = Posterior.of(sampler.evidence, np.random.default_rng([problem.seed, 5]))
-    model = _Model(problem, sampler.evidence.structure, posterior)
+    posterior = Posterior.of(sampler.observations, np.random.default_rng([problem.seed, 5]))
+    model = _Model(problem, sampler.observations.structure, posterior)
     return model.explain(assignment, tolerances)
 
 
@@ -198,7 +198,7 @@ class _Model:
                 np.where(is_unseen, 0.0, spread),
             )
 
-    def _lift(self, belief: Belief, features: Any, rows: Digits) -> tuple[Vector, Flags]:
+    def _lift(self, belief: ObjectiveModel, features: Any, rows: Digits) -> tuple[Vector, Flags]:
         """By how much the peak of loading is above what terms add up to.
 
         And for all rows but the first whether that surely hides all that it differs by.
@@ -342,7 +342,7 @@ class _Model:
                 float(works[k]),
             )
 
-    def _through(self, belief: Belief, mine: Digits, rows: Digits) -> dict[str, Vector]:
+    def _through(self, belief: ObjectiveModel, mine: Digits, rows: Digits) -> dict[str, Vector]:
         """Kind → by how much mine differs from each row through terms of that kind."""
         terms = belief.terms
         both = np.vstack([mine[None], rows])

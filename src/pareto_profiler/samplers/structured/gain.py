@@ -11,9 +11,9 @@ from pareto_profiler.samplers.structured.structure import Flags, Vector
 _SAMPLES = 1024
 
 
-def staircase(points: Vector, corner: Vector) -> Vector:
-    """The nondominated of points inside the box below ``corner``, by the first objective."""
-    inside = points[(points < corner).all(axis=1)]
+def front2d(points: Vector, reference: Vector) -> Vector:
+    """The nondominated of points inside the box below ``reference``, by the first objective."""
+    inside = points[(points < reference).all(axis=1)]
     if not len(inside):
         return inside
     order = np.lexsort((inside[:, 1], inside[:, 0]))
@@ -24,13 +24,13 @@ def staircase(points: Vector, corner: Vector) -> Vector:
     return found
 
 
-def gains(front: Vector, candidates: Vector, corner: Vector) -> Vector:
+def gains(front: Vector, candidates: Vector, reference: Vector) -> Vector:
     """Hypervolume that each candidate alone would add to a front of two objectives.
 
     Args:
-        front: A staircase, shape ``(n, 2)``.
+        front: A front2d, shape ``(n, 2)``.
         candidates: Shape ``(c, 2)``.
-        corner: Of the box.
+        reference: Of the box.
 
     Returns:
         Shape ``(c,)``. O(n c).
@@ -40,8 +40,8 @@ def gains(front: Vector, candidates: Vector, corner: Vector) -> Vector:
         >>> gains(front, np.array([[2.0, 2.0], [3.0, 3.0]]), np.array([4.0, 4.0])).tolist()
         [1.0, 0.0]
     """
-    edges = np.r_[-np.inf, front[:, 0], corner[0]]
-    ceilings = np.r_[corner[1], front[:, 1]]
+    edges = np.r_[-np.inf, front[:, 0], reference[0]]
+    ceilings = np.r_[reference[1], front[:, 1]]
     left = np.maximum(candidates[:, :1], edges[None, :-1])
     width = np.maximum(0.0, edges[None, 1:] - left)
     height = np.maximum(0.0, ceilings[None, :] - candidates[:, 1:])
@@ -53,13 +53,13 @@ class Boxes:
     """Hypervolume of any number of objectives, counted on points spread over the box.
 
     Args:
-        low, corner: Of the box.
+        low, reference: Of the box.
         random: Spreads them.
     """
 
-    def __init__(self, low: Vector, corner: Vector, random: np.random.Generator) -> None:
-        self._points = low + (corner - low) * random.random((_SAMPLES, len(low)))
-        self._volume = float(np.prod(corner - low)) / _SAMPLES
+    def __init__(self, low: Vector, reference: Vector, random: np.random.Generator) -> None:
+        self._points = low + (reference - low) * random.random((_SAMPLES, len(low)))
+        self._volume = float(np.prod(reference - low)) / _SAMPLES
 
     def covered(self, front: Vector) -> Flags:
         """Which points a front dominates."""
@@ -80,42 +80,43 @@ class Boxes:
 
 
 @dataclass(frozen=True, slots=True)
-class Prospect:
+class ExpectedImprovement:
     """What there is to gain.
 
     Attributes:
         fronts: What is measured, under each drawn model, shape ``(n, m)`` each.
-        corner: Of the box that counts, shape ``(m,)``.
+        reference: Of the box that counts, shape ``(m,)``.
         volume: Of that box, down to the least that is measured or hoped for.
         boxes: For more than two objectives.
     """
 
     fronts: list[Vector]
-    corner: Vector
+    reference: Vector
     volume: float
     boxes: Boxes | None
 
     @classmethod
     def of(
-        cls, known: Vector, hoped: Vector, corner: Vector, random: np.random.Generator
-    ) -> Prospect:
+        cls, known: Vector, hoped: Vector, reference: Vector, random: np.random.Generator
+    ) -> ExpectedImprovement:
         """Of what is measured and of what may be, shape ``(draws, n, m)`` each.
 
         Examples:
             >>> known, hoped = np.array([[[2.0, 2.0]]]), np.array([[[1.0, 1.0], [1.0, 2.0]]])
-            >>> prospect = Prospect.of(known, hoped, np.array([3.0, 3.0]), np.random.default_rng(0))
-            >>> prospect.gains(hoped).tolist()
+            >>> reference, random = np.array([3.0, 3.0]), np.random.default_rng(0)
+            >>> improvement = ExpectedImprovement.of(known, hoped, reference, random)
+            >>> improvement.gains(hoped).tolist()
             [[3.0, 1.0]]
-            >>> prospect.volume
+            >>> improvement.volume
             4.0
         """
         objectives = known.shape[2]
         both = np.concatenate([known, hoped], axis=1).reshape(-1, objectives)
-        low = np.minimum(both.min(axis=0), corner)
-        volume = max(1e-300, float(np.prod(corner - low)))
+        low = np.minimum(both.min(axis=0), reference)
+        volume = max(1e-300, float(np.prod(reference - low)))
         if objectives == 2:
-            return cls([staircase(front, corner) for front in known], corner, volume, None)
-        return cls(list(known), corner, volume, Boxes(low, corner, random))
+            return cls([front2d(front, reference) for front in known], reference, volume, None)
+        return cls(list(known), reference, volume, Boxes(low, reference, random))
 
     def gains(self, values: Vector) -> Vector:
         """What each candidate alone would add under each model, shape ``(draws, candidates)``.
@@ -126,10 +127,10 @@ class Prospect:
         boxes = self.boxes
         pairs = zip(self.fronts, values, strict=True)
         return np.stack(
-            [boxes.gains(f, v) if boxes else gains(f, v, self.corner) for f, v in pairs]
+            [boxes.gains(f, v) if boxes else gains(f, v, self.reference) for f, v in pairs]
         )
 
-    def after(self, values: Vector, works: Flags) -> Prospect:
+    def after(self, values: Vector, works: Flags) -> ExpectedImprovement:
         """What is left once something is measured.
 
         Args:
@@ -139,17 +140,17 @@ class Prospect:
         fronts = []
         for front, mine, does in zip(self.fronts, values, works, strict=True):
             more = np.vstack([front, mine]) if does else front
-            fronts.append(more if self.boxes or not does else staircase(more, self.corner))
+            fronts.append(more if self.boxes or not does else front2d(more, self.reference))
         return replace(self, fronts=fronts)
 
 
 def choose(
-    prospect: Prospect, values: Vector, works: Flags, count: int, caution: float = 0.0
+    improvement: ExpectedImprovement, values: Vector, works: Flags, count: int, caution: float = 0.0
 ) -> list[tuple[int, float]]:
     """A batch that is expected to add most, one after another.
 
     Args:
-        prospect: What there is to gain.
+        improvement: What there is to gain.
         values: Of candidates under each model, shape ``(draws, candidates, m)``.
         works: Whether each candidate works under each model's explanation of failures.
         count: Size of the batch.
@@ -163,9 +164,9 @@ def choose(
     chance: Vector = works.mean(axis=0) ** caution
     chosen: list[tuple[int, float]] = []
     while len(chosen) < min(count, values.shape[1]):
-        worth = (prospect.gains(values) * works).mean(axis=0) / prospect.volume * chance
+        worth = (improvement.gains(values) * works).mean(axis=0) / improvement.volume * chance
         worth[[i for i, _ in chosen]] = -1.0
         best = int(np.argmax(worth))
         chosen.append((best, float(worth[best])))
-        prospect = prospect.after(values[:, best], works[:, best])
+        improvement = improvement.after(values[:, best], works[:, best])
     return chosen

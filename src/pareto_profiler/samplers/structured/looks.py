@@ -11,7 +11,7 @@ from pareto_profiler.core.front import nondominated
 from pareto_profiler.core.rules import MARGIN
 from pareto_profiler.core.space import Assignment, DecisionSpace
 from pareto_profiler.samplers.local import neighbours
-from pareto_profiler.samplers.structured.evidence import Evidence
+from pareto_profiler.samplers.structured.observations import Observations
 from pareto_profiler.samplers.structured.posterior import Posterior
 from pareto_profiler.samplers.structured.structure import Digits, Vector
 
@@ -45,7 +45,7 @@ def improvements(front: Vector, candidates: Vector) -> Vector:
 
 
 def most_noticeable(
-    evidence: Evidence,
+    observations: Observations,
     posterior: Posterior,
     candidates: Digits,
     random: np.random.Generator,
@@ -58,7 +58,7 @@ def most_noticeable(
     2016), as far as it is noticed.
 
     Args:
-        evidence: What was told.
+        observations: What was told.
         posterior: What is believed.
         candidates: To choose from.
         random: Where chance decides.
@@ -67,12 +67,12 @@ def most_noticeable(
     Returns:
         One; none where what is expected beyond what is noticed is less than a tenth of that.
     """
-    waiting = evidence.structure.encode(list(asked))
+    waiting = observations.structure.encode(list(asked))
     is_asked = (candidates[:, None, :] == waiting[None, :, :]).all(axis=2).any(axis=1)
     candidates = candidates[~is_asked]
     if not len(candidates):
         return []
-    measured = evidence.measured()
+    measured = observations.measured()
     digits = np.vstack([measured, waiting, candidates])
     values = np.maximum(posterior.values(digits, random), _TINY)
     works = posterior.works(digits)
@@ -87,13 +87,13 @@ def most_noticeable(
     best = int(np.argmax(worth))
     if worth[best] < _LEAST * _NOTICEABLE:
         return []
-    return evidence.structure.decode(candidates[[best]])
+    return observations.structure.decode(candidates[[best]])
 
 
-def beside_the_ends(space: DecisionSpace, evidence: Evidence) -> Digits:
+def beside_the_ends(space: DecisionSpace, observations: Observations) -> Digits:
     """One choice away from what is best in an objective, and new."""
-    told = list(evidence.told.values)
-    best = np.array(list(evidence.told.values.values())).argmin(axis=0)
+    told = list(observations.told.values)
+    best = np.array(list(observations.told.values.values())).argmin(axis=0)
     ends = [told[i] for i in best.tolist()]
     around = dict.fromkeys(a for end in ends for a in neighbours(space, end))
-    return evidence.structure.encode([a for a in around if a not in evidence.told])
+    return observations.structure.encode([a for a in around if a not in observations.told])

@@ -11,14 +11,14 @@ import numpy as np
 from pareto_profiler.core.front import nondominated
 from pareto_profiler.core.ports import Sampler
 from pareto_profiler.core.space import Assignment, DecisionSpace
-from pareto_profiler.samplers.structured.culprits import Conjunction, given
-from pareto_profiler.samplers.structured.evidence import Evidence
 from pareto_profiler.samplers.structured.fronts import (
     Costs,
     Forest,
     costs_of,
     infeasible,
 )
+from pareto_profiler.samplers.structured.nogoods import NoGood, given
+from pareto_profiler.samplers.structured.observations import Observations
 from pareto_profiler.samplers.structured.posterior import Posterior
 from pareto_profiler.samplers.structured.structure import Digits, Vector
 
@@ -44,7 +44,7 @@ class Pool:
 
     Args:
         space: What may be chosen.
-        evidence: What was told.
+        observations: What was told.
         posterior: What is believed.
         others: Proposes at random.
         random: Where chance decides.
@@ -53,18 +53,18 @@ class Pool:
     def __init__(
         self,
         space: DecisionSpace,
-        evidence: Evidence,
+        observations: Observations,
         posterior: Posterior,
         others: Sampler,
         random: np.random.Generator,
     ) -> None:
         self._space = space
-        self._evidence = evidence
+        self._evidence = observations
         self._posterior = posterior
         self._others = others
         self._random = random
-        self._structure = evidence.structure
-        self._told = evidence.told
+        self._structure = observations.structure
+        self._told = observations.told
 
     def gather(self) -> Digits:
         """Digits of the candidates, shape ``(at most 400, variables)``."""
@@ -196,10 +196,10 @@ class Pool:
 
 
 def neighbours_of_front(
-    space: DecisionSpace, evidence: Evidence, random: np.random.Generator
+    space: DecisionSpace, observations: Observations, random: np.random.Generator
 ) -> list[Assignment]:
     """Some of the one-change neighbours of the front."""
-    front = evidence.told.front()
+    front = observations.told.front()
     found = []
     for _ in range(_NEIGHBOURS):
         changed = list(front[int(random.integers(len(front)))])
@@ -213,7 +213,7 @@ def neighbours_of_front(
 def _weighted(
     costs: Sequence[Costs],
     closed: Vector,
-    explanation: list[Conjunction],
+    explanation: list[NoGood],
     count: int,
     random: np.random.Generator,
 ) -> Iterator[tuple[Vector, Vector, Vector, Vector]]:
@@ -241,7 +241,7 @@ def _weighted(
 
 
 def _broken(
-    explanation: list[Conjunction], unary: Vector, random: np.random.Generator
+    explanation: list[NoGood], unary: Vector, random: np.random.Generator
 ) -> list[tuple[int, int]]:
     """Choices to give up so that no conjunction stays whole, cheap ones that break many first.
 

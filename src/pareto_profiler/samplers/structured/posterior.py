@@ -7,8 +7,8 @@ from typing import Final
 
 import numpy as np
 
-from pareto_profiler.samplers.structured.culprits import Conjunction, avoids
-from pareto_profiler.samplers.structured.evidence import Belief, Evidence
+from pareto_profiler.samplers.structured.nogoods import NoGood, violates_none
+from pareto_profiler.samplers.structured.observations import ObjectiveModel, Observations
 from pareto_profiler.samplers.structured.regression import Draws
 from pareto_profiler.samplers.structured.structure import Digits, Flags, Vector
 
@@ -25,16 +25,16 @@ class Posterior:
         explanations: With each of these models, what makes assignments fail.
     """
 
-    beliefs: tuple[Belief, ...]
+    beliefs: tuple[ObjectiveModel, ...]
     draws: tuple[Draws, ...]
-    explanations: tuple[list[Conjunction], ...]
+    explanations: tuple[list[NoGood], ...]
 
     @classmethod
-    def of(cls, evidence: Evidence, random: np.random.Generator) -> Posterior:
-        """Fit everything to the evidence and draw; the baseline must have been told."""
-        beliefs = evidence.beliefs()
+    def of(cls, observations: Observations, random: np.random.Generator) -> Posterior:
+        """Fit everything to the observations and draw; the baseline must have been told."""
+        beliefs = observations.beliefs()
         draws = tuple(b.regression.draw(_DRAWS, random) for b in beliefs)
-        return cls(beliefs, draws, tuple(evidence.culprits().draw(_DRAWS, random)))
+        return cls(beliefs, draws, tuple(observations.culprits().draw(_DRAWS, random)))
 
     def values(self, digits: Digits, random: np.random.Generator) -> Vector:
         """Values under each drawn model, shape ``(draws, assignments, objectives)``."""
@@ -50,7 +50,7 @@ class Posterior:
 
     def works(self, digits: Digits) -> Flags:
         """Whether they work under each explanation, shape ``(draws, assignments)``."""
-        return np.stack([avoids(digits, e) for e in self.explanations])
+        return np.stack([violates_none(digits, e) for e in self.explanations])
 
     def expected(self, digits: Digits) -> tuple[Vector, Vector]:
         """Mean and standard deviation over all models, shape ``(assignments, objectives)`` each."""

@@ -19,10 +19,10 @@ _RELUCTANCE: Final = 0.5
 _REACH: Final = 0.15
 _JITTER: Final = 1e-10
 # Repeats that are equal to the byte do not say that there is no noise at all.
-_LEAST_NOISE: Final = 2e-4
+_MIN_NOISE: Final = 2e-4
 _PART_NOISE: Final = 10.0
-_LEAST_PART: Final = 0.01
-_MOST_FOR_EVIDENCE: Final = 250
+_MIN_PART: Final = 0.01
+_MAX_FOR_EVIDENCE: Final = 250
 
 
 def likeness(one: Digits, other: Digits) -> Vector:
@@ -112,7 +112,7 @@ class Regression:
         self._means, self._prior, self._groups = means, spreads, groups
         self._repeated = repeated
         self._noise_shape = np.concatenate(
-            [(_PART_NOISE * part_values) ** 2 + _LEAST_PART**2, values**2 / precisions]
+            [(_PART_NOISE * part_values) ** 2 + _MIN_PART**2, values**2 / precisions]
         )
         self._residuals = self._values - self._features @ means
         self._likeness = np.zeros((len(self._values), len(self._values)))
@@ -141,7 +141,7 @@ class Regression:
         return found + np.diag(scales.noise**2 * shape + _JITTER)
 
     def _evidence(self, scales: Scales, first: Scales) -> float:
-        rows = slice(max(0, len(self._values) - _MOST_FOR_EVIDENCE), None)
+        rows = slice(max(0, len(self._values) - _MAX_FOR_EVIDENCE), None)
         try:
             root = np.linalg.cholesky(self._covariance(scales, rows))
         except np.linalg.LinAlgError:
@@ -149,7 +149,7 @@ class Regression:
         whitened = np.linalg.solve(root, self._residuals[rows])
         fit = -0.5 * float(whitened @ whitened) - float(np.log(np.diag(root)).sum())
         squares, freedom = self._repeated
-        variance = scales.noise**2 + _LEAST_NOISE**2
+        variance = scales.noise**2 + _MIN_NOISE**2
         fit -= 0.5 * (squares / variance + freedom * float(np.log(variance)))
         moved = [*scales.groups, scales.residual / first.residual, scales.noise / first.noise]
         return fit - _RELUCTANCE * float((np.log2(moved) ** 2).sum()) / 4

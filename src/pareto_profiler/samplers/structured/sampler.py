@@ -15,10 +15,10 @@ from pareto_profiler.core.rules import MARGIN
 from pareto_profiler.core.space import Assignment
 from pareto_profiler.core.trial import Failure, Profile, Trial
 from pareto_profiler.samplers.proposing import ProposingSampler
-from pareto_profiler.samplers.structured.climbing import climbed
-from pareto_profiler.samplers.structured.evidence import Evidence, is_absent
-from pareto_profiler.samplers.structured.gain import Prospect, choose
+from pareto_profiler.samplers.structured.climbing import local_search
+from pareto_profiler.samplers.structured.gain import ExpectedImprovement, choose
 from pareto_profiler.samplers.structured.looks import beside_the_ends, most_noticeable
+from pareto_profiler.samplers.structured.observations import Observations, is_absent
 from pareto_profiler.samplers.structured.pool import WHOLE_SPACE, Pool, neighbours_of_front
 from pareto_profiler.samplers.structured.posterior import Posterior
 from pareto_profiler.samplers.structured.structure import Digits, Flags, Vector
@@ -53,24 +53,24 @@ class StructuredSampler(ProposingSampler):
 
     def __init__(self, problem: Problem) -> None:
         super().__init__(problem)
-        self.evidence = Evidence(problem, self._told)
+        self.observations = Observations(problem, self._told)
         self._trials = 0
         self._failed_lately = deque[bool](maxlen=_LATELY)
 
     def profiles(self) -> Sequence[Assignment]:
         """The uniform assignments, and where one does not run what comes closest of what does."""
-        return self.evidence.worth_profiling()
+        return self.observations.worth_profiling()
 
     def predictions(self) -> Predictions:
         """What the model makes of everything measured, each from all others."""
-        return self.evidence.predictions()
+        return self.observations.predictions()
 
     def tell(self, trial: Trial) -> None:
         is_news = trial.assignment not in self._told and not is_absent(trial)
         if is_news and not isinstance(trial.outcome, Profile):
             self._failed_lately.append(isinstance(trial.outcome, Failure))
         self._trials += 1
-        self.evidence.add(trial)
+        self.observations.add(trial)
         super().tell(trial)
 
     def outlook(self) -> tuple[Posterior, Digits, np.random.Generator]:
@@ -79,8 +79,8 @@ class StructuredSampler(ProposingSampler):
         The baseline must have been told.
         """
         random = np.random.default_rng([self._problem.seed, 5, self._trials])
-        posterior = Posterior.of(self.evidence, random)
-        gathered = Pool(self._problem.space, self.evidence, posterior, self._random, random)
+        posterior = Posterior.of(self.observations, random)
+        gathered = Pool(self._problem.space, self.observations, posterior, self._random, random)
         pool = gathered.gather()
         return posterior, np.vstack([pool, self._around(pool, posterior, random)]), random
 
@@ -102,7 +102,7 @@ class StructuredSampler(ProposingSampler):
             if chosen[0][1] < _NO_GAIN:
                 return []
         promising = [a for a, gain in chosen if gain > 0]
-        if chosen[0][1] < _LITTLE_GAIN and self.evidence.structure.is_in_detail:
+        if chosen[0][1] < _LITTLE_GAIN and self.observations.structure.is_in_detail:
             promising = self._with_looks(promising, posterior, pool, count, random)
         return promising or self._random.ask(count)
 
@@ -120,10 +120,10 @@ class StructuredSampler(ProposingSampler):
             if turn < _LOOK_FROM or turn % _LOOK_EVERY:
                 continue
             # Every other one at an end, where a model only extrapolates.
-            ends = beside_the_ends(self._problem.space, self.evidence)
+            ends = beside_the_ends(self._problem.space, self.observations)
             candidates = ends if turn // _LOOK_EVERY % 2 else np.vstack([pool, ends])
             found[k:k] = most_noticeable(
-                self.evidence, posterior, candidates, random, asked=found[:k]
+                self.observations, posterior, candidates, random, asked=found[:k]
             )
         return list(dict.fromkeys(found))[:count]
 
@@ -135,14 +135,14 @@ class StructuredSampler(ProposingSampler):
 
     def _around(self, pool: Digits, posterior: Posterior, random: np.random.Generator) -> Digits:
         """What is found by climbing on from a pool; nothing where it is made of all there is."""
-        s, evidence = self.evidence.structure, self.evidence
+        s, observations = self.observations.structure, self.observations
         if self._problem.space.size <= WHOLE_SPACE or not len(pool) or not s.is_in_detail:
             return pool[:0]
-        measured = evidence.measured()
+        measured = observations.measured()
         values = posterior.means(np.vstack([measured, pool]))
-        prospect = _prospect(values, len(measured), posterior, posterior.works(pool), random)
-        told = np.vstack([measured, evidence.failed()])
-        found = climbed(s, posterior, prospect, pool, told, random)
+        improvement = _prospect(values, len(measured), posterior, posterior.works(pool), random)
+        told = np.vstack([measured, observations.failed()])
+        found = local_search(s, posterior, improvement, pool, told, random)
         space = self._problem.space
         fine = [a for a in s.decode(found) if a not in self._told and space.is_feasible(a)]
         return s.encode(fine)
@@ -155,14 +155,14 @@ class StructuredSampler(ProposingSampler):
         random: np.random.Generator,
         doubt: float = 1.0,
     ) -> list[tuple[Assignment, float]]:
-        measured = self.evidence.measured()
+        measured = self.observations.measured()
         values = posterior.values(np.vstack([measured, pool]), random)
         works = posterior.works(pool)
-        prospect = _prospect(values, len(measured), posterior, works, random, doubt)
+        improvement = _prospect(values, len(measured), posterior, works, random, doubt)
         # Where most proposals failed, explanations were too hopeful: what surely works comes first.
         caution = _CAUTION * sum(self._failed_lately) / _LATELY
-        picks = choose(prospect, values[:, len(measured) :], works, count, caution)
-        assignments = self.evidence.structure.decode(pool[[i for i, _ in picks]])
+        picks = choose(improvement, values[:, len(measured) :], works, count, caution)
+        assignments = self.observations.structure.decode(pool[[i for i, _ in picks]])
         return [(a, gain) for a, (_, gain) in zip(assignments, picks, strict=True)]
 
     def _is_doubtful(self, posterior: Posterior) -> bool:
@@ -176,7 +176,7 @@ class StructuredSampler(ProposingSampler):
     ) -> list[Assignment]:
         """Every other one a neighbour of the front."""
         mine = [a for a, _ in chosen]
-        around = neighbours_of_front(self._problem.space, self.evidence, random)
+        around = neighbours_of_front(self._problem.space, self.observations, random)
         around = [a for a in dict.fromkeys(around) if a not in self._told]
         others = [a for a in around if a not in mine]
         both = [a for pair in zip(others, mine, strict=False) for a in pair]
@@ -190,7 +190,7 @@ def _prospect(
     works: Flags,
     random: np.random.Generator,
     doubt: float = 1.0,
-) -> Prospect:
+) -> ExpectedImprovement:
     """What there is to gain over what is measured.
 
     Args:
@@ -203,13 +203,15 @@ def _prospect(
     """
     known, hoped = values[:, :measured], values[:, measured:]
     likely = hoped[:, works.mean(axis=0) > 0.5]
-    corner = _corner(known.mean(axis=0), likely.mean(axis=0), doubt * likely.std(axis=0))
+    reference = _reference(known.mean(axis=0), likely.mean(axis=0), doubt * likely.std(axis=0))
     # What noise alone promises is no gain, nor what nobody would notice.
     noise = np.array([b.regression.scales.noise for b in posterior.beliefs])
-    return Prospect.of(known * (1 - np.minimum(MARGIN / 2, noise)), hoped, corner, random)
+    return ExpectedImprovement.of(
+        known * (1 - np.minimum(MARGIN / 2, noise)), hoped, reference, random
+    )
 
 
-def _corner(known: Vector, hoped: Vector, doubts: Vector) -> Vector:
+def _reference(known: Vector, hoped: Vector, doubts: Vector) -> Vector:
     """Of the box around the front that is measured or believed in, a tenth larger than that."""
     # What is only perhaps better than what is known is no reason to look at a larger box.
     modest = (hoped + doubts)[:, None, :]

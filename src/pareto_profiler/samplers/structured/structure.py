@@ -23,8 +23,8 @@ HOST: Final = -1
 """In place of a variable: who gives the model its inputs and takes its outputs."""
 
 _FLOAT_BYTES: Final = 4
-_MOST_SIDE_BY_SIDE: Final = 1000
-_MOST_IN_DETAIL: Final = 1500
+_MAX_SIDE_BY_SIDE: Final = 1000
+_MAX_IN_DETAIL: Final = 1500
 
 
 @dataclass(frozen=True, slots=True)
@@ -291,7 +291,7 @@ class Structure:
     @property
     def is_in_detail(self) -> bool:
         """Whether there is time for kinds, what is kept, and climbing: up to 1 500 variables."""
-        return len(self.counts) <= _MOST_IN_DETAIL
+        return len(self.counts) <= _MAX_IN_DETAIL
 
     def living(self, digits: Digits, backend: int) -> tuple[Vector, Vector]:
         """Bytes of a backend's activations at the fullest moment, and how many more it may be.
@@ -362,7 +362,7 @@ def _waits(
     variables: Sequence[int], counts: Vector, hand_overs: Sequence[HandOver]
 ) -> dict[int, list[int]]:
     """Which hand-overs each variable waits for; empty where nothing can run side by side."""
-    if len(variables) > _MOST_SIDE_BY_SIDE or (counts[list(variables)] != 1).any():
+    if len(variables) > _MAX_SIDE_BY_SIDE or (counts[list(variables)] != 1).any():
         return {}
     found: dict[int, list[int]] = {i: [] for i in variables}
     for tensor, h in enumerate(hand_overs):

@@ -34,7 +34,7 @@ _SMALL_BYTES: Final = 2**18
 _PARTITION: Final = 0.005
 _PARTITION_BYTES: Final = 2**16
 _PAIR: Final = 0.02
-_MOST_PAIRS: Final = 5000
+_MAX_PAIRS: Final = 5000
 _OVERLAP: Final = 0.2
 # What a trace may be off by: of each operation, in itself and in mean operations, and of a kind.
 _SEEN: Final = 0.03
@@ -46,7 +46,7 @@ _UNSEEN_KIND: Final = 0.7
 
 
 @dataclass(frozen=True, slots=True)
-class Sway:
+class SettingPrior:
     """How much a setting may change, as standard deviations beforehand.
 
     Attributes:
@@ -68,15 +68,17 @@ class Sway:
     arena: float
 
 
-_SWAYS: Final = {
-    Role.THREADS: Sway(
+_SETTING_PRIORS: Final = {
+    Role.THREADS: SettingPrior(
         time=0.05, work=0.15, shared=0.6, pools=0.1, memory=0.05, arenas=0.0, arena=0.1
     ),
     # What is placed elsewhere is cached differently: up to 2 % were seen.
-    Role.ARENA: Sway(
+    Role.ARENA: SettingPrior(
         time=0.005, work=0.005, shared=0.0, pools=0.0, memory=0.01, arenas=0.7, arena=0.1
     ),
-    Role.OTHER: Sway(time=0.15, work=0.3, shared=0.0, pools=0.1, memory=0.1, arenas=0.5, arena=0.5),
+    Role.OTHER: SettingPrior(
+        time=0.15, work=0.3, shared=0.0, pools=0.1, memory=0.1, arenas=0.5, arena=0.5
+    ),
 }
 _PAIR_SWAY: Final = 0.02
 
@@ -132,7 +134,7 @@ class Layout:
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class PriorData:
     """What the warm start says, for priors; values are over the baseline's.
 
     Attributes:
@@ -174,7 +176,7 @@ class Terms:
         known: What the warm start says.
     """
 
-    def __init__(self, structure: Structure, objective: Objective, known: Known) -> None:
+    def __init__(self, structure: Structure, objective: Objective, known: PriorData) -> None:
         self.structure = structure
         self.is_memory = objective.is_memory
         self.is_wall_time = objective.name in {"exec_time", "first_run_time"}
@@ -306,7 +308,7 @@ class Terms:
         found: Vector = np.stack(own).reshape(2, sides, sides)
         return found
 
-    def _learned_copies(self, known: Known) -> Vector:
+    def _learned_copies(self, known: PriorData) -> Vector:
         """What a copy takes, and each of its bytes, shape ``(2, backends, backends)``."""
         backends = len(self.structure.backends)
         if known.learned is None:
@@ -344,7 +346,7 @@ class Terms:
         rows[:, layout.hand_counts : layout.hand_counts + pairs] = counts.reshape(-1, pairs)
         rows[:, layout.hand_bytes : layout.hand_bytes + pairs] = sizes.reshape(-1, pairs)
 
-    def _expected(self, known: Known) -> Vector:
+    def _expected(self, known: PriorData) -> Vector:
         """How much of the baseline's value each (variable, choice) takes, before measuring."""
         s = self.structure
         shape = (len(s.counts), s.choices)
@@ -368,7 +370,7 @@ class Terms:
             expected[:, backend] = guess
         return expected
 
-    def _hope(self, known: Known, share: Vector) -> float:
+    def _hope(self, known: PriorData, share: Vector) -> float:
         """What all on a backend of which nothing was seen may take: half way to the fastest one."""
         totals = dict(known.totals)
         for backend, seen in known.profiles.items() if self.is_time else ():
@@ -376,7 +378,7 @@ class Terms:
                 totals[backend] = _pace(seen, share, ~np.isnan(seen))
         return float(np.sqrt(np.clip(min(totals.values()), 1e-3, 1.0)))
 
-    def is_unseen(self, known: Known, backend: int) -> bool:
+    def is_unseen(self, known: PriorData, backend: int) -> bool:
         """Whether neither a uniform assignment nor a profile says what a backend takes."""
         return backend not in known.totals and not (self.is_time and backend in known.profiles)
 
@@ -393,7 +395,7 @@ class Terms:
             found[names == name] = _pace(seen, share, mine)
         return found
 
-    def is_trusted(self, known: Known, backend: int) -> bool:
+    def is_trusted(self, known: PriorData, backend: int) -> bool:
         """Whether a profile's times add up to what the whole took.
 
         Where a backend only enqueues its work (acl_cl), they do not, and are to be learned.
@@ -409,7 +411,7 @@ class Terms:
             whole += float(base[np.isnan(seen)].sum())
         return abs(whole - known.totals[backend]) < _DISTRUST * known.totals[backend]
 
-    def _lay_out(self, known: Known) -> Layout:
+    def _lay_out(self, known: PriorData) -> Layout:
         s, prior = self.structure, self.prior
         backends, memory = s.backends, self.is_memory
         largest = max([1.0, *known.totals.values()])
@@ -463,7 +465,7 @@ class Terms:
             pairs,
         )
 
-    def _lay_out_kinds(self, known: Known) -> int:
+    def _lay_out_kinds(self, known: PriorData) -> int:
         """Where nothing tells of single operations: what one kernel is good at, it is in all.
 
         In graphs of thousands of operations this would take a tenth of the time to think.
@@ -477,7 +479,7 @@ class Terms:
                 prior.add("kind", f"work of {name} on {backend}", 0.0, loose)
         return first
 
-    def _lay_out_choices(self, known: Known) -> int:
+    def _lay_out_choices(self, known: PriorData) -> int:
         s, prior = self.structure, self.prior
         share = 1 / max(1, len(s.operation_variables))
         first = len(prior.means)
@@ -504,7 +506,7 @@ class Terms:
         s, prior = self.structure, self.prior
         first = len(prior.means)
         backends = range(len(s.backends))
-        if self.is_time and len(s.pairs) * len(backends) ** 2 <= _MOST_PAIRS:
+        if self.is_time and len(s.pairs) * len(backends) ** 2 <= _MAX_PAIRS:
             for _, taker in s.pairs.tolist():
                 for _ in backends:
                     for b in backends:
@@ -512,7 +514,7 @@ class Terms:
         return first
 
     def _lay_out_settings(
-        self, known: Known
+        self, known: PriorData
     ) -> tuple[
         dict[tuple[int, int], int],
         dict[tuple[int, int, int], int],
@@ -594,12 +596,12 @@ class Terms:
         return first
 
 
-def _sway(role: Role, known: Known) -> Sway:
+def _sway(role: Role, known: PriorData) -> SettingPrior:
     """How much a setting may change.
 
     An arena changes times by a share of theirs, and the fastest are what a front is made of.
     """
-    sway = _SWAYS[role]
+    sway = _SETTING_PRIORS[role]
     if role is not Role.ARENA:
         return sway
     return replace(sway, time=sway.time * known.least, work=sway.work * known.least)

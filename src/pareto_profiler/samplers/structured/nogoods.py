@@ -1,4 +1,4 @@
-"""Culprits: which choices together make an assignment fail, as far as trials tell."""
+"""NoGoods: which choices together make an assignment fail, as far as trials tell."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ import numpy as np
 
 from pareto_profiler.samplers.structured.structure import Digits, Flags, Structure, Vector
 
-Conjunction = tuple[tuple[int, int], ...]
+NoGood = tuple[tuple[int, int], ...]
 """(variable, digit) pairs that together make every assignment fail which has them all."""
 
 _LONGEST: Final = 6
 _FEW_VARIABLES: Final = 8
 _LARGEST_SUBSET: Final = 3
 _LARGEST_CONNECTED: Final = 4
-_MOST_TRIED: Final = 60_000
+_MAX_TRIED: Final = 60_000
 _LENGTHS: Final = (64, 32, 16, 8, 4, 2, 1)
-_MOST_CLOSE: Final = 60
+_MAX_CLOSE: Final = 60
 _SWEEPS: Final = 3
 _PARSIMONY: Final = 1.0
 _EXPECTED: Final = 1.0
@@ -27,7 +27,7 @@ _TEMPER: Final = 8.0
 _MIXED: Final = 0.1
 
 
-class Culprits:
+class NoGoods:
     """Conjunctions of choices that explain all failures and no success.
 
     A failure rarely comes from one choice alone: a backend computes a block wrongly only when all
@@ -58,7 +58,7 @@ class Culprits:
         self._successes, self._failures = successes, failures
         self._blamed = np.ones(failures.shape, dtype=bool) if blamed is None else blamed
         self._structure = structure
-        self._hypotheses: list[Conjunction] = []
+        self._hypotheses: list[NoGood] = []
         self._explains: list[list[int]] = []
         self._kinds: list[int] = []
         self._patterns: list[int] = []
@@ -66,7 +66,7 @@ class Culprits:
         if len(failures):
             self._collect()
 
-    def draw(self, count: int, random: np.random.Generator) -> list[list[Conjunction]]:
+    def draw(self, count: int, random: np.random.Generator) -> list[list[NoGood]]:
         """Explanations of all failures, as plausible as each other."""
         if not len(self._failures):
             return [[] for _ in range(count)]
@@ -89,12 +89,12 @@ class Culprits:
             np.where(s.is_feasible[:, b], b, -1) for b in range(len(s.backends))
         ]  # windows on one backend may be wrong though no failure has them yet
         rows: list[Digits] = [*self._failures, *uniform]
-        groups = self._groups(len(order), _MOST_TRIED // len(rows))
+        groups = self._groups(len(order), _MAX_TRIED // len(rows))
         # What another operation takes, too, is another thing.
         names = [f"{name} {n}" for name, n in zip(s.names, s.takers(), strict=True)]
         patterns: dict[tuple[tuple[str, int], ...], int] = {}
-        numbers: dict[Conjunction, int] = {}
-        seen: set[Conjunction] = set()
+        numbers: dict[NoGood, int] = {}
+        seen: set[NoGood] = set()
         for f, row in enumerate(rows):
             same = self._successes[:, order] == row[order]
             for group in groups:
@@ -196,11 +196,11 @@ class Culprits:
         state[free] = random.random(len(free)) < shares[patterns[free]]
         return state
 
-    def _hitting_set(self, failure: Digits, random: np.random.Generator) -> Conjunction:
+    def _hitting_set(self, failure: Digits, random: np.random.Generator) -> NoGood:
         """Choices of a failure, one at least that each success lacks; none superfluous."""
         differs = self._successes != failure
         differs = differs[differs.any(axis=1)]  # measured once, failed once: a hiccup
-        order = np.argsort(differs.sum(axis=1), kind="stable")[:_MOST_CLOSE]
+        order = np.argsort(differs.sum(axis=1), kind="stable")[:_MAX_CLOSE]
         if not len(order):
             return tuple((v, int(c)) for v, c in enumerate(failure))
         rows = differs[order]
@@ -316,7 +316,7 @@ def _prior(kind: int) -> float:
     return (_MIXED if is_mixed else 1.0) * (1.0 if length <= 4 else 0.5 ** (length - 4))
 
 
-def avoids(digits: Digits, explanation: list[Conjunction]) -> Flags:
+def violates_none(digits: Digits, explanation: list[NoGood]) -> Flags:
     """Which assignments have none of the conjunctions whole."""
     fine = np.ones(len(digits), dtype=bool)
     for pairs in explanation:
@@ -324,9 +324,7 @@ def avoids(digits: Digits, explanation: list[Conjunction]) -> Flags:
     return fine
 
 
-def given(
-    explanation: list[Conjunction], settings: Digits, positions: list[int]
-) -> list[Conjunction]:
+def given(explanation: list[NoGood], settings: Digits, positions: list[int]) -> list[NoGood]:
     """What remains of an explanation where settings are chosen: of operations alone.
 
     Conjunctions that other settings break are left out, and such as are whole already: no

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pareto_profiler.core.measurement import Measurement, objectives_of
 from pareto_profiler.core.trial import Trial
-from pareto_profiler.samplers.told import Told
+from pareto_profiler.samplers.history import History
 
 
-def told(*rows: tuple[float, float]) -> Told:
-    found = Told(objectives_of(["exec_time", "max_rss"]))
+def told(*rows: tuple[float, float]) -> History:
+    found = History(objectives_of(["exec_time", "max_rss"]))
     for number, (seconds, others) in enumerate(rows):
         samples = {"exec_time": (seconds,) * 5, "max_rss": (1.0,), "other_cpus": (others,) * 5}
         found.add(Trial(number, ("a",), Measurement(samples)))
@@ -34,7 +34,7 @@ def test_quiet_ones_are_averaged():
 
 def test_of_memory_the_first_has_no_part_where_there_are_repeats():
     def sizes(*rows: tuple[float, float]) -> float:
-        found = Told(objectives_of(["exec_time", "max_rss"]))
+        found = History(objectives_of(["exec_time", "max_rss"]))
         for number, (size, others) in enumerate(rows):
             samples = {"exec_time": (1.0,) * 5, "max_rss": (size,), "other_cpus": (others,) * 5}
             source = "again" if number else "random"

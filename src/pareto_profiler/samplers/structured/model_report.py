@@ -1,4 +1,4 @@
-"""Beliefs: what the structured sampler makes of a list of trials, as plain data."""
+"""ModelReport: what the structured sampler makes of a list of trials, as plain data."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import numpy as np
 from pareto_profiler.core.front import nondominated
 from pareto_profiler.core.ports import Problem
 from pareto_profiler.core.trial import Trial
-from pareto_profiler.samplers.structured.culprits import Conjunction
-from pareto_profiler.samplers.structured.evidence import Belief, Evidence
+from pareto_profiler.samplers.structured.nogoods import NoGood
+from pareto_profiler.samplers.structured.observations import ObjectiveModel, Observations
 from pareto_profiler.samplers.structured.posterior import Posterior
 from pareto_profiler.samplers.structured.sampler import StructuredSampler
 from pareto_profiler.samplers.structured.structure import Digits, Structure, Vector
@@ -25,7 +25,7 @@ _TELLING: Final = 1e-3
 _LEARNED: Final = 0.9
 _LIKELY: Final = 0.3
 # A term that one measurement alone sets apart is that measurement, and not learned.
-_LEAST_SUPPORT: Final = 2
+_MIN_SUPPORT: Final = 2
 _WITHIN: Final = 1.645
 
 
@@ -100,7 +100,7 @@ class Point:
 
 
 @dataclass(frozen=True, slots=True)
-class Beliefs:
+class ModelReport:
     """What is believed after some trials.
 
     Attributes:
@@ -117,7 +117,7 @@ class Beliefs:
     front: tuple[Point, ...]
     units: dict[str, str]
 
-    def without(self, objectives: Collection[str]) -> Beliefs:
+    def without(self, objectives: Collection[str]) -> ModelReport:
         """What is left when nothing is said of some objectives; no front where it is of several."""
         if not objectives:
             return self
@@ -136,9 +136,9 @@ class Beliefs:
         return found
 
 
-def beliefs_of(
+def model_report_of(
     problem: Problem, trials: Iterable[Trial], *, has_front: bool = True
-) -> Beliefs | None:
+) -> ModelReport | None:
     """Fit the model to trials; None where the baseline is not among them.
 
     Args:
@@ -150,37 +150,37 @@ def beliefs_of(
     sampler = StructuredSampler(problem)
     for trial in trials:
         sampler.tell(trial)
-    if problem.space.default not in sampler.evidence.told.values:
+    if problem.space.default not in sampler.observations.told.values:
         return None
     objectives = problem.objectives
     points: tuple[Point, ...] = ()
     if has_front:
         drawn, pool, _ = sampler.outlook()
-        points = _front(problem, sampler.evidence, drawn, pool)
+        points = _front(problem, sampler.observations, drawn, pool)
     # The same draws whether or not a front is asked for: what is said of failures depends on them.
-    posterior = Posterior.of(sampler.evidence, np.random.default_rng([problem.seed, 5]))
+    posterior = Posterior.of(sampler.observations, np.random.default_rng([problem.seed, 5]))
     beliefs = posterior.beliefs
-    return Beliefs(
+    return ModelReport(
         tuple(skill_of(o.name, b) for o, b in zip(objectives, beliefs, strict=True)),
         tuple(t for o, b in zip(objectives, beliefs, strict=True) for t in _terms(o, b)),
-        tuple(_culprits(sampler.evidence.structure, posterior.explanations)),
+        tuple(_culprits(sampler.observations.structure, posterior.explanations)),
         points,
         {o.name: o.shown_unit for o in objectives},
     )
 
 
 def _front(
-    problem: Problem, evidence: Evidence, posterior: Posterior, pool: Digits
+    problem: Problem, observations: Observations, posterior: Posterior, pool: Digits
 ) -> tuple[Point, ...]:
-    candidates = np.vstack([evidence.measured(), pool])
+    candidates = np.vstack([observations.measured(), pool])
     works = posterior.works(candidates).mean(axis=0)
-    works[: len(evidence.told.values)] = 1.0
+    works[: len(observations.told.values)] = 1.0
     means, deviations = posterior.expected(candidates)
     floors = [b.terms.floor(candidates) for b in posterior.beliefs]
     means = np.maximum(means, np.stack(floors, axis=1))
     likely = np.flatnonzero(works > 0.5)
     keep = likely[nondominated(means[likely])] if len(likely) else likely
-    assignments = evidence.structure.decode(candidates)
+    assignments = observations.structure.decode(candidates)
 
     def shown(row: Vector) -> tuple[float, ...]:
         pairs = zip(problem.objectives, posterior.beliefs, row.tolist(), strict=True)
@@ -192,13 +192,13 @@ def _front(
             shown(means[i]),
             shown(deviations[i]),
             float(works[i]),
-            assignments[i] in evidence.told.values,
+            assignments[i] in observations.told.values,
         )
         for i in sorted(keep.tolist(), key=lambda i: float(means[i, 0]))
     )
 
 
-def skill_of(name: str, belief: Belief) -> Skill:
+def skill_of(name: str, belief: ObjectiveModel) -> Skill:
     """How well a fitted model predicts each measurement from all others."""
     predicted, spread = belief.regression.left_out()
     values = belief.regression.values
@@ -213,7 +213,7 @@ def skill_of(name: str, belief: Belief) -> Skill:
     )
 
 
-def _terms(objective: Any, belief: Belief) -> list[Term]:
+def _terms(objective: Any, belief: ObjectiveModel) -> list[Term]:
     terms, regression = belief.terms, belief.regression
     weights = regression.weights
     scale = terms.byte_scale
@@ -242,7 +242,7 @@ def _terms(objective: Any, belief: Belief) -> list[Term]:
         if abs(value) < _TELLING or abs(value) < spread:
             continue
         column = features[:, [i]].toarray().ravel()
-        if _support(column) < _LEAST_SUPPORT:
+        if _support(column) < _MIN_SUPPORT:
             continue
         kind = next((k for k in units if name.startswith(f"{k} ")), "")
         # What is no rate is a step: shown as large as it is where it is largest.
@@ -265,7 +265,7 @@ def _support(column: Vector) -> int:
     return len(column) - int(np.unique(column, return_counts=True)[1].max(initial=0))
 
 
-def _culprits(structure: Structure, explanations: Sequence[list[Conjunction]]) -> list[Culprit]:
+def _culprits(structure: Structure, explanations: Sequence[list[NoGood]]) -> list[Culprit]:
     # What the space leaves out anyway is no news.
     counts = Counter(
         pairs

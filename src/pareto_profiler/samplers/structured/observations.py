@@ -1,4 +1,4 @@
-"""Evidence: all that was told, and the models that are fitted to it."""
+"""Observations: all that was told, and the models that are fitted to it."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from pareto_profiler.core.ports import Problem
 from pareto_profiler.core.space import Assignment
 from pareto_profiler.core.trial import Failure, Profile, Trial
 from pareto_profiler.errors import FailureKind
-from pareto_profiler.samplers.structured.culprits import Culprits
+from pareto_profiler.samplers.history import History
+from pareto_profiler.samplers.structured.nogoods import NoGoods
 from pareto_profiler.samplers.structured.regression import Draws, Regression
 from pareto_profiler.samplers.structured.structure import Digits, Flags, Structure, Vector
-from pareto_profiler.samplers.structured.terms import GROUPS, Known, Terms
-from pareto_profiler.samplers.told import Told
+from pareto_profiler.samplers.structured.terms import GROUPS, PriorData, Terms
 
 _NOISE: Final = {"s": 0.01, "B": 0.003}
 _RESIDUAL: Final = {"s": 0.005, "B": 0.003}
@@ -26,12 +26,12 @@ _WORTH_PROFILING: Final = 0.2
 # What was only measured while others worked counts as so many measurements.
 _DISTURBED: Final = 1e-3
 _FLAT: Final = 1e-3
-_LEAST_EXTENT: Final = 0.02
+_MIN_EXTENT: Final = 0.02
 _UNKNOWN_EXTENT: Final = 0.5
 
 
 @dataclass(frozen=True, slots=True)
-class Belief:
+class ObjectiveModel:
     """What is believed of one objective.
 
     Attributes:
@@ -67,7 +67,7 @@ class Belief:
         return float(np.corrcoef(_ranks(predicted), _ranks(values))[0, 1])
 
 
-class Evidence:
+class Observations:
     """Measurements, failures and profiles of a problem.
 
     Args:
@@ -75,14 +75,14 @@ class Evidence:
         told: Its measurements and failures; the owner adds to it.
     """
 
-    def __init__(self, problem: Problem, told: Told) -> None:
+    def __init__(self, problem: Problem, told: History) -> None:
         self.structure = Structure(problem)
         self.told = told
         self._problem = problem
         self._profiles: dict[Assignment, Profile] = {}
         self._absent: set[Assignment] = set()
         self._messages: dict[Assignment, str] = {}
-        self._beliefs: tuple[Belief, ...] = ()
+        self._beliefs: tuple[ObjectiveModel, ...] = ()
 
     def add(self, trial: Trial) -> None:
         """Take in what ``told`` does not keep."""
@@ -103,10 +103,10 @@ class Evidence:
         """Digits of what failed."""
         return self.structure.encode(self._failures())
 
-    def culprits(self) -> Culprits:
+    def culprits(self) -> NoGoods:
         """What explains the failures."""
         digits = self.failed()
-        return Culprits(self.structure, self.measured(), digits, self._blamed(digits))
+        return NoGoods(self.structure, self.measured(), digits, self._blamed(digits))
 
     def _failures(self) -> list[Assignment]:
         """What failed; what a table does not hold is no failure."""
@@ -156,12 +156,12 @@ class Evidence:
                 found[best] = None
         return tuple(found)
 
-    def beliefs(self) -> tuple[Belief, ...]:
+    def beliefs(self) -> tuple[ObjectiveModel, ...]:
         """What is believed of each objective; the baseline must have been told."""
         self._beliefs = self._beliefs or tuple(self._fitted())
         return self._beliefs
 
-    def _fitted(self) -> Iterator[Belief]:
+    def _fitted(self) -> Iterator[ObjectiveModel]:
         digits, profiled = self.measured(), self._profiled()
         for k in range(len(self._problem.objectives)):
             levels, hiding = self._levels(k)
@@ -188,10 +188,10 @@ class Evidence:
         self,
         k: int,
         levels: dict[Assignment, float],
-        known: Known,
+        known: PriorData,
         digits: Digits,
         profiled: _Profiled,
-    ) -> Belief:
+    ) -> ObjectiveModel:
         told, objective = self.told, self._problem.objectives[k]
         terms = Terms(self.structure, objective, known)
         precisions = np.array([told.repeats(a) for a in told.values], dtype=float)
@@ -213,7 +213,7 @@ class Evidence:
             residual=_RESIDUAL.get(objective.unit, 0.05),
             repeated=told.spread(k),
         )
-        return Belief(terms, regression, known.base)
+        return ObjectiveModel(terms, regression, known.base)
 
     def predictions(self) -> Predictions:
         """What is believed of each measured assignment from all others; none without a baseline."""
@@ -241,16 +241,16 @@ class Evidence:
             for v in self._problem.space.variables
         )
 
-    def _known(self, levels: dict[Assignment, float], profiled: _Profiled) -> Known:
+    def _known(self, levels: dict[Assignment, float], profiled: _Profiled) -> PriorData:
         uniforms = [self._uniform(name) for name in self._problem.space.backends]
         base = max(levels[self._problem.space.default], 1e-12)
         totals = {b: levels[a] / base for b, a in enumerate(uniforms) if a in levels}
         copies = {b: profiled.copies[a] for b, a in enumerate(uniforms) if a in profiled.copies}
         # Not of the uniform assignments alone: where these fail, others show what backends cost.
         others = [abs(value / base - 1) for a, value in levels.items() if a != uniforms[0]]
-        extent = max(_LEAST_EXTENT, *others) if others else _UNKNOWN_EXTENT
+        extent = max(_MIN_EXTENT, *others) if others else _UNKNOWN_EXTENT
         least = min(levels.values()) / base
-        return Known(base, {0: 1.0} | totals, profiled.times, copies, extent, least)
+        return PriorData(base, {0: 1.0} | totals, profiled.times, copies, extent, least)
 
     def _profiled(self) -> _Profiled:
         """The profiles, over the time that the baseline took."""

@@ -1,4 +1,4 @@
-"""Told: what a sampler was told so far, assignment by assignment."""
+"""History: what a sampler was told so far, assignment by assignment."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class _Row:
     values: tuple[float, ...]
 
 
-class Told:
+class History:
     """Values of what was measured, and what failed.
 
     Repeats of an assignment are averaged: geometric mean over the trials that other work did not
