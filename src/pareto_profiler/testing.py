@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Final
 
@@ -34,17 +34,20 @@ class Case:
         model: File of a model with two operations or more that several backends take.
         work: An empty folder.
         plan: How to measure.
+        given: What a user would say of the runtime here, such as ``library``.
     """
 
     runtime: Runtime
     model: Path
     work: Path
     plan: Plan = _PLAN
+    given: Mapping[str, str] = field(default_factory=dict)
 
     def installation(self) -> Installation:
         """The runtime as it is here."""
         return self.runtime.find(
-            LocalShell(), Where("local", is_local=True, work=PurePosixPath(self.work))
+            LocalShell(),
+            Where("local", is_local=True, work=PurePosixPath(self.work), given=self.given),
         )
 
     @contextmanager

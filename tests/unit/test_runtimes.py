@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -21,7 +22,7 @@ MAY_NAME_ONE = {"storage/seed_formats.py", "cli/seed_commands.py", "cli/__init__
 
 
 def test_nothing_outside_names_a_runtime():
-    names = re.compile("onert|nnfw|litert|ncnn|onnxruntime", re.IGNORECASE)
+    names = re.compile("|".join(["nnfw", "ncnn", "onnxruntime", *RUNTIMES]), re.IGNORECASE)
     files = [p for p in PACKAGE.rglob("*") if p.suffix in {".py", ".c", ".h", ".html", ".css"}]
     naming = {
         str(path.relative_to(PACKAGE))
@@ -33,6 +34,14 @@ def test_nothing_outside_names_a_runtime():
     lines = (PACKAGE / "cli" / "__init__.py").read_text(encoding="utf-8").splitlines()
     naming = [line.strip() for line in lines if names.search(line)]
     assert naming == ['"--onert-library": "--library",']
+
+
+def test_contracts_of_imports_name_every_runtime():
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]
+    named = {c["name"]: c for c in contracts["contracts"]}
+    every = {f"pareto_profiler.runtimes.{name}" for name in RUNTIMES}
+    assert set(named["a runtime is known by its name only"]["forbidden_modules"]) == every
+    assert set(named["runtimes do not know each other"]["modules"]) == every
 
 
 @pytest.mark.parametrize("name", list(RUNTIMES))

@@ -248,6 +248,9 @@ class DriverEngine(ABC):
         return ""
 
     @abstractmethod
+    def loads(self, backend: str) -> bool: ...
+
+    @abstractmethod
     def _placement(self, assignment: Assignment) -> Placement | None: ...
 
     @abstractmethod
