@@ -11,7 +11,7 @@ import shutil
 import socket
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from types import TracebackType
@@ -56,6 +56,7 @@ class Choices:
         objectives: Names of what is minimised.
         plan: What differs from the target's own plan.
         input_file: Input tensors; None for the model's own, else random ones.
+        input_shapes: ``NAME=1,224,224,3`` for inputs whose sizes the model leaves free.
         runtime: What runs the model; empty for the default.
         library: Of the runtime, on the target.
         target: Where it is measured.
@@ -79,6 +80,7 @@ class Choices:
     objectives: Sequence[str] = ("exec_time", "max_rss")
     plan: Mapping[str, Any] = field(default_factory=dict)
     input_file: Path | None = None
+    input_shapes: Sequence[str] = ()
     runtime: str = ""
     library: str = ""
     target: str = "local"
@@ -193,12 +195,7 @@ def _prepare(
     machine = describe(shell)
     needs_energy = "energy" in choices.objectives
     installation = install(room, target, shell, choices, needs_energy=needs_energy)
-    source = choices.input_file or model.input_file
-    arrays = (
-        inputs.load_inputs(model.graph, source)
-        if source
-        else inputs.random_inputs(model.graph, choices.seed)
-    )
+    model, arrays = _with_inputs(choices, model)
     plan = Plan(**{**target.plan, **choices.plan, "input_digest": inputs.digest_of(arrays)})
 
     def start(folder: PurePosixPath, space: DecisionSpace) -> Engine:
@@ -232,6 +229,21 @@ def _prepare(
     return Job(model, header, arrays, target, shell, room, start)
 
 
+def _with_inputs(choices: Choices, model: Model) -> tuple[Model, list[Array]]:
+    """The model in the sizes that the inputs fix, and these."""
+    graph = model.graph
+    graph = graph.with_input_shapes(inputs.shapes_of(graph, choices.input_shapes))
+    source = choices.input_file or model.input_file
+    if source:
+        arrays = inputs.load_inputs(graph, source)
+        pairs = zip(graph.inputs, arrays, strict=True)
+        free = {t: array.shape for t, array in pairs if graph.tensors[t].signature}
+        graph = graph.with_input_shapes(free)
+    else:
+        arrays = inputs.random_inputs(graph, choices.seed)
+    return replace(model, graph=graph), arrays
+
+
 def _origin(choices: Choices) -> dict[str, str]:
     """Where things were and by which command, so that more can be measured from any folder."""
     files = {"model": choices.model, "input": choices.input_file, "targets": choices.targets_file}
@@ -239,6 +251,7 @@ def _origin(choices: Choices) -> dict[str, str]:
         "library": choices.library,
         "address": choices.address,
         "run_folder": choices.run_folder,
+        "input_shapes": "\n".join(choices.input_shapes),
         "command": choices.command,
     }
     paths = {name: str(path.resolve()) for name, path in files.items() if path is not None}
@@ -273,6 +286,7 @@ def choices_of(
         objectives=header.objectives,
         plan=plan,
         input_file=Path(origin["input"]) if "input" in origin else None,
+        input_shapes=tuple(filter(None, origin.get("input_shapes", "").split("\n"))),
         runtime=runtime_of(header).name,
         # Runs of before the tool knew several runtimes call it otherwise.
         library=next((v for k, v in origin.items() if k.endswith("library")), ""),
@@ -388,7 +402,7 @@ def space_of(
         InputError, SpaceError: The options do not fit the model.
     """
     support = Support.of(choices.allow, choices.forbid, table)
-    support.check(backends, {o.name for o in model.graph.operations})
+    support.check(backends, {o.name for o in model.graph.all_operations})
     settings = settings_to_vary(room.settings, choices.vary, cores, threads)
     if choices.oplist is not None:
         oplist = Oplist.read(choices.oplist)

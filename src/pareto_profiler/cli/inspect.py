@@ -59,7 +59,7 @@ def inspect(
         if b not in room.on_request
         and any(not room.why_not(b, o) for o in read.graph.operations if not room.is_fixed(o))
     )
-    support.check(named, {o.name for o in read.graph.operations})
+    support.check(named, {o.name for o in read.graph.all_operations})
     found = _findings(read, named, support, every_operation=operations or as_json)
     if as_json:
         print_json(found)
@@ -96,6 +96,7 @@ def _tensor(graph: Graph, index: int) -> dict[str, Any]:
     return {
         "name": tensor.name,
         "shape": list(tensor.shape),
+        "signature": list(tensor.signature),
         "dtype": tensor.dtype,
         "bytes": tensor.size_bytes,
     }
@@ -119,7 +120,7 @@ def _operation(operation: Operation, graph: Graph) -> dict[str, Any]:
 
 def _by_name(graph: Graph, backends: tuple[str, ...], support: Support) -> list[dict[str, Any]]:
     groups: dict[str, list[Operation]] = {}
-    for operation in graph.operations:
+    for operation in graph.all_operations:
         groups.setdefault(operation.name, []).append(operation)
     return [
         {
@@ -161,7 +162,10 @@ def _print(found: dict[str, Any], model: Model, room: Runtime, *, operations: bo
     )
     for way in ("inputs", "outputs"):
         for tensor in found[way]:
-            shape = "×".join(map(str, tensor["shape"])) or "scalar"
+            sizes = tensor["signature"] or tensor["shape"]
+            shape = "×".join("?" if size < 0 else str(size) for size in sizes) or "scalar"
+            if tensor["signature"]:
+                shape += f" (? are free, {'×'.join(map(str, tensor['shape']))} in the file)"
             out.print(f"  {way[:-1]} {tensor['name']}: {shape} {tensor['dtype']}", markup=False)
 
     names = found["operation_names"]

@@ -346,6 +346,15 @@ class MeasuringOptions:
             show_default="the nnpackage's own, else random",
         ),
     ] = None
+    input_shape: Annotated[
+        list[str] | None,
+        _option(
+            "Measuring",
+            "Sizes that the model leaves free (inspect shows them), as NAME=1,224,224,3; may be "
+            "repeated.",
+            show_default="what stands in the file, or the --input's",
+        ),
+    ] = None
     tolerance: Annotated[
         float | None,
         _option(

@@ -185,6 +185,7 @@ def _choices(
         objectives=objectives,
         plan=measuring.plan(),
         input_file=measuring.input_file,
+        input_shapes=measuring.input_shape or (),
         sampler=sampler,
         seed=rules.seed,
         margin=rules.margin,

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 
@@ -12,7 +13,9 @@ class Tensor:
     """One tensor of a model.
 
     ``size_bytes`` follows from shape and dtype (0 where the dtype has no fixed size);
-    ``constant_bytes`` is what the file holds for it, 0 for an activation.
+    ``constant_bytes`` is what the file holds for it, 0 for an activation. ``signature`` has -1 for
+    each size that the model leaves free, and is empty where it leaves none: then ``shape`` has
+    what stands in the file in their place.
     """
 
     index: int
@@ -21,6 +24,13 @@ class Tensor:
     dtype: str
     size_bytes: int
     constant_bytes: int
+    signature: tuple[int, ...] = ()
+
+    def to_json(self) -> list[Any]:
+        """As a row."""
+        row = [self.index, self.name, list(self.shape), self.dtype]
+        row += [self.size_bytes, self.constant_bytes]
+        return [*row, list(self.signature)] if self.signature else row
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +50,7 @@ class Operation:
         data_bytes: Bytes of all inputs and outputs together: the seed's *data size*.
         weight_bytes: Bytes of the constant inputs, as stored in the file.
         problem: Why the runtime refuses it; empty when nothing says that it does.
+        subgraph: Which one it is of: 0 for the main one, else the body of a loop or a branch.
     """
 
     index: int
@@ -53,6 +64,7 @@ class Operation:
     data_bytes: int
     weight_bytes: int
     problem: str = ""
+    subgraph: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +89,7 @@ class Graph:
         inputs: Tensor indices of the model's inputs.
         outputs: Tensor indices of the model's outputs.
         subgraph_count: Subgraphs in the file.
+        bodies: Operations of the subgraphs behind the main one, with indices of their own.
     """
 
     format: str
@@ -86,6 +99,31 @@ class Graph:
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
     subgraph_count: int = 1
+    bodies: tuple[tuple[Operation, ...], ...] = ()
+
+    @property
+    def all_operations(self) -> tuple[Operation, ...]:
+        """Those of the main subgraph, then those of the others."""
+        return (*self.operations, *(o for body in self.bodies for o in body))
+
+    @property
+    def free_inputs(self) -> tuple[Tensor, ...]:
+        """Inputs that have a size that the model leaves free."""
+        return tuple(self.tensors[t] for t in self.inputs if self.tensors[t].signature)
+
+    def with_input_shapes(self, shapes: Mapping[int, Sequence[int]]) -> Graph:
+        """The same graph with inputs of given shapes, whose sizes are free no more.
+
+        Args:
+            shapes: Index of an input's tensor → its shape.
+        """
+        tensors = list(self.tensors)
+        for t, shape in shapes.items():
+            old = tensors[t]
+            elements = max(1, math.prod(map(abs, old.shape)))
+            size = old.size_bytes * math.prod(shape) // elements
+            tensors[t] = replace(old, shape=tuple(shape), size_bytes=size, signature=())
+        return replace(self, tensors=tuple(tensors))
 
     @property
     def output_types(self) -> tuple[str, ...]:
@@ -108,8 +146,8 @@ class Graph:
         return {
             "format": self.format,
             "digest": self.digest,
-            "tensors": [list(asdict(t).values()) for t in self.tensors],
-            "operations": [list(asdict(o).values()) for o in self.operations],
+            "tensors": [t.to_json() for t in self.tensors],
+            "operations": [list(asdict(o).values())[:-1] for o in self.operations],
             "inputs": list(self.inputs),
             "outputs": list(self.outputs),
             "subgraph_count": self.subgraph_count,
@@ -123,8 +161,16 @@ class Graph:
             KeyError, TypeError, ValueError, IndexError: The data is not what that gives.
         """
         tensors = tuple(
-            Tensor(int(i), str(name), tuple(map(int, shape)), str(dtype), int(size), int(constant))
-            for i, name, shape, dtype, size, constant in data["tensors"]
+            Tensor(
+                int(i),
+                str(name),
+                tuple(map(int, shape)),
+                str(dtype),
+                int(size),
+                int(constant),
+                tuple(map(int, signature[0])) if signature else (),
+            )
+            for i, name, shape, dtype, size, constant, *signature in data["tensors"]
         )
         operations = []
         for index, builtin, version, name, kind, dtype, ins, outs, *rest in data["operations"]:

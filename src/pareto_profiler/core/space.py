@@ -121,7 +121,9 @@ class DecisionSpace:
         support = support or Support()
         support.table.check_granularity(graph, granularity)
         groups: dict[str, list[Operation]] = {}
-        for operation in graph.operations:
+        # What runs in bodies shares a variable by name; no index tells one of it.
+        is_by_name = granularity is Granularity.NAME
+        for operation in graph.all_operations if is_by_name else graph.operations:
             if not support.table.is_fixed(operation):
                 groups.setdefault(_group_name(operation, granularity), []).append(operation)
         return cls.by_groups(
@@ -145,7 +147,7 @@ class DecisionSpace:
                 name=name,
                 choices=tuple(backends),
                 feasible=_feasible(name, operations, backends, support),
-                operations=tuple(operation.index for operation in operations),
+                operations=tuple(o.index for o in operations if not o.subgraph),
             )
             for name, operations in groups.items()
         ]

@@ -26,6 +26,7 @@ NO_MEMORY: Final = re.compile(
 
 # Lines of logs, and what command-line tools print before anything happens.
 _NO_WORDS: Final = ("[", "INFO: ", "VERBOSE: ", "Package Filename", "Model Filename")
+_AGAIN: Final = "driver: runs again"
 _MESSAGE_LIMIT: Final = 2000
 _QUOTED_LIMIT: Final = 300
 
@@ -57,6 +58,8 @@ def said_by_runtime(done: Completed) -> str:
 
 def _told(stream: bytes) -> str:
     lines = [line.strip() for line in printable(stream).splitlines()]
+    if _AGAIN in lines:  # what a try before said is no failure
+        lines = lines[len(lines) - lines[::-1].index(_AGAIN) :]
     said = [line for line in lines if line and not line.startswith(_NO_WORDS)]
     return " | ".join(said)[-_MESSAGE_LIMIT:]
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final
 
 from pareto_profiler.core.graph import Graph, Operation, Tensor
 from pareto_profiler.models import schema
 from pareto_profiler.models.flatbuffer import FlatBuffer, Table
+from pareto_profiler.models.recognising import what_it_is
 
 CUSTOM: Final = "custom"
 """Kind of an operation whose name is a custom code."""
@@ -34,6 +36,8 @@ def read_graph(data: bytes, path: str) -> Graph:
         ModelError: The file is empty, truncated, of another format or damaged; the text names the
             file, the part and what was expected.
     """
+    if data[4:8] not in IDENTIFIERS and (words := what_it_is(data)):
+        raise FlatBuffer(data, path).error(words)
     if len(data) < 8:
         raise FlatBuffer(data, path).error(
             f"{len(data)} bytes are no model: expected a .tflite or .circle FlatBuffer"
@@ -59,15 +63,8 @@ class _Reader:
             raise self._buffer.error("the file has no subgraph")
         codes = [self._code(t) for t in model.tables(schema.Model.OPERATOR_CODES, "operator code")]
         constants = [self._constant_bytes(t) for t in model.tables(schema.Model.BUFFERS, "buffer")]
-        main = subgraphs[0]
-        tensors = tuple(
-            self._tensor(i, table, constants)
-            for i, table in enumerate(main.tables(schema.SubGraph.TENSORS, "tensor"))
-        )
-        operations = tuple(
-            self._operation(i, table, codes, tensors)
-            for i, table in enumerate(main.tables(schema.SubGraph.OPERATORS, "operation"))
-        )
+        main, *others = subgraphs
+        tensors, operations = self._contents(main, codes, constants)
         if not operations:
             raise self._buffer.error("the main subgraph has no operation")
         inputs = main.integers(schema.SubGraph.INPUTS, "the inputs")
@@ -82,9 +79,27 @@ class _Reader:
             inputs=inputs,
             outputs=outputs,
             subgraph_count=len(subgraphs),
+            bodies=tuple(
+                tuple(replace(o, subgraph=i) for o in self._contents(other, codes, constants)[1])
+                for i, other in enumerate(others, 1)
+            ),
         )
         self._check_order(graph)
         return graph
+
+    def _contents(
+        self, subgraph: Table, codes: Sequence[tuple[str, bool, int]], constants: Sequence[int]
+    ) -> tuple[tuple[Tensor, ...], tuple[Operation, ...]]:
+        """Tensors and operations of a subgraph."""
+        tensors = tuple(
+            self._tensor(i, table, constants)
+            for i, table in enumerate(subgraph.tables(schema.SubGraph.TENSORS, "tensor"))
+        )
+        operations = tuple(
+            self._operation(i, table, codes, tensors)
+            for i, table in enumerate(subgraph.tables(schema.SubGraph.OPERATORS, "operation"))
+        )
+        return tensors, operations
 
     def _code(self, table: Table) -> tuple[str, bool, int]:
         """Name, whether it is a custom code, and version of an operator code."""
@@ -122,9 +137,9 @@ class _Reader:
         if any(size < -1 for size in shape):
             raise self._buffer.error(f"tensor {index} has a negative size in its shape {shape}")
         code = table.number(slots.TYPE, "<b")
-        dtype = schema.TYPE_NAMES.get(code) if code >= 0 or self._is_circle else None
-        if dtype is None:
-            raise self._buffer.error(f"tensor {index} has the unknown type {code}")
+        # Schemas grow: what a type is that is not known here is for the runtime to say.
+        is_known = code in schema.TYPE_NAMES and (code >= 0 or self._is_circle)
+        dtype = schema.TYPE_NAMES[code] if is_known else f"type {code}"
         buffer = table.number(slots.BUFFER, "<I")
         if buffer >= max(1, len(constants)):
             raise self._buffer.error(
@@ -139,7 +154,16 @@ class _Reader:
             dtype=dtype,
             size_bytes=-(-count // elements) * block_bytes,
             constant_bytes=constants[buffer] if constants else 0,
+            signature=self._signature(index, table, shape),
         )
+
+    def _signature(self, index: int, table: Table, shape: Sequence[int]) -> tuple[int, ...]:
+        """Sizes with -1 for those that are free; empty where none is."""
+        told = table.integers(schema.Tensor.SHAPE_SIGNATURE, "the shape signature")
+        if len(told) > _RANK_LIMIT or any(size < -1 for size in told):
+            raise self._buffer.error(f"tensor {index} has the shape signature {told[:9]}")
+        signature = told if len(told) == len(shape) else tuple(shape)
+        return signature if -1 in signature else ()
 
     def _operation(
         self,

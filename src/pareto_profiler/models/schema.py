@@ -82,6 +82,10 @@ TYPE_NAMES: Final[dict[int, str]] = {
     16: "uint16",
     17: "int4",
     18: "bfloat16",
+    19: "int2",
+    20: "uint4",
+    21: "float8_e4m3fn",
+    22: "float8_e5m2",
     -1: "uint4",
     -2: "ggml_q4_0",
     -3: "ggml_q4_1",
@@ -110,6 +114,9 @@ BLOCKS: Final[dict[str, tuple[int, int]]] = {
     "int4": (2, 1),
     "bfloat16": (1, 2),
     "uint4": (2, 1),
+    "int2": (4, 1),
+    "float8_e4m3fn": (1, 1),
+    "float8_e5m2": (1, 1),
     "ggml_q4_0": (32, 18),
     "ggml_q4_1": (32, 20),
     "ggml_q8_0": (32, 34),
@@ -143,6 +150,7 @@ class Tensor:
     TYPE: Final = 1
     BUFFER: Final = 2
     NAME: Final = 3
+    SHAPE_SIGNATURE: Final = 7
 
 
 class Operator:

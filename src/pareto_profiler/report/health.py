@@ -218,7 +218,7 @@ def _used(recording: Recording, assignment: Sequence[str]) -> set[str]:
 
 def warnings_of(recording: Recording, estimates: Estimates) -> tuple[str, ...]:
     """What makes figures less trustworthy than they look, in plain words, the gravest first."""
-    warnings = []
+    warnings = _placeholders(recording.header)
     trials = recording.trials
     measured = [t.outcome for t in trials if isinstance(t.outcome, Measurement)]
     contended = sum(m.is_contended for m in measured)
@@ -253,6 +253,16 @@ def warnings_of(recording: Recording, estimates: Estimates) -> tuple[str, ...]:
     if flaky:
         warnings.append(f"{len(flaky)} assignments failed in some trials and not in others")
     return (*warnings, *_advice(recording.header))
+
+
+def _placeholders(header: Header) -> list[str]:
+    """Inputs whose sizes the model leaves free and nobody fixed."""
+    free = header.graph.free_inputs if header.graph else ()
+    return [
+        f"input {tensor.name!r} has free sizes and was measured as the file has it, at "
+        f"{'×'.join(map(str, tensor.shape))}: fix it with --input-shape or --input"
+        for tensor in free
+    ]
 
 
 def _unrepeated(header: Header) -> str:

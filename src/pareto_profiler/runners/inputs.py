@@ -67,7 +67,10 @@ def random_inputs(graph: Graph, seed: int) -> list[Array]:
         tensor = graph.tensors[t]
         shape = tuple(abs(size) for size in tensor.shape)  # a free size (-1) is taken as 1
         if tensor.dtype not in _NUMPY_TYPES:
-            raise InputError(f"input {tensor.name!r} is of type {tensor.dtype}: give --input FILE")
+            raise InputError(
+                f"input {tensor.name!r} is of type {tensor.dtype}: models that take other things "
+                f"than numbers cannot be measured"
+            )
         if tensor.size_bytes > _LARGEST_BYTES:
             raise InputError(f"input {tensor.name!r} of {tensor.size_bytes:,} bytes is too large")
         dtype = np.dtype(tensor.dtype)
@@ -99,6 +102,41 @@ def other_inputs(arrays: Sequence[Array]) -> list[Array]:
         is_float = array.dtype.kind == "f"
         found.append(np.multiply(turned, 0.5, dtype=array.dtype) if is_float else turned)
     return found
+
+
+def shapes_of(graph: Graph, texts: Sequence[str]) -> dict[int, tuple[int, ...]]:
+    """The shapes of inputs that texts such as ``image=1,224,224,3`` name.
+
+    Args:
+        graph: The model they are for.
+        texts: One each; the name may be left out where there is one input.
+
+    Returns:
+        Index of an input's tensor → its shape.
+
+    Raises:
+        InputError: There is no such input, it is named twice, or what is given is no shape of it.
+    """
+    names = {graph.tensors[t].name: t for t in graph.inputs}
+    shapes: dict[int, tuple[int, ...]] = {}
+    for text in texts:
+        name, _, sizes = text.rpartition("=")
+        if not name and len(names) == 1:
+            name = next(iter(names))
+        if name not in names:
+            raise InputError(f"--input-shape {text}: the inputs are {', '.join(names)}")
+        tensor = graph.tensors[names[name]]
+        if not re.fullmatch(r"[1-9]\d{0,8}(,[1-9]\d{0,8})*", sizes, re.ASCII):
+            raise InputError(f"--input-shape {text}: expected sizes such as 1,224,224,3")
+        shape = tuple(map(int, sizes.split(",")))
+        wanted = tensor.signature or tensor.shape
+        if len(shape) != len(wanted) or not _is_same_shape(shape, wanted):
+            free = ",".join("?" if size < 0 else str(size) for size in wanted)
+            raise InputError(f"--input-shape {text}: {name!r} has the shape {free}")
+        if names[name] in shapes:
+            raise InputError(f"--input-shape {text}: {name!r} is named twice")
+        shapes[names[name]] = shape
+    return shapes
 
 
 def digest_of(arrays: Sequence[Array]) -> str:
@@ -157,11 +195,10 @@ def _in_order(
 def _fitting(array: Array, tensor: Tensor, what: str) -> Array:
     if str(array.dtype) != tensor.dtype:
         raise InputError(f"{what} is {array.dtype}, input {tensor.name!r} is {tensor.dtype}")
-    if not _is_same_shape(array.shape, tensor.shape):
-        raise InputError(
-            f"{what} has shape {array.shape}, input {tensor.name!r} has {tensor.shape}"
-        )
-    free = [abs(size) if size >= 0 else -1 for size in tensor.shape]
+    wanted = tensor.signature or tensor.shape
+    if not _is_same_shape(array.shape, wanted):
+        raise InputError(f"{what} has shape {array.shape}, input {tensor.name!r} has {wanted}")
+    free = list(tensor.signature or tensor.shape)
     return array.reshape(free if free.count(-1) <= 1 else array.shape)
 
 

@@ -55,7 +55,8 @@ class _LiteRT:
         return ""
 
     def is_fixed(self, operation: Operation) -> bool:
-        return operation.builtin in _CONTROL_FLOW or is_constant(operation)
+        is_inner = operation.subgraph > 0
+        return is_inner or operation.builtin in _CONTROL_FLOW or is_constant(operation)
 
     def check_granularity(self, graph: Graph, granularity: str) -> None:
         del graph, granularity

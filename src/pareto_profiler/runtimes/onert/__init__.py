@@ -57,7 +57,8 @@ class _Onert:
         return support.why_not(backend, operation)
 
     def is_fixed(self, operation: Operation) -> bool:
-        return operation.name in support.FIXED_NAMES or operation.problem.startswith(loader.UNKNOWN)
+        is_refused = operation.problem.startswith((loader.UNKNOWN, loader.FOREIGN))
+        return operation.name in support.FIXED_NAMES or is_refused
 
     def check_granularity(self, graph: Graph, granularity: str) -> None:
         if graph.subgraph_count > 1 and granularity != Granularity.NAME:
@@ -81,8 +82,10 @@ class _Onert:
 
 def named(graph: Graph) -> Graph:
     """A graph with onert's names of operations, and what its loader refuses."""
-    operations = tuple(_named(operation, graph) for operation in graph.operations)
-    return replace(graph, operations=operations)
+    bodies = tuple(tuple(_named(o, graph) for o in body) for body in graph.bodies)
+    return replace(
+        graph, operations=tuple(_named(o, graph) for o in graph.operations), bodies=bodies
+    )
 
 
 def _named(operation: Operation, graph: Graph) -> Operation:
@@ -91,7 +94,9 @@ def _named(operation: Operation, graph: Graph) -> Operation:
     made = loader.translate(
         operation.builtin, is_custom=operation.kind == CUSTOM, is_circle=is_circle
     )
-    touched = [graph.tensors[t].dtype for t in (*operation.inputs, *operation.outputs) if t >= 0]
+    # Those of a body are not the graph's.
+    touched = [] if operation.subgraph else [*operation.inputs, *operation.outputs]
+    dtypes = [graph.tensors[t].dtype for t in touched if t >= 0] or [operation.dtype]
     return replace(
         operation,
         name=made.name if made else operation.builtin,
@@ -101,7 +106,7 @@ def _named(operation: Operation, graph: Graph) -> Operation:
             made,
             operation.inputs,
             operation.outputs,
-            tuple(touched),
+            tuple(dtypes),
             is_circle=is_circle,
         ),
     )

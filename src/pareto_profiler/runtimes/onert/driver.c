@@ -129,16 +129,16 @@ void driver_place(const request *asked) {
   tell_operations(asked);
 }
 
-/* A model may leave sizes of its inputs free: they become those of the given data. */
+/* A model may leave sizes of its inputs free, whatever stands in their place: they become those of the given data. */
 static void fix_free_sizes(const request *asked) {
   uint32_t count;
   check("inputs", nnfw.input_size(session, &count));
   for (uint32_t i = 0; i < count && (int)i < asked->input_count; i++) {
     tensorinfo info;
-    int is_free = 0;
     check("inputs", nnfw.input_tensorinfo(session, i, &info));
-    for (int d = 0; d < info.rank && d < 6; d++) is_free |= info.dims[d] < 0;
-    if (!is_free || !asked->inputs[i].rank) continue;
+    int is_other = info.rank != asked->inputs[i].rank;
+    for (int d = 0; d < info.rank && d < 6 && !is_other; d++) is_other = info.dims[d] != asked->inputs[i].dims[d];
+    if (!is_other || !asked->inputs[i].rank) continue;
     info.rank = 0;
     for (; info.rank < asked->inputs[i].rank && info.rank < 6; info.rank++)
       info.dims[info.rank] = (int32_t)asked->inputs[i].dims[info.rank];

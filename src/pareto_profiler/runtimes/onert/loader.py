@@ -12,6 +12,10 @@ UNKNOWN: Final = "onert's loader has no operation"
 """How the problem of an operation begins that onert has no name for."""
 
 
+FOREIGN: Final = "a tensor of a type that onert does not have"
+"""How the problem of an operation begins that touches such a tensor."""
+
+
 class OnertOperation(NamedTuple):
     """onert's name of an operation, and its kind where one name covers several."""
 
@@ -212,7 +216,7 @@ def problem_of(
     known = _DTYPES | (_CIRCLE_DTYPES if is_circle else set())
     foreign = sorted(set(dtypes) - known)
     if foreign:
-        return f"a tensor of type {foreign[0]}, which onert does not have"
+        return f"{FOREIGN}: {foreign[0]}"
     if operation.name == "Custom":
         return "a custom operation needs its kernel registered with the runtime"
     return ""
