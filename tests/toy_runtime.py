@@ -37,6 +37,7 @@ class Toy:
     backends = tuple(COSTS)
     on_request: frozenset[str] = frozenset()
     tables = frozenset(COSTS)
+    rewrites: frozenset[str] = frozenset()
     settings: Mapping[str, tuple[str, ...]] = {"threads": ()}
     traits = Traits(zero_copy=(frozenset(COSTS),))
     forms: Mapping[str, Form] = {}

@@ -17,6 +17,7 @@ from pathlib import Path, PurePosixPath
 from types import TracebackType
 from typing import Any, Final, Self
 
+from pareto_profiler.adapting import adapted_file, way_forward
 from pareto_profiler.core.configuration import settings_to_vary
 from pareto_profiler.core.measurement import objectives_of
 from pareto_profiler.core.plan import Plan, cpus_of
@@ -50,6 +51,7 @@ class Choices:
         backends: Of the space, the baseline's first; or how many of those that there are, as one
             number; empty for all.
         oplist: Takes grouping and order from this file.
+        adapt: Whether a model that the runtime refuses is adapted to it first.
         vary: Settings to search over, too.
         only: Indices of the operations to decide; empty for all.
         allow, forbid: ``BACKEND:OPERATION``, whatever the support tables say.
@@ -73,6 +75,7 @@ class Choices:
     granularity: Granularity = Granularity.NAME
     backends: Sequence[str] = ()
     oplist: Path | None = None
+    adapt: bool = False
     vary: Sequence[str] = ()
     only: Sequence[int] = ()
     allow: Sequence[str] = ()
@@ -175,6 +178,8 @@ def prepare(choices: Choices, space: DecisionSpace | None = None) -> Job:
     objectives_of(choices.objectives)
     target = find(choices.target, choices.targets_file, choices.address)
     room = runtime(choices.runtime)
+    if choices.adapt:
+        choices = _adapted(choices, room)
     model = load_measurable(room, choices.model)
     shell = target.open_shell()
     try:
@@ -182,6 +187,16 @@ def prepare(choices: Choices, space: DecisionSpace | None = None) -> Job:
     except BaseException:
         shell.close()
         raise
+
+
+def _adapted(choices: Choices, room: Runtime) -> Choices:
+    made = adapted_file(room, choices.model, choices.input_shapes, choices.input_file)
+    if made is None:
+        return choices
+    done = "; ".join(made.words) or "its free sizes are fixed"
+    _LOG.warning("adapted to %s: %s; as %s", room.name, done, made.path)
+    # What was free is fixed in the file.
+    return replace(choices, model=made.path, input_shapes=())
 
 
 def _prepare(
@@ -426,9 +441,7 @@ def load_measurable(room: Runtime, path: Path) -> Model:
     model = room.read(path)
     refused = [o for o in model.graph.operations if o.problem and room.is_fixed(o)]
     if refused:
-        named = ", ".join(f"@{o.index} {o.builtin}" for o in refused[:10])
-        more = f" and {len(refused) - 10} more" if len(refused) > 10 else ""
-        raise ModelError(f"{path}: {room.name} cannot load {named}{more}; see: inspect {path}")
+        raise ModelError(f"{path}: {way_forward(room, path, refused)}")
     return model
 
 

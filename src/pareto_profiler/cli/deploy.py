@@ -69,9 +69,8 @@ def deploy(
     shipment = Shipment.of(run, number, form, output, model=now.model, is_to_run=verify)
     if verify:
         shipment.check_target(now.address, now.targets)
-    for words in shipment.summary.warnings:
-        note(f"warning: {words}")
-    for words in shipment.write():
+    told = shipment.write()
+    for words in (*(f"warning: {w}" for w in shipment.summary.warnings), *told):
         note(words)
     note(f"written: {shipment.to}")
     verified = shipment.verify(now.address, now.targets) if verify else []

@@ -76,6 +76,7 @@ def _findings(
         "format": graph.format,
         "digest": graph.digest,
         "subgraphs": graph.subgraph_count,
+        "original": graph.original or None,
         "inputs": [_tensor(graph, t) for t in graph.inputs],
         "outputs": [_tensor(graph, t) for t in graph.outputs],
         "edges": [asdict(edge) for edge in graph.edges] if every_operation else [],
@@ -115,6 +116,7 @@ def _operation(operation: Operation, graph: Graph) -> dict[str, Any]:
         "data_bytes": operation.data_bytes,
         "weight_bytes": operation.weight_bytes,
         "problem": operation.problem,
+        "origin": graph.origins[operation.index] if graph.origins else operation.index,
     }
 
 
@@ -203,7 +205,8 @@ def _print(found: dict[str, Any], model: Model, room: Runtime, *, operations: bo
             )
             out.print(
                 f"  @{o.index:<4} {o.builtin} v{o.version} → {o.name} {o.kind} "
-                f"{o.dtype} → {shapes}; {o.data_bytes:,} B data, {o.weight_bytes:,} B weights",
+                f"{o.dtype} → {shapes}; {o.data_bytes:,} B data, {o.weight_bytes:,} B weights"
+                + (f"; @{graph.origins[o.index]} of the original" if graph.origins else ""),
                 markup=False,
             )
 

@@ -37,6 +37,12 @@ COMMANDS: Final = {
         "model.tflite",
         "inspect",
     ),
+    "adapt": Command(
+        "Measure",
+        "Write a model that a runtime takes and that computes the same.",
+        "model.tflite --output adapted.tflite",
+        "adapt",
+    ),
     "search": Command(
         "Measure",
         "Search for the Pareto front of a model, here or on a target.",

@@ -244,6 +244,14 @@ class SpaceOptions:
         ),
     ] = Granularity.NAME
     backends: BackendsOption = ""
+    adapt: Annotated[
+        bool,
+        _option(
+            "Space",
+            "Search what `adapt` makes of a model that the runtime refuses.",
+            "--adapt",
+        ),
+    ] = False
     vary: Annotated[
         str,
         _option(

@@ -178,6 +178,7 @@ def _choices(
         granularity=space.granularity,
         backends=split(space.backends),
         oplist=space.oplist,
+        adapt=space.adapt,
         vary=split(space.vary),
         only=numbers_of(space.only) if space.only else (),
         allow=space.allow or (),

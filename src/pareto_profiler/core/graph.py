@@ -90,6 +90,8 @@ class Graph:
         outputs: Tensor indices of the model's outputs.
         subgraph_count: Subgraphs in the file.
         bodies: Operations of the subgraphs behind the main one, with indices of their own.
+        original: SHA-256 of the file that it was adapted from; empty where it was not.
+        origins: For each operation of an adapted model its number in the original.
     """
 
     format: str
@@ -100,6 +102,8 @@ class Graph:
     outputs: tuple[int, ...]
     subgraph_count: int = 1
     bodies: tuple[tuple[Operation, ...], ...] = ()
+    original: str = ""
+    origins: tuple[int, ...] = ()
 
     @property
     def all_operations(self) -> tuple[Operation, ...]:
@@ -151,6 +155,7 @@ class Graph:
             "inputs": list(self.inputs),
             "outputs": list(self.outputs),
             "subgraph_count": self.subgraph_count,
+            **({"original": self.original, "origins": list(self.origins)} if self.original else {}),
         }
 
     @classmethod
@@ -194,6 +199,8 @@ class Graph:
         inputs, outputs = (tuple(map(int, data[key])) for key in ("inputs", "outputs"))
         if any(not -1 <= t < len(tensors) for t in (*numbers, *inputs, *outputs)):
             raise ValueError("a tensor index out of range")
+        if len(data.get("origins", ())) not in {0, len(operations)}:
+            raise ValueError("origins of other operations")
         if any(o.index != i for i, o in enumerate(operations)):
             raise ValueError("operations out of order")
         return cls(
@@ -204,6 +211,8 @@ class Graph:
             inputs,
             outputs,
             int(data["subgraph_count"]),
+            original=str(data.get("original", "")),
+            origins=tuple(map(int, data.get("origins", ()))),
         )
 
     @property

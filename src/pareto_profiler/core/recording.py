@@ -56,6 +56,11 @@ class Header:
     graph: Graph | None = None
     traits: Traits | None = None
 
+    @property
+    def original_digest(self) -> str:
+        """Of the model file, before it was adapted to the runtime."""
+        return (self.graph.original if self.graph else "") or self.model_digest
+
     def differences(self, other: Header) -> list[str]:
         """What makes trials under another header no trials of this search, in words."""
         pairs = {

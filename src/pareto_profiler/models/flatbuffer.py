@@ -126,6 +126,12 @@ class Table:
         """How many bytes a vector of bytes holds."""
         return self._vector(slot, 1, f"{what} of {self.what}")[1]
 
+    def content(self, slot: int, what: str) -> bytes:
+        """The bytes of a vector of bytes."""
+        start, count = self._vector(slot, 1, f"{what} of {self.what}")
+        self._buffer.charge(count, f"{what} of {self.what}")
+        return self._buffer.data[start : start + count]
+
     def text(self, slot: int, what: str) -> str:
         """A string; what cannot be decoded or would move a terminal's cursor is replaced."""
         start, count = self._vector(slot, 1, f"{what} of {self.what}")

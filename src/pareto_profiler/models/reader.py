@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
@@ -15,6 +17,9 @@ from pareto_profiler.models.recognising import what_it_is
 
 CUSTOM: Final = "custom"
 """Kind of an operation whose name is a custom code."""
+
+METADATA: Final = "pareto_profiler.adapted"
+"""Entry of an adapted model's metadata that says what was done, as JSON."""
 
 IDENTIFIERS: Final = {b"TFL3": "tflite", b"CIR0": "circle"}
 
@@ -71,6 +76,7 @@ class _Reader:
         outputs = main.integers(schema.SubGraph.OUTPUTS, "the outputs")
         for t in (*inputs, *outputs):
             self._check_tensor(t, len(tensors), "an input or output of the model", least=0)
+        original, origins = self._provenance(model, len(operations))
         graph = Graph(
             format=self._format,
             digest=hashlib.sha256(self._buffer.data).hexdigest(),
@@ -79,6 +85,8 @@ class _Reader:
             inputs=inputs,
             outputs=outputs,
             subgraph_count=len(subgraphs),
+            original=original,
+            origins=origins,
             bodies=tuple(
                 tuple(replace(o, subgraph=i) for o in self._contents(other, codes, constants)[1])
                 for i, other in enumerate(others, 1)
@@ -86,6 +94,23 @@ class _Reader:
         )
         self._check_order(graph)
         return graph
+
+    def _provenance(self, model: Table, count: int) -> tuple[str, tuple[int, ...]]:
+        """Of an adapted model: the original's digest, and the number of each operation there."""
+        buffers = model.tables(schema.Model.BUFFERS, "buffer")
+        for entry in model.tables(schema.Model.METADATA, "metadata entry"):
+            place = entry.number(schema.Metadata.BUFFER, "<I")
+            is_ours = entry.text(schema.Metadata.NAME, "the name") == METADATA
+            if not is_ours or place >= len(buffers):
+                continue
+            try:
+                told = json.loads(buffers[place].content(schema.Buffer.DATA, "the data"))
+                original, origins = str(told["original"]), tuple(map(int, told["origins"]))
+            except (ValueError, TypeError, KeyError, RecursionError):
+                continue
+            if len(origins) == count and re.fullmatch("[0-9a-f]{64}", original):
+                return original, origins
+        return "", ()
 
     def _contents(
         self, subgraph: Table, codes: Sequence[tuple[str, bool, int]], constants: Sequence[int]

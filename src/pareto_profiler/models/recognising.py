@@ -24,13 +24,13 @@ _PAGES: Final = (b"<!doctype html", b"<html", b"<?xml")
 
 
 def what_it_is(data: bytes) -> str:
-    """What a file is, and what to do about it; empty where that cannot be told.
+    r"""What a file is, and what to do about it; empty where that cannot be told.
 
     Args:
         data: The whole file.
 
     Examples:
-        >>> what_it_is(b"version https://git-lfs.github.com/spec/v1\\noid sha256:4d4d")
+        >>> what_it_is(b"version https://git-lfs.github.com/spec/v1\noid sha256:4d4d")
         'is a Git LFS pointer and not the model itself: fetch it with git lfs pull'
         >>> what_it_is(b"<!DOCTYPE html><html>")
         'is a web page and not the model: take the link to the file itself (raw, download)'

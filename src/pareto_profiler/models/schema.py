@@ -132,6 +132,7 @@ class Model:
     OPERATOR_CODES: Final = 1
     SUBGRAPHS: Final = 2
     BUFFERS: Final = 4
+    METADATA: Final = 6
 
 
 class SubGraph:
@@ -168,6 +169,13 @@ class OperatorCode:
     CUSTOM_CODE: Final = 1
     VERSION: Final = 2
     BUILTIN_CODE: Final = 3
+
+
+class Metadata:
+    """Field slots of an entry of the model's metadata."""
+
+    NAME: Final = 0
+    BUFFER: Final = 1
 
 
 class Buffer:

@@ -72,7 +72,7 @@ class Joint:
         if not recordings:
             raise InputError("nothing was measured yet")
         headers = [r.header for r in recordings.values()]
-        if len({h.model_digest for h in headers}) > 1:
+        if len({h.original_digest for h in headers}) > 1:
             raise InputError("the runs are of different models: they have no joint front")
         header = replace(
             headers[0],

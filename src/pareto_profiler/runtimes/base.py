@@ -260,6 +260,8 @@ class Runtime(SupportTable, Protocol):
         settings: Those that can be varied, each with its values, the default first.
         traits: What is known of its costs.
         forms: Ways to ship an assignment, the default first.
+        rewrites: Operators that ``adapt`` makes of others for it, or folds where they only unpack
+            constants.
     """
 
     @property
@@ -276,6 +278,8 @@ class Runtime(SupportTable, Protocol):
     def traits(self) -> Traits: ...
     @property
     def forms(self) -> Mapping[str, Form]: ...
+    @property
+    def rewrites(self) -> frozenset[str]: ...
 
     def read(self, path: Path) -> Model:
         """A model, its operations in this runtime's names and with what it refuses.

@@ -26,6 +26,7 @@ class _LiteRT:
     backends = tuple(BACKENDS)
     on_request = ON_REQUEST
     tables = frozenset({BUILTIN})
+    rewrites: frozenset[str] = frozenset()
     settings: Mapping[str, tuple[str, ...]] = {"threads": (), "weight_cache": ("off", "on")}
     # All work on the same tensors.
     traits = Traits(

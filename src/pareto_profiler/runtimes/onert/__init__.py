@@ -29,6 +29,9 @@ class _Onert:
     backends = tuple(support.OPERATIONS)
     on_request: frozenset[str] = frozenset()
     tables = frozenset(support.OPERATIONS)
+    rewrites = frozenset(
+        "RESHAPE PRELU HARD_SWISH MIRROR_PAD REDUCE_MIN DEQUANTIZE DENSIFY".split()
+    )
     settings = SETTING_VALUES
     traits = Traits(
         zero_copy=(_PORTABLE,),
