@@ -22,6 +22,7 @@ class TensorSpec:
     dtype: int = FLOAT32
     data: NDArray[np.generic] | None = None
     name: str = "t"
+    signature: Sequence[int] | None = None
 
 
 @dataclass
@@ -81,7 +82,10 @@ def build(spec: ModelSpec) -> bytes:
     for tensor, buffer in zip(spec.tensors, buffer_of, strict=True):
         name = b.CreateString(tensor.name)
         shape = _vector(b, tensor.shape, is_offset=False)
+        signed = _vector(b, tensor.signature, is_offset=False) if tensor.signature else 0
         b.StartObject(10)
+        if signed:
+            b.PrependUOffsetTRelativeSlot(7, signed, 0)
         b.PrependUOffsetTRelativeSlot(0, shape, 0)
         b.PrependInt8Slot(1, tensor.dtype, 0)
         b.PrependUint32Slot(2, buffer, 0)

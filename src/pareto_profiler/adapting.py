@@ -127,13 +127,13 @@ def adapted_file(
         return None
     home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     text = f"{graph.digest} {room.name} {' '.join(shapes)} {sorted(RULES)} {input_file or ''}"
-    name = f"{path.stem}-{hashlib.sha256(text.encode()).hexdigest()[:12]}.tflite"
-    folder = home / "pareto-profiler" / "adapted"
+    digest = hashlib.sha256(text.encode()).hexdigest()[:12]
+    folder = home / "pareto-profiler" / "adapted" / digest
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ModelError(f"{folder}: cannot be written: {error.strerror}") from error
-    made = adapt(room, path, folder / name, shapes=shapes, input_file=input_file)
+    made = adapt(room, path, folder / f"{path.stem}.tflite", shapes=shapes, input_file=input_file)
     return made if made.steps or graph.free_inputs else None
 
 

@@ -85,8 +85,11 @@ def _independent(rewriter: Rewriter) -> set[int]:
     found = {t for t, tensor in enumerate(graph.tensors) if data[tensor.buffer]}
     for operation in graph.operators:
         inputs = [int(t) for t in operation.inputs if t >= 0]
-        is_pure = rewriter.builtin_of(operation) not in _IMPURE
-        if inputs and is_pure and found.issuperset(inputs):
+        builtin = rewriter.builtin_of(operation)
+        # All sizes are fixed now.
+        is_of_sizes = builtin in {"SHAPE", "RANK"}
+        is_pure = bool(inputs) and builtin not in _IMPURE and found.issuperset(inputs)
+        if is_of_sizes or is_pure:
             found.update(map(int, operation.outputs))
     return found
 

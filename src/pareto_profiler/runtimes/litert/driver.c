@@ -372,16 +372,17 @@ static void add_options(handle options, const char *id, const char *text) {
 
 static int is_resized;
 
-/* A model may leave sizes of its inputs free: they become those of the given data. */
+/* A model may leave sizes of its inputs free, whatever stands in their place: they become those of the given data. */
 static void fix_free_sizes(const request *asked) {
   for (size_t i = 0; i < input_count; i++) {
     handle own;
     layout *of = &input_types[i].layout;
-    int is_free = 0;
+    int is_other = 0;
     check("inputs", lrt_GetSubgraphInput(subgraph, i, &own));
     check("inputs", lrt_GetRankedTensorType(own, &input_types[i]));
-    for (unsigned d = 0; d < (of->rank & 127) && d < 8; d++) is_free |= of->dims[d] < 0;
-    if (!is_free || (int)i >= asked->input_count || asked->inputs[i].rank != (int)(of->rank & 127)) continue;
+    if ((int)i >= asked->input_count || asked->inputs[i].rank != (int)(of->rank & 127)) continue;
+    for (unsigned d = 0; d < (of->rank & 127) && d < 8; d++) is_other |= of->dims[d] != (int32_t)asked->inputs[i].dims[d];
+    if (!is_other) continue;
     for (unsigned d = 0; d < (of->rank & 127); d++) of->dims[d] = (int32_t)asked->inputs[i].dims[d];
     is_resized = 1;
     check("inputs", lrt_CompiledModelResizeInputTensor(compiled, signature_number, input_places[i], of->dims, of->rank & 127));
