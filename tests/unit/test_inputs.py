@@ -7,12 +7,14 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-from build_model import GATHER, RELU, ModelSpec, OperationSpec, TensorSpec, build
+from build_model import ADD, GATHER, RELU, RESHAPE, ModelSpec, OperationSpec, TensorSpec, build
 from rooms import onert_graph
 
 from pareto_profiler.core.graph import Graph
 from pareto_profiler.errors import InputError
 from pareto_profiler.runners.inputs import digest_of, load_inputs, random_inputs
+
+CONCATENATION, CAST, EXPAND_DIMS, SQUEEZE = 2, 53, 70, 43
 
 
 def two_inputs() -> Graph:
@@ -147,6 +149,30 @@ def test_an_input_too_large_to_make_is_refused():
         random_inputs(_one(0, (100_000, 1_000_000)), 0)
 
 
-def test_a_type_without_random_values_asks_for_a_file():
-    with pytest.raises(InputError, match="give --input FILE"):
+@pytest.mark.parametrize("way", [[RESHAPE], [CAST, EXPAND_DIMS], [CONCATENATION, SQUEEZE]])
+def test_indices_are_followed_on_their_way_to_the_table(way: list[int]):
+    tensors = [TensorSpec((3, 5), data=np.zeros((3, 5), "f4"))]
+    tensors += [TensorSpec((200,), dtype=2) for _ in range(len(way) + 1)]
+    tensors += [TensorSpec((200, 5))]
+    operations = [OperationSpec(code, (i,), (i + 1,)) for i, code in enumerate(way, 1)]
+    last = len(way) + 1
+    operations.append(OperationSpec(GATHER, (0, last), (last + 1,)))
+    graph = onert_graph(build(ModelSpec(tensors, operations, (1,), (last + 1,))), "x")
+    (indices,) = random_inputs(graph, 0)
+    assert (indices.min(), indices.max()) == (0, 2)
+
+
+def test_what_may_be_an_index_is_zero_and_told(caplog: pytest.LogCaptureFixture):
+    tensors = [TensorSpec((3, 5), data=np.zeros((3, 5), "f4"))]
+    tensors += [TensorSpec((200,), dtype=2, name=name) for name in ("ids", "sum")]
+    tensors += [TensorSpec((200, 5))]
+    operations = [OperationSpec(ADD, (1, 1), (2,)), OperationSpec(GATHER, (0, 2), (3,))]
+    graph = onert_graph(build(ModelSpec(tensors, operations, (1,), (3,))), "x")
+    (indices,) = random_inputs(graph, 0)
+    assert not indices.any()
+    assert "input 'ids' is measured as zeros" in caplog.text
+
+
+def test_a_type_without_random_values_says_that_it_cannot_be_measured():
+    with pytest.raises(InputError, match="other things than numbers cannot be measured"):
         random_inputs(_one(5), 0)

@@ -22,6 +22,7 @@ from build_model import (
     RELU,
     RESHAPE,
     STRING,
+    TANH,
     ModelSpec,
     OperationSpec,
     TensorSpec,
@@ -32,8 +33,9 @@ from build_model import (
 from circle_schema.v0_10.circle.BuiltinOperator import BuiltinOperator
 from circle_schema.v0_10.circle.TensorType import TensorType
 from conftest import MODELS
-from rooms import onert_graph
+from rooms import onert_graph, onert_space
 
+from pareto_profiler.core.space import Granularity
 from pareto_profiler.errors import ModelError
 from pareto_profiler.models import load, schema
 from pareto_profiler.models.reader import read_graph
@@ -50,7 +52,10 @@ def _numbers(enum: type) -> dict[int, str]:
 def test_operator_and_type_names_are_the_schemas():
     assert _numbers(tflite.BuiltinOperator).items() <= (schema.BUILTIN_NAMES | {31: "CALL"}).items()
     assert _numbers(BuiltinOperator) == schema.BUILTIN_NAMES | schema.CIRCLE_BUILTIN_NAMES
-    assert {k: v.lower() for k, v in _numbers(TensorType).items()} == schema.TYPE_NAMES
+    from ai_edge_litert.schema_py_generated import TensorType as LiteRTTypes
+
+    types = {**_numbers(LiteRTTypes), **_numbers(TensorType)}
+    assert {k: v.lower() for k, v in types.items()} == schema.TYPE_NAMES
     assert {k: v.lower() for k, v in _numbers(tflite.TensorType).items()}.items() <= (
         schema.TYPE_NAMES.items()
     )
@@ -200,7 +205,7 @@ def _small() -> bytes:
     ("data", "found"),
     [
         (b"", "0 bytes are no model"),
-        (b"PK\x03\x04 a zip archive", "identifier"),
+        (b"PK\x03\x04 a zip archive", "a ZIP archive without a .tflite"),
         (_small()[:200], "outside the file|can hold"),
         (struct.pack("<I", 2**31) + b"TFL3" + b"\0" * 64, "outside the file"),
         (struct.pack("<I", 8) + b"TFL3" + struct.pack("<i", 2**30), "outside the file"),
@@ -261,15 +266,32 @@ def test_counts_of_two_to_the_31_are_refused(slot: int):
             ModelSpec([TensorSpec((1,) * 65)] * 2, [OperationSpec(RELU, (0,), (1,))], (0,), (1,)),
             "65 dimensions",
         ),
-        (
-            ModelSpec([TensorSpec((1,), 99)] * 2, [OperationSpec(RELU, (0,), (1,))], (0,), (1,)),
-            "unknown type 99",
-        ),
     ],
 )
 def test_senseless_graphs_are_refused(spec: ModelSpec, found: str):
     with pytest.raises(ModelError, match=found):
         onert_graph(build(spec), "x")
+
+
+@pytest.mark.parametrize("code", [19, 20, 21, 22, 99])
+def test_a_type_that_is_newer_than_the_reader_is_a_problem_of_an_operation(code: int):
+    tensors = [TensorSpec((1,), code), TensorSpec((1,)), TensorSpec((1,))]
+    operations = [OperationSpec(RELU, (0,), (1,)), OperationSpec(TANH, (1,), (2,))]
+    graph = onert_graph(build(ModelSpec(tensors, operations, (0,), (2,))), "x")
+    assert "a type that onert does not have" in graph.operations[0].problem
+    assert not graph.operations[1].problem
+
+
+def test_what_runs_in_bodies_is_decided_by_name():
+    spec = dense(layers=1)
+    spec.subgraphs = 2
+    graph = onert_graph(build(spec), "x")
+    assert [o.subgraph for o in graph.all_operations] == [0, 0, 1, 1]
+    space = onert_space(graph, ("cpu", "ruy"), Granularity.NAME)
+    assert {v.name: v.operations for v in space.variables} == {
+        "FullyConnected": (0,),
+        "ElementwiseActivation": (1,),
+    }
 
 
 def test_vectors_that_share_their_contents_do_not_take_for_ever():

@@ -113,7 +113,10 @@ def notes_of(events: Mapping[str, Event], *, is_repeat: bool) -> tuple[str, ...]
     notes = []
     for i, output in enumerate(events["measured"]["outputs"]):
         if output["nonfinite"]:
-            notes.append(f"output {i} of the baseline has {output['nonfinite']} NaN or infinities")
+            notes.append(
+                f"output {i} of the baseline has {output['nonfinite']} NaN or infinities: perhaps "
+                f"the inputs are not what the model takes, give --input"
+            )
         elif output["bytes"] > _ONE_ELEMENT_BYTES and output["min"] == output["max"]:
             notes.append(
                 f"output {i} of the baseline is the same everywhere: comparing outputs finds "

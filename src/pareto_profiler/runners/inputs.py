@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,6 +20,14 @@ Array = NDArray[np.generic]
 _NUMPY_TYPES: Final = set("float32 float16 int32 uint8 int64 bool int16 int8".split())
 _LARGEST_BYTES: Final = 4 << 30
 _LOOKUPS: Final = {"GATHER": (0, 1), "EMBEDDING_LOOKUP": (1, 0)}  # table input, index input
+# What hands numbers on as they are, from its first input or from all of them.
+_PASSING: Final = (
+    "RESHAPE CAST SQUEEZE EXPAND_DIMS SLICE STRIDED_SLICE TRANSPOSE TILE SPLIT UNPACK PAD "
+    "BROADCAST_TO REVERSE_V2"
+).split()
+_JOINING: Final = {"CONCATENATION", "PACK"}
+_LARGEST_INTEGER: Final = 100
+_LOG: Final = logging.getLogger(__name__)
 
 
 def load_inputs(graph: Graph, path: Path) -> list[Array]:
@@ -55,13 +64,14 @@ def random_inputs(graph: Graph, seed: int) -> list[Array]:
     """Draw inputs of the right type and range.
 
     Floats come from [0, 1), bytes from their whole range, other integers from 0 … 99 or, where
-    they are looked up in a table, from inside it.
+    they are looked up in a table, from inside it. Where a model looks something up and it cannot
+    be told whether an integer input is that, it is zero, which is logged.
 
     Raises:
         InputError: An input has a type that has no random values, such as a string.
     """
     generator = np.random.default_rng(seed)
-    limits = _index_limits(graph)
+    limits, has_lookups = _index_limits(graph), _has_lookups(graph)
     arrays: list[Array] = []
     for t in graph.inputs:
         tensor = graph.tensors[t]
@@ -82,7 +92,12 @@ def random_inputs(graph: Graph, seed: int) -> list[Array]:
             info = np.iinfo(dtype)
             arrays.append(generator.integers(info.min, int(info.max) + 1, shape).astype(dtype))
         else:
-            arrays.append(generator.integers(0, limits.get(t, 100), shape).astype(dtype))
+            limit = limits.get(t, 1 if has_lookups else _LARGEST_INTEGER)
+            if limit == 1 and t not in limits:
+                _LOG.warning(
+                    "input %r is measured as zeros: it may be an index; give --input", tensor.name
+                )
+            arrays.append(generator.integers(0, limit, shape).astype(dtype))
     return arrays
 
 
@@ -148,15 +163,34 @@ def digest_of(arrays: Sequence[Array]) -> str:
     return digest.hexdigest()
 
 
+def _has_lookups(graph: Graph) -> bool:
+    """Whether something is looked up at places that the model computes or is given."""
+    return any(
+        graph.tensors[t].constant_bytes == 0
+        for operation in graph.operations
+        if operation.builtin in _LOOKUPS
+        for t in operation.inputs[_LOOKUPS[operation.builtin][1] :][:1]
+        if t >= 0
+    )
+
+
 def _index_limits(graph: Graph) -> dict[int, int]:
+    """Tensor → how many entries a table has that it is an index into, from the end backwards."""
     limits: dict[int, int] = {}
-    for operation in graph.operations:
+    for operation in reversed(graph.operations):
+        told = [limits[t] for t in operation.outputs if t in limits]
+        if told and operation.builtin in (*_PASSING, *_JOINING):
+            handed = operation.inputs if operation.builtin in _JOINING else operation.inputs[:1]
+            if operation.builtin == "SPLIT":
+                handed = operation.inputs[1:2]
+            for t in handed:
+                limits[t] = min([limits.get(t, _LARGEST_INTEGER), *told])
         table, index = _LOOKUPS.get(operation.builtin, (0, len(operation.inputs)))
         if index < len(operation.inputs) and operation.inputs[table] >= 0:
             shape = graph.tensors[operation.inputs[table]].shape
             t = operation.inputs[index]
             # Whatever axis it looks up along, which the graph does not tell.
-            limits[t] = max(1, min([limits.get(t, 100), *shape]))
+            limits[t] = max(1, min([limits.get(t, _LARGEST_INTEGER), *shape]))
     return limits
 
 
