@@ -9,8 +9,9 @@ import flatbuffers
 import numpy as np
 from numpy.typing import NDArray
 
-FLOAT32, INT32, INT64, STRING = 0, 2, 4, 5
+FLOAT32, FLOAT16, INT32, INT64, STRING = 0, 1, 2, 4, 5
 ADD, CONV_2D, FULLY_CONNECTED, RELU, RESHAPE, TANH = 0, 3, 9, 19, 22, 28
+DEQUANTIZE = 6
 CUSTOM, GATHER, HARD_SWISH, IF, DYNAMIC_UPDATE_SLICE = 32, 36, 117, 118, 151
 
 
@@ -173,6 +174,20 @@ def dense(seed: int = 0, *, width: int = 16, layers: int = 3) -> ModelSpec:
             OperationSpec(TANH, (first + 2,), (first + 3,)),
         ]
     return ModelSpec(tensors, operations, (0,), (len(tensors) - 1,))
+
+
+def half_precision() -> ModelSpec:
+    """Dense layers whose weights are unpacked at run time."""
+    whole = dense(layers=2)
+    tensors, operations = list(whole.tensors), []
+    for o in whole.operations:
+        if o.code == FULLY_CONNECTED:
+            w = o.inputs[1]
+            tensors.append(TensorSpec(tensors[w].shape, FLOAT16, tensors[w].data.astype("f2")))
+            operations.append(OperationSpec(DEQUANTIZE, (len(tensors) - 1,), (w,)))
+            tensors[w] = TensorSpec(tensors[w].shape, name=f"unpacked{w}")
+        operations.append(o)
+    return ModelSpec(tensors, operations, whole.inputs, whole.outputs)
 
 
 def shared_biases(seed: int = 0, *, width: int = 8) -> ModelSpec:

@@ -8,7 +8,7 @@ import os
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -162,6 +162,19 @@ def _asked(
         "operators": sorted(room.rewrites),
         "digest": model.graph.digest,
     }
+    return asked(model.path, request)
+
+
+def asked(path: Path, request: Mapping[str, Any]) -> dict[str, Any]:
+    """What a process that follows whatever a file says makes of it.
+
+    Args:
+        path: Of the model, for messages.
+        request: See ``models.reference``.
+
+    Raises:
+        ModelError: It crashed or took too long.
+    """
     command = [sys.executable, "-m", "pareto_profiler.models.reference", json.dumps(request)]
     done = LocalShell().run(command, environment={}, time_limit_s=_LIMIT_S)
     lines = done.stdout.decode("utf-8", "replace").splitlines()
@@ -173,6 +186,5 @@ def _asked(
         return answer
     how = f"took more than {_LIMIT_S:.0f} s" if done.timed_out else ending(done)
     raise ModelError(
-        f"{model.path}: cannot be adapted: the reference interpreter {how} on it; the file may be "
-        f"damaged"
+        f"{path}: cannot be adapted: the reference interpreter {how} on it; the file may be damaged"
     )

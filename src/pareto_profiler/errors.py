@@ -76,6 +76,19 @@ class TargetError(ParetoProfilerError):
     """The target cannot measure anything, whatever the assignment."""
 
 
+class BaselineError(TargetError):
+    """The baseline fails, on which everything else stands.
+
+    Args:
+        kind: What happened.
+        message: In the runtime's words.
+    """
+
+    def __init__(self, kind: FailureKind, message: str) -> None:
+        super().__init__(f"the baseline itself fails: {kind}: {message}")
+        self.kind = kind
+
+
 class ConnectionLostError(TargetError):
     """The device went away while a command ran and is there again: what it did is unknown."""
 

@@ -112,6 +112,7 @@ class Job:
         target: Where it is measured.
         shell: How that is reached; closed when the job, as a context, ends.
         runtime: What runs the model.
+        installation: That, as it was found on the target.
         start: Makes the engine, with its files in a folder of the target.
     """
 
@@ -121,6 +122,7 @@ class Job:
     target: Target
     shell: Shell
     runtime: Runtime
+    installation: Installation
     start: Start
 
     def __enter__(self) -> Self:
@@ -241,7 +243,7 @@ def _prepare(
         graph=model.graph,
         traits=room.traits,
     )
-    return Job(model, header, arrays, target, shell, room, start)
+    return Job(model, header, arrays, target, shell, room, installation, start)
 
 
 def _with_inputs(choices: Choices, model: Model) -> tuple[Model, list[Array]]:

@@ -19,7 +19,7 @@ from pareto_profiler.core.ports import Runner, Sampler
 from pareto_profiler.core.rules import ONE_SHOT, Rules
 from pareto_profiler.core.space import Assignment, DecisionSpace
 from pareto_profiler.core.trial import AGAIN, ANCHOR, CONFIRM, Failure, Placement, Profile, Trial
-from pareto_profiler.errors import FailureKind, RunError, TargetError
+from pareto_profiler.errors import BaselineError, FailureKind, RunError, TargetError
 from pareto_profiler.schedule import BASELINE, PROFILE, Schedule
 
 _CHECK_AFTER_FAILURES: Final = 5
@@ -341,7 +341,7 @@ def check_baseline(runner: Runner, baseline: Assignment) -> None:
 
 
 def _baseline_fails(failure: Failure) -> TargetError:
-    return TargetError(f"the baseline itself fails: {failure.kind}: {failure.message}")
+    return BaselineError(failure.kind, failure.message)
 
 
 def verify(

@@ -17,6 +17,7 @@ from build_model import (
     build,
     chain,
     dense,
+    half_precision,
 )
 from e2e.command import pp, pp_error, pp_json
 
@@ -76,6 +77,13 @@ def test_adapted_and_original_outputs_are_compared(swish: Path, tmp_path: Path, 
     assert "adapted to litert" not in done.stderr
     assert "do not agree" not in done.stderr
     assert set(pp_json("show", "run", cwd=tmp_path)["runs"]) == {"litert", "onert"}
+
+
+def test_what_a_runtime_refuses_without_a_name_is_named(tmp_path: Path):
+    (tmp_path / "half.tflite").write_bytes(build(half_precision()))
+    said = pp("search", "half.tflite", *QUICK, cwd=tmp_path, status=3).stderr
+    # onert says "OperationValidator failed", and no more.
+    assert "the first operation that it refuses is @0 DEQUANTIZE: --adapt rewrites it" in said
 
 
 def test_adapt_writes_a_model_beside_it(swish: Path, tmp_path: Path):

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 from build_model import (
     CUSTOM,
-    FULLY_CONNECTED,
     HARD_SWISH,
     INT32,
     RELU,
@@ -21,6 +20,7 @@ from build_model import (
     build,
     chain,
     dense,
+    half_precision,
 )
 
 from pareto_profiler.adapting import adapt, adapted_file
@@ -30,8 +30,8 @@ from pareto_profiler.models.reader import METADATA
 from pareto_profiler.models.rewriting import RULES
 from pareto_profiler.runtimes import runtime
 
-ONERT, FLOAT16 = runtime("onert"), 1
-DEQUANTIZE, PRELU, MIRROR_PAD, REDUCE_MIN, DENSIFY, SHAPE = 6, 54, 100, 89, 124, 77
+ONERT = runtime("onert")
+PRELU, MIRROR_PAD, REDUCE_MIN, DENSIFY, SHAPE = 54, 100, 89, 124, 77
 RANDOM = np.random.default_rng(3)
 SLOPES = RANDOM.normal(size=(1, 1, 4)).astype("f4")
 
@@ -49,20 +49,6 @@ def one(code: int, shape, *more: TensorSpec, result=None, option_type: int = 0) 
         OperationSpec(TANH, (b,), (y,)),
     ]
     return ModelSpec(tensors, operations, (0,), (y,))
-
-
-def half_precision() -> ModelSpec:
-    """Dense layers whose weights are unpacked at run time."""
-    whole = dense(layers=2)
-    tensors, operations = list(whole.tensors), []
-    for o in whole.operations:
-        if o.code == FULLY_CONNECTED:
-            w = o.inputs[1]
-            tensors.append(TensorSpec(tensors[w].shape, FLOAT16, tensors[w].data.astype("f2")))
-            operations.append(OperationSpec(DEQUANTIZE, (len(tensors) - 1,), (w,)))
-            tensors[w] = TensorSpec(tensors[w].shape, name=f"unpacked{w}")
-        operations.append(o)
-    return ModelSpec(tensors, operations, whole.inputs, whole.outputs)
 
 
 CASES = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from collections.abc import Sequence
 from dataclasses import replace
@@ -10,6 +11,7 @@ from typing import Annotated
 
 import typer
 
+from pareto_profiler.blaming import first_refused
 from pareto_profiler.cli.exits import command_line, note
 from pareto_profiler.cli.explore import explore
 from pareto_profiler.cli.fronts import print_joint, print_summary
@@ -37,9 +39,9 @@ from pareto_profiler.core.measurement import objectives_of
 from pareto_profiler.core.membership import Verdict
 from pareto_profiler.core.rules import Rules
 from pareto_profiler.core.space import DecisionSpace, readable
-from pareto_profiler.errors import InputError
+from pareto_profiler.errors import BaselineError, FailureKind, InputError, TargetError
 from pareto_profiler.exploration import Exploration, opened, sampler_of
-from pareto_profiler.jobs import Choices, Job, choices_of, default_folder, prepare
+from pareto_profiler.jobs import Choices, Job, choices_of, default_folder, folder_on, prepare
 from pareto_profiler.jointly import OBJECTIVES, search_jointly
 from pareto_profiler.loop import Budget
 from pareto_profiler.quantities import numbers_of, seconds_of, split
@@ -240,7 +242,10 @@ def _measure(
                 note(f"going on in {folder}: {made} trials are there")
             if made and budget.trials is not None and made >= budget.trials:
                 note(f"the budget of {budget.trials} trials is spent already")
-            explore(exploration, sampler, budget, rules)
+            try:
+                explore(exploration, sampler, budget, rules)
+            except BaselineError as error:
+                raise _blamed(job, error, is_new=not made) from error
             recording = exploration.recording
     if dumpfile is not None:
         write_file(dumpfile, seed_dump(recording))
@@ -263,6 +268,23 @@ def _measure(
     note(f"results: {folder} (again: {shlex.join(again)})")
     leave_report(recording, summary, folder)
     return summary
+
+
+def _blamed(job: Job, error: BaselineError, *, is_new: bool) -> TargetError:
+    """The error, with the operation that the runtime refuses where it does not say which."""
+    is_named = any(f"'{o.name}'" in str(error) for o in job.model.graph.operations)
+    if not is_new or error.kind is not FailureKind.REJECTED or is_named:
+        return error
+    note("the runtime does not say which operation it refuses: trying the beginnings of the model")
+    found = first_refused(job, folder_on(job.target, f"beginnings by {os.getpid()}"))
+    if found is None:
+        return error
+    advice = "--adapt rewrites it"
+    if found.builtin not in job.runtime.rewrites:
+        advice = "try another --runtime"
+    return TargetError(
+        f"{error}; the first operation that it refuses is @{found.index} {found.builtin}: {advice}"
+    )
 
 
 def _check(job: Job, dumpfile: Path | None, largest: int | None) -> None:

@@ -377,7 +377,7 @@ def _feasible(
     if not feasible:
         raise SpaceError(
             f"{name}: no backend can run it: {'; '.join(reasons.values())} "
-            f"(add a backend, try another --runtime, or --allow BACKEND:OPERATION to try all the same)"
+            f"(add a backend, try another --runtime, or --allow BACKEND:OPERATION to try it)"
         )
     return feasible
 

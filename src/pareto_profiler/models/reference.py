@@ -157,10 +157,36 @@ def adapt(request: Mapping[str, Any]) -> dict[str, Any]:
     return {"steps": steps, "origins": rewriter.origins, "error": error}
 
 
+def cut(request: Mapping[str, Any]) -> dict[str, Any]:
+    """Write the beginning of a file: its first operations, with what others take as its outputs.
+
+    Args:
+        request: ``model``, ``output``, ``operations`` (how many).
+    """
+    import flatbuffers
+    from ai_edge_litert import schema_py_generated as schema
+
+    content = Path(request["model"]).read_bytes()
+    model = schema.ModelT.InitFromPackedBuf(content, 0)
+    graph = model.subgraphs[0]
+    count = int(request["operations"])
+    kept, rest = graph.operators[:count], graph.operators[count:]
+    taken = {int(t) for o in rest for t in o.inputs} | set(map(int, graph.outputs))
+    made = [int(t) for o in kept for t in o.outputs]
+    graph.operators = kept
+    graph.outputs = np.array([t for t in made if t in taken] or made[-1:], np.int32)
+    model.signatureDefs = None
+    builder = flatbuffers.Builder(len(content))
+    builder.Finish(model.Pack(builder), _IDENTIFIER)
+    Path(request["output"]).write_bytes(bytes(builder.Output()))
+    return {}
+
+
 def main() -> None:
     """Answer one request."""
+    request = json.loads(sys.argv[1])
     try:
-        answer = adapt(json.loads(sys.argv[1]))
+        answer = (cut if "operations" in request else adapt)(request)
     except RefusedError as error:
         answer = {"refused": str(error)}
     except Exception as error:  # noqa: BLE001 - the library's code meets any file
