@@ -183,7 +183,8 @@ def half_precision() -> ModelSpec:
     for o in whole.operations:
         if o.code == FULLY_CONNECTED:
             w = o.inputs[1]
-            tensors.append(TensorSpec(tensors[w].shape, FLOAT16, tensors[w].data.astype("f2")))
+            values = np.asarray(tensors[w].data, np.float16)
+            tensors.append(TensorSpec(tensors[w].shape, FLOAT16, values))
             operations.append(OperationSpec(DEQUANTIZE, (len(tensors) - 1,), (w,)))
             tensors[w] = TensorSpec(tensors[w].shape, name=f"unpacked{w}")
         operations.append(o)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import os
 import sys
 import tempfile
@@ -15,7 +16,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from pareto_profiler.core.graph import Operation
+from pareto_profiler.core.graph import Graph, Operation
 from pareto_profiler.drivers.answer import ending
 from pareto_profiler.errors import ModelError
 from pareto_profiler.files import write_whole
@@ -28,8 +29,10 @@ from pareto_profiler.shells.local import LocalShell
 TOLERANCE: Final = 1e-3
 """Largest difference of outputs that is taken, as a fraction of their range."""
 
+_LOG: Final = logging.getLogger(__name__)
 _LIMIT_S: Final = 300.0
 _NAMED: Final = 5
+_INDICES: Final = {"int32", "int64"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +98,8 @@ def adapt(
             model, room, arrays, Path(folder) / "inputs.npz", made := Path(folder) / "m.tflite"
         )
         if "refused" in answer:
-            raise ModelError(f"{path}: cannot be adapted: {answer['refused']}")
+            hint = "" if input_file else _about_inputs(graph)
+            raise ModelError(f"{path}: cannot be adapted: {answer['refused']}{hint}")
         if not answer["error"] <= TOLERANCE:
             raise ModelError(
                 f"{path}: cannot be adapted: outputs would differ by {answer['error']:.2g} of "
@@ -105,6 +109,14 @@ def adapt(
     refused = [o for o in room.read(output).graph.operations if o.problem]
     steps = [Step(str(rule), int(n), str(builtin)) for rule, n, builtin in answer["steps"]]
     return Adapted(output, steps, float(answer["error"]), refused)
+
+
+def _about_inputs(graph: Graph) -> str:
+    """What to add where random integers may be why a model does not run."""
+    integers = [t.name for t in map(graph.tensors.__getitem__, graph.inputs) if t.dtype in _INDICES]
+    if not integers:
+        return ""
+    return f"; {integers[0]!r} was drawn at random: if that is why, give --input"
 
 
 def adapted_file(
@@ -133,22 +145,38 @@ def adapted_file(
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ModelError(f"{folder}: cannot be written: {error.strerror}") from error
-    made = adapt(room, path, folder / f"{path.stem}.tflite", shapes=shapes, input_file=input_file)
+    file = folder / f"{path.stem}.tflite"
+    try:
+        made = adapt(room, path, file, shapes=shapes, input_file=input_file)
+    except ModelError as error:
+        if hopeless := [o for o in graph.operations if o.problem and room.is_fixed(o)]:
+            words = way_forward(room, path, hopeless, is_adapted=True)
+            raise ModelError(f"{path}: {words}") from error
+        if graph.free_inputs or any(o.problem for o in graph.operations):
+            raise
+        _LOG.warning("searched as it is: %s", error)
+        return None
     return made if made.steps or graph.free_inputs else None
 
 
-def way_forward(room: Runtime, path: Path, refused: Sequence[Operation]) -> str:
+def way_forward(
+    room: Runtime, path: Path, refused: Sequence[Operation], *, is_adapted: bool
+) -> str:
     """What to do about operations that a runtime refuses.
 
     Args:
         room: The runtime.
         path: Of the model.
         refused: The operations, each with its problem.
+        is_adapted: Whether it was adapted already.
     """
     named = ", ".join(f"@{o.index} {o.builtin}" for o in refused[:_NAMED])
     more = f" and {len(refused) - _NAMED} more" if len(refused) > _NAMED else ""
     words = f"{room.name} cannot load {named}{more} ({refused[0].problem})"
-    return f"{words}; --adapt rewrites what it can, --runtime tries another; see: inspect {path}"
+    ways = ["--runtime tries another"]
+    if not is_adapted:
+        ways.insert(0, "--adapt rewrites what it can")
+    return f"{words}; {', '.join(ways)}; see: inspect {path}"
 
 
 def _asked(

@@ -182,7 +182,7 @@ def prepare(choices: Choices, space: DecisionSpace | None = None) -> Job:
     room = runtime(choices.runtime)
     if choices.adapt:
         choices = _adapted(choices, room)
-    model = load_measurable(room, choices.model)
+    model = load_measurable(room, choices.model, is_adapted=choices.adapt)
     shell = target.open_shell()
     try:
         return _prepare(choices, room, model, target, shell, space)
@@ -434,8 +434,13 @@ def space_of(
     return space.limited_to(choices.only) if choices.only else space
 
 
-def load_measurable(room: Runtime, path: Path) -> Model:
+def load_measurable(room: Runtime, path: Path, *, is_adapted: bool = False) -> Model:
     """Read a model that a runtime is known to take.
+
+    Args:
+        room: The runtime.
+        path: Of the model.
+        is_adapted: Whether it was adapted, as far as it could be.
 
     Raises:
         ModelError: It cannot be read, or has operations that it does not know: all are named.
@@ -443,7 +448,9 @@ def load_measurable(room: Runtime, path: Path) -> Model:
     model = room.read(path)
     refused = [o for o in model.graph.operations if o.problem and room.is_fixed(o)]
     if refused:
-        raise ModelError(f"{path}: {way_forward(room, path, refused)}")
+        is_adapted = is_adapted or bool(model.graph.original)
+        words = way_forward(room, path, refused, is_adapted=is_adapted)
+        raise ModelError(f"{path}: {words}")
     return model
 
 

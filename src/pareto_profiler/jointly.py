@@ -231,7 +231,8 @@ def _compare_outputs(searches: Mapping[str, Exploration]) -> None:
         plan = searches[name].job.header.plan
         try:
             pairs = zip(told[name], wanted, strict=True)
-            largest_error([compared(a, b) for a, b in pairs], plan.tolerance if plan else 1e-3)
+            allowed = (plan.tolerance, plan.tolerance_kind) if plan else (1e-3,)
+            largest_error([compared(a, b) for a, b in pairs], *allowed)
         except RunError as error:
             _LOG.warning("the baselines of %s and %s do not agree: %s", first, name, error.message)
 

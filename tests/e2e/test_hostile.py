@@ -232,7 +232,7 @@ def test_what_ran_elsewhere_is_off_the_front_in_every_export(dense_file: Path, t
 @pytest.mark.parametrize(
     ("options", "found"),
     [
-        (("--tolerance", "nan"), "tolerance nan"),
+        (("--tolerance", "nan"), "tolerance 'nan'"),
         (("--memory-limit", "0MB"), "1 KiB to 1 TiB"),
         (("--memory-limit", "9" * 400 + "GB"), "1 KiB to 1 TiB"),
         (("--time-limit", "9" * 400 + "s"), "at most 1000h"),

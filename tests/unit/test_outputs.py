@@ -47,3 +47,22 @@ def test_equal_nans_and_infinities_agree():
 def test_one_step_of_a_quantised_output_is_no_difference():
     reference = np.int8([0, 100, -100])
     assert largest_error([compared(reference + np.int8(1), reference)], 1e-3) == 0.005
+
+
+@pytest.mark.parametrize(
+    ("kind", "allowed", "output", "words"),
+    [
+        ("l2", 0.01, [0.0, 1.1, 2.0], "by 0.0447 of its length, 0.01"),
+        ("cosine", 0.9999, [0.5, 1.0, 2.0], "has a cosine of 0.975"),
+        ("top1", 1.0, [0.0, 2.1, 2.0], "has its largest number elsewhere"),
+        ("kl", 0.01, [0.0, 0.5, 2.0], "diverges from the baseline's by 0.693 nats"),
+    ],
+)
+def test_each_kind_of_tolerance_lets_pass_and_refuses(kind, allowed, output, words):
+    near = np.float32([0.0, 1.001, 2.001])
+    assert largest_error([compared(near, REFERENCE)], allowed, kind) < 1e-3
+    with pytest.raises(RunError, match=words):
+        largest_error([compared(np.float32(output), REFERENCE)], allowed, kind)
+    # What is not a number there is wrong by whatever measure.
+    with pytest.raises(RunError, match="NaN"):
+        largest_error([compared(np.float32([np.nan, 1, 2]), REFERENCE)], allowed, kind)

@@ -18,8 +18,10 @@ from pareto_profiler.runtimes import RUNTIMES, runtime, settings
 
 PACKAGE = ROOT / "src" / "pareto_profiler"
 # The original's formats and commands; an option and two values as they were called before.
-# The interpreter that is the format's reference comes with a runtime's wheel.
+# Formats of files are called by their names. The interpreter that is the format's reference comes
+# with a runtime's wheel.
 MAY_NAME_ONE = {
+    "models/recognising.py",
     "models/reference.py",
     "storage/seed_formats.py",
     "cli/seed_commands.py",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import MISSING, dataclass, field, fields, is_dataclass
 from functools import wraps
@@ -13,7 +12,7 @@ from typing import Annotated, Any, TypeVar, get_type_hints
 import typer
 
 from pareto_profiler.cli.exits import reporting_errors
-from pareto_profiler.core.plan import Plan, cpus_of
+from pareto_profiler.core.plan import Plan, cpus_of, tolerance_of
 from pareto_profiler.core.rules import CONFIDENCE, MARGIN, Rules
 from pareto_profiler.core.space import Granularity
 from pareto_profiler.errors import InputError
@@ -364,14 +363,14 @@ class MeasuringOptions:
         ),
     ] = None
     tolerance: Annotated[
-        float | None,
+        str,
         _option(
             "Measuring",
-            "Largest accepted difference from the baseline's output, as a fraction of its range.",
-            min=0.0,
+            "Largest accepted difference from the baseline's output, as a fraction of its range; "
+            "or l2:0.01, cosine:0.999, top1, kl:0.01.",
             show_default=f"{_PLAN.tolerance}, or as the target says",
         ),
-    ] = None
+    ] = ""
     time_limit: Annotated[
         str,
         _option(
@@ -411,10 +410,7 @@ class MeasuringOptions:
         least, most = self.min_repeats or _PLAN.min_repeats, self.max_repeats or _PLAN.max_repeats
         if least > most:
             raise InputError(f"repeats: at least {least} are more than at most {most}")
-        if self.tolerance is not None and not math.isfinite(self.tolerance):
-            raise InputError(
-                f"tolerance {self.tolerance}: expected a fraction of an output's range"
-            )
+        kind, tolerance = tolerance_of(self.tolerance) if self.tolerance else (None, None)
         cpus = "" if self.cpus == "all" else self.cpus
         if cpus:
             cpus_of(cpus)
@@ -427,7 +423,8 @@ class MeasuringOptions:
             "max_repeats": self.max_repeats,
             "run_time_s": seconds_of(self.run_time) if self.run_time else None,
             "threads": self.threads,
-            "tolerance": self.tolerance,
+            "tolerance": tolerance,
+            "tolerance_kind": kind,
             "time_limit_s": seconds_of(self.time_limit) if self.time_limit else None,
             "memory_limit_kib": kib_of(self.memory_limit) or None,
             "cpus": cpus if self.cpus else None,

@@ -272,7 +272,11 @@ def _measure(
 
 def _blamed(job: Job, error: BaselineError, *, is_new: bool) -> TargetError:
     """The error, with the operation that the runtime refuses where it does not say which."""
-    is_named = any(f"'{o.name}'" in str(error) for o in job.model.graph.operations)
+    graph = job.model.graph
+    dtypes = {graph.tensors[t].dtype for t in graph.inputs}
+    if "input" not in job.header.origin and dtypes & {"int32", "int64"}:
+        note("its integer inputs were drawn at random: if that is why it fails, give --input")
+    is_named = any(f"'{o.name}'" in str(error) for o in graph.operations)
     if not is_new or error.kind is not FailureKind.REJECTED or is_named:
         return error
     note("the runtime does not say which operation it refuses: trying the beginnings of the model")

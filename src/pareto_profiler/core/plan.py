@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,6 +11,18 @@ from typing import Any, Final
 from pareto_profiler.errors import InputError
 
 _MAX_CPUS: Final = 1024
+LARGEST: Final = "largest"
+"""The kind of tolerance that counts the largest difference, as a fraction of the output's range."""
+
+TOLERANCE_KINDS: Final = {
+    LARGEST: (0.0, 1e6, 1e-3),
+    "l2": (0.0, 1e6, 1e-2),
+    "cosine": (-1.0, 1.0, 0.999),
+    "top1": (1.0, 1.0, 1.0),
+    "kl": (0.0, 1e6, 1e-2),
+}
+"""Kind of tolerance → least, most, and what it is where no number is given."""
+
 # What recordings have always called them.
 _RECORDED: Final = {"min_repeats": "least_repeats", "max_repeats": "most_repeats"}
 
@@ -34,6 +47,32 @@ def cpus_of(text: str) -> tuple[int, ...]:
     return tuple(named)
 
 
+def tolerance_of(text: str) -> tuple[str, float]:
+    """Kind and size of a tolerance such as ``0.01``, ``cosine:0.999`` or ``top1``.
+
+    Raises:
+        InputError: It is none.
+
+    Examples:
+        >>> tolerance_of("0.01"), tolerance_of("cosine:0.99"), tolerance_of("top1")
+        (('largest', 0.01), ('cosine', 0.99), ('top1', 1.0))
+    """
+    kind, _, number = text.partition(":")
+    if kind not in TOLERANCE_KINDS:
+        kind, number = LARGEST, text
+    least, most, usual = TOLERANCE_KINDS[kind]
+    try:
+        value = float(number) if number else usual
+    except ValueError:
+        value = math.nan
+    if not least <= value <= most:
+        raise InputError(
+            f"tolerance {text!r}: expected a fraction of an output's range such as 0.01, or "
+            f"l2:0.01, cosine:0.999, top1, kl:0.01"
+        )
+    return kind, value
+
+
 @dataclass(frozen=True, slots=True)
 class Plan:
     """How each assignment is measured; figures of different plans are not compared.
@@ -49,7 +88,10 @@ class Plan:
         time_limit_s: Seconds after which a process is ended.
         threads: Threads each backend may use, where that is not varied.
         tolerance: Largest accepted difference from the baseline's output, as a fraction of the
-            range of that output.
+            range of that output; of another kind where ``tolerance_kind`` says so.
+        tolerance_kind: ``largest``; ``l2`` (length of the difference over that of the output);
+            ``cosine`` (at least that); ``top1`` (the largest number is in the same place); ``kl``
+            (Kullback-Leibler divergence of probabilities, in nats).
         memory_limit_kib: Most data memory a process may take, in KiB; 0 for no limit.
         load_every_backend: Whether every backend of the space is loaded, as the seed does, or only
             those an assignment uses.
@@ -72,6 +114,7 @@ class Plan:
     cpus: str = ""
     pause_s: float = 0.0
     input_digest: str = ""
+    tolerance_kind: str = LARGEST
 
     @property
     def in_words(self) -> str:
@@ -95,7 +138,10 @@ class Plan:
 
     def to_json(self) -> dict[str, Any]:
         """As plain data, see :meth:`from_json`."""
-        return {_RECORDED.get(name, name): getattr(self, name) for name in Plan.__slots__}
+        told = {_RECORDED.get(name, name): getattr(self, name) for name in Plan.__slots__}
+        if told["tolerance_kind"] == LARGEST:  # as in recordings of before there were others
+            del told["tolerance_kind"]
+        return told
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Plan:

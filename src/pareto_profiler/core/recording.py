@@ -74,7 +74,8 @@ class Header:
             mine, others = self.plan.to_json(), other.plan.to_json()
             inputs = (mine.pop("input_digest")[:12], others.pop("input_digest")[:12])
             pairs |= {"inputs": inputs}
-            pairs |= {f"plan: {name}": (mine[name], others[name]) for name in mine}
+            names = dict.fromkeys((*mine, *others))
+            pairs |= {f"plan: {name}": (mine.get(name, ""), others.get(name, "")) for name in names}
         return [
             f"{what} {a or '(none)'} → {b or '(none)'}" for what, (a, b) in pairs.items() if a != b
         ]

@@ -27,7 +27,7 @@ NO_MEMORY: Final = re.compile(
 # Lines of logs, and what command-line tools print before anything happens.
 _NO_WORDS: Final = ("[", "INFO: ", "VERBOSE: ", "Package Filename", "Model Filename")
 _AGAIN: Final = "driver: runs again"
-_MESSAGE_LIMIT: Final = 2000
+_MESSAGE_LIMIT: Final = 1000
 _QUOTED_LIMIT: Final = 300
 
 
@@ -61,7 +61,8 @@ def _told(stream: bytes) -> str:
     if _AGAIN in lines:  # what a try before said is no failure
         lines = lines[len(lines) - lines[::-1].index(_AGAIN) :]
     said = [line for line in lines if line and not line.startswith(_NO_WORDS)]
-    return " | ".join(said)[-_MESSAGE_LIMIT:]
+    # What is repeated for every node is said once.
+    return " | ".join(dict.fromkeys(said))[-_MESSAGE_LIMIT:]
 
 
 def measurement_of(

@@ -374,7 +374,9 @@ class DriverEngine(ABC):
         Raises:
             RunError: Farther than tolerated.
         """
-        return largest_error(events["measured"]["outputs"], self._plan.tolerance)
+        return largest_error(
+            events["measured"]["outputs"], self._plan.tolerance, self._plan.tolerance_kind
+        )
 
     def _deafness(self) -> tuple[str, ...]:
         """A note if another input gives the same outputs; found out once, with one inference."""

@@ -15,6 +15,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <float.h>
 #include <math.h>
 #include <sched.h>
 #include <signal.h>
@@ -496,19 +497,31 @@ static void print_output(const request *asked, int i, const tensor *output) {
     tensor wanted = {.type = output->type};
     output_path(path, sizeof path, asked->reference, i);
     wanted.data = read_file(path, &wanted.bytes);
-    double worst = 0, low = INFINITY, high = -INFINITY;
+    double worst = 0, low = INFINITY, high = -INFINITY, top = -INFINITY, divergence = 0;
+    double dot = 0, own_squares = 0, wanted_squares = 0, difference_squares = 0;
     size_t disagreeing = 0; /* a NaN or an infinity on one side only */
+    size_t own_top = 0, wanted_top = 0;
     for (size_t e = 0; wanted.bytes == output->bytes && e < count; e++) {
       double a = element(output, e), b = element(&wanted, e);
       if (isfinite(b)) {
         if (b < low) low = b;
-        if (b > high) high = b;
+        if (b > high) high = b, wanted_top = e;
       }
-      if (isfinite(a) && isfinite(b)) worst = fabs(a - b) > worst ? fabs(a - b) : worst;
-      else if (!(isnan(a) && isnan(b)) && a != b) disagreeing++;
+      if (isfinite(a) && a > top) top = a, own_top = e;
+      if (isfinite(a) && isfinite(b)) {
+        worst = fabs(a - b) > worst ? fabs(a - b) : worst;
+        dot += a * b;
+        own_squares += a * a;
+        wanted_squares += b * b;
+        difference_squares += (a - b) * (a - b);
+        if (b > 0) divergence += b * log(b / (a > DBL_MIN ? a : DBL_MIN));
+      } else if (!(isnan(a) && isnan(b)) && a != b) disagreeing++;
     }
     fprintf(answer, ", \"reference_bytes\": %zu, \"max_abs_error\": %.17g, \"reference_range\": %.17g, \"nonfinite_mismatches\": %zu",
             wanted.bytes, worst, high >= low ? high - low : 0.0, disagreeing);
+    fprintf(answer, ", \"dot\": %.17g, \"squares\": %.17g, \"reference_squares\": %.17g, \"difference_squares\": %.17g",
+            dot, own_squares, wanted_squares, difference_squares);
+    fprintf(answer, ", \"is_top1_same\": %s, \"divergence\": %.17g", own_top == wanted_top ? "true" : "false", divergence);
     free(wanted.data);
   }
   fputs("}", answer);

@@ -129,10 +129,10 @@ class _Reader:
     def _code(self, table: Table) -> tuple[str, bool, int]:
         """Name, whether it is a custom code, and version of an operator code."""
         slots = schema.OperatorCode
-        # As the loader does: the old 8-bit field rules until the new one passes what it can hold.
+        # As the format's interpreter does: writers fill the new field, the old 8-bit one, or both.
         code = table.number(slots.BUILTIN_CODE, "<i")
-        if code < schema.PLACEHOLDER_FOR_GREATER_OP_CODES:
-            code = table.number(slots.DEPRECATED_BUILTIN_CODE, "<b")
+        old = table.number(slots.DEPRECATED_BUILTIN_CODE, "<b")
+        code = old if code == 0 and self._is_circle else max(code, old)
         version = table.number(slots.VERSION, "<i", 1)
         if code == schema.CUSTOM:
             return table.text(slots.CUSTOM_CODE, "the custom code") or "CUSTOM", True, version

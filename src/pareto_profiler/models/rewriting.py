@@ -306,7 +306,12 @@ def _drop_unused_buffers(rewriter: Rewriter) -> None:
     used = {t for o in rewriter.graph.operators for t in map(int, o.inputs)}
     used |= set(map(int, rewriter.graph.outputs))
     tensors = rewriter.graph.tensors
-    held = {tensors[t].buffer for t in used if t >= 0}
+    for t in [t for t in used if t >= 0]:
+        # Blocks of quantised weights have their scales in tensors of their own.
+        details = getattr(tensors[t].quantization, "details", None)
+        told = (getattr(details, name, None) for name in ("scales", "zeroPoints"))
+        used |= {int(n) for n in told if isinstance(n, int | np.integer)}
+    held = {tensors[t].buffer for t in used if 0 <= t < len(tensors)}
     others = [t.buffer for g in rewriter.model.subgraphs[1:] for t in g.tensors]
     held |= set(others) | {m.buffer for m in rewriter.model.metadata or []}
     for i, buffer in enumerate(rewriter.model.buffers):

@@ -21,7 +21,7 @@ from typing import Any, Final
 
 from pareto_profiler.core.graph import Graph
 from pareto_profiler.core.measurement import LARGEST, Measurement, objectives_of
-from pareto_profiler.core.plan import Plan, cpus_of
+from pareto_profiler.core.plan import TOLERANCE_KINDS, Plan, cpus_of
 from pareto_profiler.core.recording import Header, Recording
 from pareto_profiler.core.rules import CONFIDENCE, MARGIN
 from pareto_profiler.core.space import DecisionSpace
@@ -348,6 +348,8 @@ def plan_of(record: Mapping[str, Any]) -> Plan:
             _text(value)
         elif value is not None or default is not None:
             (amount if isinstance(default, float) else _whole)(value)
+    if plan.tolerance_kind not in TOLERANCE_KINDS:
+        raise ValueError(f"tolerance of kind {plan.tolerance_kind!r}")
     if plan.cpus:
         cpus_of(plan.cpus)
     return plan

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -19,6 +20,10 @@ from pareto_profiler.shells.base import Shell
 
 # The interpreter runs their bodies, each by itself.
 _CONTROL_FLOW: Final = {"IF", "WHILE", "CALL", "CALL_ONCE", "STABLEHLO_COMPOSITE"}
+
+
+_DISPATCH: Final = "DISPATCH_OP"
+_COMPILED: Final = "compiled for an NPU: take the model that it was compiled from"
 
 
 class _LiteRT:
@@ -49,14 +54,18 @@ class _LiteRT:
                 f"{path}: is a {model.graph.format} file, which litert does not read: it takes "
                 f".tflite files; try --runtime with another"
             )
-        return model
+        operations = tuple(
+            replace(o, problem=_COMPILED) if o.builtin == _DISPATCH else o
+            for o in model.graph.operations
+        )
+        return replace(model, graph=replace(model.graph, operations=operations))
 
     def why_not(self, backend: str, operation: Operation) -> str:
         del backend, operation  # each backend is asked for every model, when it is there
         return ""
 
     def is_fixed(self, operation: Operation) -> bool:
-        is_inner = operation.subgraph > 0
+        is_inner = operation.subgraph > 0 or operation.builtin == _DISPATCH
         return is_inner or operation.builtin in _CONTROL_FLOW or is_constant(operation)
 
     def check_granularity(self, graph: Graph, granularity: str) -> None:

@@ -217,6 +217,8 @@ def problem_of(
     foreign = sorted(set(dtypes) - known)
     if foreign:
         return f"{FOREIGN}: {foreign[0]}"
+    if builtin == "DISPATCH_OP":
+        return f"{UNKNOWN} for models compiled for an NPU: take the one it was compiled from"
     if operation.name == "Custom":
         return "a custom operation needs its kernel registered with the runtime"
     return ""

@@ -382,7 +382,9 @@ class ToolEngine:
             error = None if outputs is None else 0.0
         elif outputs is not None and self._reference is not None:
             pairs = zip(outputs, self._reference, strict=True)
-            error = largest_error([compared(a, b) for a, b in pairs], self._plan.tolerance)
+            error = largest_error(
+                [compared(a, b) for a, b in pairs], self._plan.tolerance, self._plan.tolerance_kind
+            )
         samples = {
             "exec_time": (report.mean_ms, 1e-3),
             "clock_resolution": (_CLOCK_S, 1.0),

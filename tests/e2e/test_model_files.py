@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from build_model import (
+    CUSTOM,
     HARD_SWISH,
     RELU,
     TANH,
@@ -86,6 +87,24 @@ def test_what_a_runtime_refuses_without_a_name_is_named(tmp_path: Path):
     assert "the first operation that it refuses is @0 DEQUANTIZE: --adapt rewrites it" in said
 
 
+@pytest.mark.parametrize("kind", ["0.01", "largest", "l2:0.05", "cosine:0.99", "top1", "kl:0.1"])
+def test_outputs_are_compared_in_the_way_that_is_asked_for(kind: str, tmp_path: Path):
+    (tmp_path / "m.tflite").write_bytes(build(dense()))
+    options = ("--tolerance", kind, *QUICK, "--granularity", "operation", "--output", "run")
+    shown = pp_json("search", "m.tflite", *options, cwd=tmp_path)
+    assert shown["plan"].get("tolerance_kind", "largest") == kind.partition(":")[0].replace(
+        "0.01", "largest"
+    )
+    assert not shown["failures"]
+
+
+def test_a_tolerance_that_is_none_is_one_line(tmp_path: Path):
+    (tmp_path / "m.tflite").write_bytes(build(dense()))
+    for wrong in ("cosine:2", "top1:0.5", "l3:1", "nan", "-1", "inf"):
+        said = pp_error("search", "m.tflite", "--tolerance", wrong, cwd=tmp_path)
+        assert f"tolerance {wrong!r}: expected" in said
+
+
 def test_adapt_writes_a_model_beside_it(swish: Path, tmp_path: Path):
     made = pp_json("adapt", swish, cwd=tmp_path)
     assert made["written"] == str(tmp_path / "swish-onert.tflite")
@@ -145,6 +164,17 @@ def test_what_is_no_model_is_called_by_its_name(content: bytes, words: str, tmp_
     (tmp_path / "m.tflite").write_bytes(content)
     for command in ("inspect", "search", "adapt"):
         assert words in pp_error(command, "m.tflite", cwd=tmp_path)
+
+
+@pytest.mark.parametrize("runtime", ["onert", "litert"])
+def test_a_model_compiled_for_an_npu_is_told(runtime: str, tmp_path: Path):
+    spec = chain(1)
+    operation = OperationSpec(CUSTOM, (0,), (1,), custom_code="DISPATCH_OP")
+    (tmp_path / "m.tflite").write_bytes(build(ModelSpec(spec.tensors, [operation], (0,), (1,))))
+    for more in ((), ("--adapt",)):
+        said = pp_error("search", "m.tflite", "--runtime", runtime, *more, cwd=tmp_path)
+        assert "compiled for an NPU: take the" in said
+        assert ("--adapt rewrites" in said) == (not more)
 
 
 def test_models_in_an_archive_are_named(tmp_path: Path):
