@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,8 @@ from build_model import (
     half_precision,
 )
 from e2e.command import pp, pp_error, pp_json
+
+from pareto_profiler.storage.journal import read
 
 QUICK = ("--repeats", 3, "--warmups", 1, "--retries", 0, "--no-confirm", "--budget", 4)
 
@@ -63,6 +66,13 @@ def test_a_search_proposes_to_adapt_and_does_it(swish: Path, tmp_path: Path, mon
     shown = pp_json("show", "run", cwd=tmp_path)
     assert shown["model"] == "swish"
     assert shown["front"]
+    recording = read(tmp_path / "run")
+    space = recording.header.space
+    other = next(t.assignment for t in recording.trials if t.assignment != space.default)
+    text = pp("explain", "run", space.id_of(other), "--all", cwd=tmp_path).stdout
+    assert re.search(r"FullyConnected@4 \(@2 of the original\)", text)
+    pp("report", "run", cwd=tmp_path)
+    assert '"origin":1' in (tmp_path / "run" / "report.html").read_text().replace(" ", "")
     # What ships is what was measured.
     pp("deploy", "run", "baseline", "--to", "nnpackage", "--output", "p", cwd=tmp_path)
     inspected = pp_json("inspect", "p", cwd=tmp_path)

@@ -126,8 +126,22 @@ def _choices(summary: Summary, found: Explanation, *, everything: bool) -> Rende
                 share = choice.through["hand-overs"][k]
                 cells.append(_signed(share) if _is_telling(choice, k) else "")
         needed = "" if choice.works > _WORKS else "without it, it likely fails"
-        table.add_row(choice.variable, f"{choice.default} → {choice.choice}", *cells, needed)
+        table.add_row(
+            _original(choice.variable, summary),
+            f"{choice.default} → {choice.choice}",
+            *cells,
+            needed,
+        )
     return table
+
+
+def _original(variable: str, summary: Summary) -> str:
+    """The name of a variable, with the number of its operation in the file that was adapted."""
+    graph = summary.header.graph
+    _, sign, number = variable.rpartition("@")
+    if graph is None or not graph.origins or not sign or not number.isdecimal():
+        return variable
+    return f"{variable} (@{graph.origins[int(number)]} of the original)"
 
 
 def _is_telling(choice: Choice, k: int) -> bool:

@@ -164,6 +164,7 @@ def data_of(summary: Summary, limits: Sequence[Limit] = ()) -> dict[str, Any]:
             {
                 "name": o.name or o.builtin,
                 "builtin": o.builtin,
+                "origin": graph.origins[o.index] if graph and graph.origins else None,
                 "bytes": o.data_bytes,
                 "weights": o.weight_bytes,
                 "variable": owner.get(o.index, -1),

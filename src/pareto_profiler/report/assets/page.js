@@ -363,7 +363,8 @@
   }
   function wordsOfOperation(p, o) {
     const i = operations.indexOf(o), b = backendOf(p, o);
-    return [`@${i} ${o.name} (${o.builtin})`, b ? `on ${b}` : "where the runtime puts it",
+    const was = o.origin === null ? "" : `, @${o.origin} of the original`;
+    return [`@${i} ${o.name} (${o.builtin}${was})`, b ? `on ${b}` : "where the runtime puts it",
       ...Object.keys(profiles).filter((c) => profiles[c][i] !== undefined).map((c) => `${Number(profiles[c][i].toPrecision(3))} ms on ${c}`),
       `${bytes(o.bytes)} in and out, ${bytes(o.weights)} of it weights`,
       o.variable >= 0 && variables[o.variable].count > 1 ? `decided with ${variables[o.variable].count - 1} more as ${variables[o.variable].name}` : ""];
