@@ -132,6 +132,9 @@ class Computed:
     def reference(self) -> list[Array] | None:
         return None
 
+    def compare_on(self, sets: Sequence[Sequence[Array]]) -> None:
+        pass
+
     def remarks(self) -> list[str]:
         return []
 

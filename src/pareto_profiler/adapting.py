@@ -91,7 +91,9 @@ def adapt(
         raise ModelError(f"{path}: is a {graph.format} file: only .tflite files can be adapted")
     graph = graph.with_input_shapes(inputs.shapes_of(graph, shapes))
     arrays = (
-        inputs.load_inputs(graph, input_file) if input_file else inputs.random_inputs(graph, seed)
+        inputs.load_input_sets(graph, input_file)[0]
+        if input_file
+        else inputs.random_inputs(graph, seed)
     )
     with tempfile.TemporaryDirectory(prefix="pareto-profiler-") as folder:
         answer = _asked(

@@ -212,11 +212,14 @@ def _prepare(
     machine = describe(shell)
     needs_energy = "energy" in choices.objectives
     installation = install(room, target, shell, choices, needs_energy=needs_energy)
-    model, arrays = _with_inputs(choices, model)
-    plan = Plan(**{**target.plan, **choices.plan, "input_digest": inputs.digest_of(arrays)})
+    model, (arrays, *sets) = _with_inputs(choices, model)
+    digest = inputs.digest_of([array for one in (arrays, *sets) for array in one])
+    plan = Plan(**{**target.plan, **choices.plan, "input_digest": digest})
 
     def start(folder: PurePosixPath, space: DecisionSpace) -> Engine:
-        return installation.start(folder, space, plan, model, arrays)
+        engine = installation.start(folder, space, plan, model, arrays)
+        engine.compare_on(sets)
+        return engine
 
     if space is None:
         backends = _backends(choices, room, model, target, installation, start)
@@ -246,19 +249,19 @@ def _prepare(
     return Job(model, header, arrays, target, shell, room, installation, start)
 
 
-def _with_inputs(choices: Choices, model: Model) -> tuple[Model, list[Array]]:
-    """The model in the sizes that the inputs fix, and these."""
+def _with_inputs(choices: Choices, model: Model) -> tuple[Model, list[list[Array]]]:
+    """The model in the sizes that the inputs fix, and sets of these, the measured one first."""
     graph = model.graph
     graph = graph.with_input_shapes(inputs.shapes_of(graph, choices.input_shapes))
     source = choices.input_file or model.input_file
     if source:
-        arrays = inputs.load_inputs(graph, source)
-        pairs = zip(graph.inputs, arrays, strict=True)
+        sets = inputs.load_input_sets(graph, source)
+        pairs = zip(graph.inputs, sets[0], strict=True)
         free = {t: array.shape for t, array in pairs if graph.tensors[t].signature}
         graph = graph.with_input_shapes(free)
     else:
-        arrays = inputs.random_inputs(graph, choices.seed)
-    return replace(model, graph=graph), arrays
+        sets = [inputs.random_inputs(graph, choices.seed)]
+    return replace(model, graph=graph), sets
 
 
 def _origin(choices: Choices) -> dict[str, str]:

@@ -108,6 +108,27 @@ def test_outputs_are_compared_in_the_way_that_is_asked_for(kind: str, tmp_path: 
     assert not shown["failures"]
 
 
+@pytest.mark.parametrize("runtime", ["onert", "litert"])
+def test_outputs_are_compared_on_all_inputs_and_time_on_one(runtime: str, tmp_path: Path):
+    (tmp_path / "m.tflite").write_bytes(build(dense()))
+    np.save(tmp_path / "x.npy", np.random.default_rng(0).random((3, 1, 16)).astype("f4"))
+    options = ("--runtime", runtime, "--granularity", "operation", *QUICK)
+    pp("search", "m.tflite", "--input", "x.npy", *options, "--output", "several", cwd=tmp_path)
+    np.save(tmp_path / "one.npy", np.load(tmp_path / "x.npy")[0])
+    pp("search", "m.tflite", "--input", "one.npy", *options, "--output", "one", cwd=tmp_path)
+    several, one = (read(tmp_path / run) for run in ("several", "one"))
+    assert several.header.plan.input_digest != one.header.plan.input_digest
+    worst = [
+        {t.assignment: t.outcome.output_error for t in run.trials if hasattr(t.outcome, "samples")}
+        for run in (several, one)
+    ]
+    both = worst[0].keys() & worst[1].keys()
+    assert len(both) > 1
+    assert all(worst[0][a] >= worst[1][a] for a in both)
+    if runtime == "litert":  # where kernels differ in the last digits
+        assert any(worst[0][a] > worst[1][a] for a in both)
+
+
 def test_a_tolerance_that_is_none_is_one_line(tmp_path: Path):
     (tmp_path / "m.tflite").write_bytes(build(dense()))
     for wrong in ("cosine:2", "top1:0.5", "l3:1", "nan", "-1", "inf"):

@@ -12,7 +12,7 @@ from rooms import onert_graph
 
 from pareto_profiler.core.graph import Graph
 from pareto_profiler.errors import InputError
-from pareto_profiler.runners.inputs import digest_of, load_inputs, random_inputs
+from pareto_profiler.runners.inputs import digest_of, load_input_sets, load_inputs, random_inputs
 
 CONCATENATION, CAST, EXPAND_DIMS, SQUEEZE = 2, 53, 70, 43
 
@@ -176,3 +176,24 @@ def test_what_may_be_an_index_is_zero_and_told(caplog: pytest.LogCaptureFixture)
 def test_a_type_without_random_values_says_that_it_cannot_be_measured():
     with pytest.raises(InputError, match="other things than numbers cannot be measured"):
         random_inputs(_one(5), 0)
+
+
+def test_several_sets_are_a_folder_or_have_an_axis_of_their_own(tmp_path: Path):
+    graph = _one(0, (2, 3))
+    values = np.arange(24, dtype=np.float32).reshape(4, 2, 3)
+    np.save(tmp_path / "all.npy", values)
+    sets = load_input_sets(graph, tmp_path / "all.npy")
+    assert [one[0].tolist() for one in sets] == values.tolist()
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    with pytest.raises(InputError, match="has no .npy"):
+        load_input_sets(graph, folder)
+    for i in (1, 0):
+        np.save(folder / f"{i}.npy", values[i])
+    assert [one[0].tolist() for one in load_input_sets(graph, folder)] == values[:2].tolist()
+    np.save(tmp_path / "one.npy", values[0])
+    assert len(load_input_sets(graph, tmp_path / "one.npy")) == 1
+    left, right = np.zeros((2, 2, 3), "f4"), np.zeros((3, 4), "i4")
+    np.savez(tmp_path / "uneven.npz", left=left, right=right)
+    with pytest.raises(InputError, match=r"arrays of \[2, 3\] sets"):
+        load_input_sets(two_inputs(), tmp_path / "uneven.npz")

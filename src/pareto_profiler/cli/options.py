@@ -348,7 +348,8 @@ class MeasuringOptions:
         Path | None,
         _option(
             "Measuring",
-            "Input tensors: .npy, .npz or .h5.",
+            "Input tensors: .npy, .npz or .h5. Of several (a folder of files, or arrays with one "
+            "axis more, the first) outputs are compared on all, time on the first.",
             "--input",
             show_default="the nnpackage's own, else random",
         ),

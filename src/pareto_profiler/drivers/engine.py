@@ -172,6 +172,23 @@ def place_of(backend_by_operation: Mapping[int, str]) -> list[list[str]]:
     return found
 
 
+class _InputSet:
+    """Further inputs that outputs are compared for, and the baseline's outputs on the target."""
+
+    def __init__(self, folder: PurePosixPath, number: int, arrays: Sequence[Array]) -> None:
+        self.arrays = arrays
+        self.files = [folder / f"set{number}.input.{i}" for i in range(len(arrays))]
+        self.reference = folder / f"set{number}.reference"
+        self.written_at = 0
+
+    @property
+    def members(self) -> dict[str, Any]:
+        """Of a request for one inference."""
+        given = zip(self.files, self.arrays, strict=True)
+        shapes = [{"file": str(f), "shape": list(a.shape)} for f, a in given]
+        return {"runs": [0, 0], "inputs": shapes}
+
+
 class DriverEngine(ABC):
     """Measures assignments of one model through a driver.
 
@@ -212,6 +229,7 @@ class DriverEngine(ABC):
         self._energy = list(energy)
         self._reference = folder / "reference"
         self._reference_of = 0
+        self._sets: list[_InputSet] = []
         self._input_files = [folder / f"input.{i}" for i in range(len(inputs))]
         self._inputs = list(inputs)
         others = other_inputs(inputs)
@@ -305,6 +323,9 @@ class DriverEngine(ABC):
     def remarks(self) -> list[str]:
         return []
 
+    def compare_on(self, sets: Sequence[Sequence[Array]]) -> None:
+        self._sets = [_InputSet(self._folder, k, list(arrays)) for k, arrays in enumerate(sets, 1)]
+
     def close(self) -> None:
         self._workspace.close()
 
@@ -366,7 +387,24 @@ class DriverEngine(ABC):
             notes = notes_of(events, is_repeat=is_repeat)
         self._check(assignment, events["prepared"])
         error = 0.0 if is_baseline else self._error_of(events)
+        for one in self._sets if not (is_baseline or is_repeat) else ():
+            error = max(error, self._error_on(assignment, one))
         return measurement_of(events, error, notes=notes)
+
+    def _error_on(self, assignment: Assignment, one: _InputSet) -> float:
+        """How far outputs for another set of inputs are from the baseline's, with one inference.
+
+        Raises:
+            RunError: Farther than tolerated.
+        """
+        if one.written_at != self._workspace.pushed:
+            for file, array in zip(one.files, one.arrays, strict=True):
+                self._workspace.write(np.ascontiguousarray(array).tobytes(), file)
+            members = {**one.members, "write_outputs": str(one.reference)}
+            self._answer(self._realise(self._space.default), members, "measured")
+            one.written_at = self._workspace.pushed
+        members = {**one.members, "reference": str(one.reference)}
+        return self._error_of(self._answer(self._realise(assignment), members, "measured"))
 
     def _error_of(self, events: Mapping[str, Event]) -> float:
         """How far outputs are from the baseline's.

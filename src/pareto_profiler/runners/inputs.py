@@ -27,7 +27,46 @@ _PASSING: Final = (
 ).split()
 _JOINING: Final = {"CONCATENATION", "PACK"}
 _LARGEST_INTEGER: Final = 100
+_SUFFIXES: Final = (".npy", ".npz", ".h5", ".hdf5")
 _LOG: Final = logging.getLogger(__name__)
+
+
+def load_input_sets(graph: Graph, path: Path) -> list[list[Array]]:
+    """Read recorded inputs, one set or several.
+
+    Args:
+        graph: The model they are for.
+        path: As for :func:`load_inputs`; several are a folder of such files, in the order of their
+            names, or a file whose arrays have one axis more than the inputs, the first.
+
+    Returns:
+        The sets, one array per model input each; the first one is measured.
+
+    Raises:
+        InputError: As :func:`load_inputs`; or the folder is empty, or the arrays have different
+            numbers of sets.
+    """
+    if path.is_dir():
+        files = sorted(f for f in path.iterdir() if f.suffix in _SUFFIXES)
+        if not files:
+            raise InputError(f"{path}: has no {', '.join(_SUFFIXES)} file")
+        return [load_inputs(graph, file) for file in files]
+    wanted = [graph.tensors[t] for t in graph.inputs]
+    arrays = _loaded(path)
+    is_several = len(arrays) == len(wanted) and all(
+        array.ndim == len(tensor.shape) + 1
+        and _is_same_shape(array.shape[1:], tensor.signature or tensor.shape)
+        for (_, array), tensor in zip(_in_order(arrays, wanted, path), wanted, strict=True)
+    )
+    if not is_several or not wanted:
+        return [load_inputs(graph, path)]
+    counts = {len(array) for array in arrays.values()}
+    if len(counts) > 1 or counts == {0}:
+        raise InputError(f"{path}: arrays of {sorted(counts)} sets; expected as many of each input")
+    return [
+        _fitted({name: array[i] for name, array in arrays.items()}, wanted, path)
+        for i in range(counts.pop())
+    ]
 
 
 def load_inputs(graph: Graph, path: Path) -> list[Array]:
@@ -45,13 +84,19 @@ def load_inputs(graph: Graph, path: Path) -> list[Array]:
     Raises:
         InputError: The file cannot be read, or an array is missing or of another type or shape.
     """
+    return _fitted(_loaded(path), [graph.tensors[t] for t in graph.inputs], path)
+
+
+def _loaded(path: Path) -> dict[str, Array]:
     try:
-        arrays = _read(path)
+        return _read(path)
     except InputError:
         raise
     except Exception as error:
         raise InputError(f"{path}: cannot be read as inputs: {error}") from error
-    wanted = [graph.tensors[t] for t in graph.inputs]
+
+
+def _fitted(arrays: dict[str, Array], wanted: Sequence[Tensor], path: Path) -> list[Array]:
     if len(arrays) != len(wanted):
         raise InputError(f"{path}: {len(arrays)} arrays, the model has {len(wanted)} inputs")
     return [

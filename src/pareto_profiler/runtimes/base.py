@@ -143,6 +143,14 @@ class Engine(Runner, Protocol):
         """
         ...
 
+    def compare_on(self, sets: Sequence[Sequence[Array]]) -> None:
+        """Compare outputs of each assignment for further sets of inputs, too.
+
+        Raises:
+            InputError: This engine cannot.
+        """
+        ...
+
     def remarks(self) -> list[str]:
         """What a check of the target should say of the runtime there, a line each."""
         ...

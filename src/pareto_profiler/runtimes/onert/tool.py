@@ -23,7 +23,7 @@ from pareto_profiler.core.plan import Plan, cpus_of
 from pareto_profiler.core.space import Assignment, DecisionSpace
 from pareto_profiler.core.trial import Placement, Profile
 from pareto_profiler.drivers.answer import NO_MEMORY, said_by_runtime, words_of_runtime
-from pareto_profiler.errors import FailureKind, RunError, TargetError
+from pareto_profiler.errors import FailureKind, InputError, RunError, TargetError
 from pareto_profiler.models import Model
 from pareto_profiler.runners.inputs import Array
 from pareto_profiler.runners.outputs import compared, largest_error
@@ -309,6 +309,10 @@ class ToolEngine:
         if self._reference is None:
             self._workspace.recovering(self._make_reference)
         return self._reference
+
+    def compare_on(self, sets: Sequence[Sequence[Array]]) -> None:
+        if sets:
+            raise InputError("several inputs: the target's own tool takes one, a driver takes all")
 
     def remarks(self) -> list[str]:
         return []
