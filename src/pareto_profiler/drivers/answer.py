@@ -37,6 +37,10 @@ def words_of_runtime(done: Completed) -> str:
     Examples:
         >>> words_of_runtime(Completed(1, b"", b"[ Compiler ] x\nError: NYI\n"))
         'Error: NYI'
+        >>> words_of_runtime(Completed(1, b"", b"too small\ndriver: runs again\nno kernel\n"))
+        'no kernel'
+        >>> words_of_runtime(Completed(1, b"", b"bad node\nbad node\n"))
+        'bad node'
     """
     return _told(done.stderr)
 
