@@ -12,7 +12,18 @@ import pytest
 from e2e.command import command, pp, pp_error, run
 
 COMMANDS = (
-    *("inspect", "search", "confirm", "record", "trace", "doctor", "show", "report", "explain"),
+    *(
+        "inspect",
+        "adapt",
+        "search",
+        "confirm",
+        "record",
+        "trace",
+        "doctor",
+        "show",
+        "report",
+        "explain",
+    ),
     *("learned", "compare", "select", "deploy", "export", "replay", "bench", "target"),
 )
 

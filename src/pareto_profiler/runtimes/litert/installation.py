@@ -8,6 +8,10 @@ import importlib.util
 import logging
 import os
 import platform
+import subprocess
+import sys
+import tempfile
+import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -19,6 +23,7 @@ from pareto_profiler.core.space import DecisionSpace, Granularity
 from pareto_profiler.core.support import SupportTable
 from pareto_profiler.drivers.engine import Driver
 from pareto_profiler.errors import InputError, RunError, TargetError
+from pareto_profiler.files import write_whole
 from pareto_profiler.models import Model
 from pareto_profiler.runners.inputs import Array
 from pareto_profiler.runtimes.base import Engine, Where
@@ -31,6 +36,10 @@ LIBRARY: Final = "libLiteRt.so"
 _LOG = logging.getLogger(__name__)
 _PACKAGE: Final = "ai-edge-litert"
 _LIMIT_S: Final = 30.0
+_FETCH_LIMIT_S: Final = 300.0
+_ARCHITECTURES: Final = ("x86_64", "aarch64")
+_TAGS: Final = ("2_35", "2_28", "2_27", "2_17")
+_WHEEL_PYTHON: Final = "3.11"
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,13 +171,53 @@ def find(shell: Shell, where: Where) -> LiteRTInstallation:
 
 
 def _library_for(architecture: str) -> Path:
-    """The library for a processor: the installed wheel's, where it is of this machine's kind."""
+    """The library for a processor: the installed wheel's, or that of the same wheel for another.
+
+    Raises:
+        TargetError: There is no such wheel, or pip cannot get it.
+    """
     if architecture == platform.machine():
         return wheel_library()
-    raise TargetError(
-        f"the target is {architecture}, this machine {platform.machine()}: name a {LIBRARY} on the "
-        f"target with --library, out of the {_PACKAGE} wheel for {architecture}"
-    )
+    version = _version(wheel_library(), "")
+    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    file = home / "pareto-profiler" / f"{NAME}-{version}-{architecture}.so"
+    if file.is_file():
+        return file
+    reason = f"{_PACKAGE} has wheels for {' and '.join(_ARCHITECTURES)}"
+    if architecture in _ARCHITECTURES:
+        reason = _fetch(version, architecture, file)
+    if reason:
+        raise TargetError(
+            f"the target is {architecture}, this machine {platform.machine()}: name a {LIBRARY} on "
+            f"the target with --library ({reason})"
+        )
+    return file
+
+
+def _fetch(version: str, architecture: str, file: Path) -> str:
+    """Take the library out of a wheel that pip downloads; why not, in words, where it cannot."""
+    _LOG.warning("fetching %s %s for %s with pip", _PACKAGE, version, architecture)
+    tags = [f"--platform=manylinux_{tag}_{architecture}" for tag in _TAGS]
+    only = ["--no-deps", "--only-binary=:all:", f"--python-version={_WHEEL_PYTHON}", *tags]
+    with tempfile.TemporaryDirectory(prefix="pareto-profiler-") as here:
+        command = [sys.executable, "-m", "pip", "download", "--quiet", *only, "--dest", here]
+        try:
+            done = subprocess.run(
+                [*command, f"{_PACKAGE}=={version}"],
+                capture_output=True,
+                timeout=_FETCH_LIMIT_S,
+                check=False,
+            )
+            wheels = sorted(Path(here).glob("*.whl"))
+            if done.returncode or not wheels:
+                said = done.stderr.decode("utf-8", "replace").strip().splitlines()[-1:]
+                return f"pip cannot get its wheel: {''.join(said)}"
+            with zipfile.ZipFile(wheels[0]) as wheel:
+                file.parent.mkdir(parents=True, exist_ok=True)
+                write_whole(file, wheel.read(f"ai_edge_litert/{LIBRARY}"))
+        except (OSError, KeyError, zipfile.BadZipFile, subprocess.TimeoutExpired) as error:
+            return f"its wheel cannot be used: {error}"
+    return ""
 
 
 def _architecture_of(shell: Shell) -> str:
