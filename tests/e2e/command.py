@@ -37,7 +37,7 @@ def run(
     limit_s: float = 300,
     **environment: str,
 ) -> subprocess.CompletedProcess[str]:
-    """Run to the end and check the exit status, or one of several, and that no traceback is shown."""
+    """Run to the end; check the exit status, or one of several, and that no traceback is shown."""
     # What a variable changes while Python starts, only a process of its own shows.
     start = _started if environment else _forked
     done = start(command(name, *arguments), cwd, limit_s, environment)

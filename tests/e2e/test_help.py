@@ -12,19 +12,8 @@ import pytest
 from e2e.command import command, pp, pp_error, run
 
 COMMANDS = (
-    *(
-        "inspect",
-        "adapt",
-        "search",
-        "confirm",
-        "record",
-        "trace",
-        "doctor",
-        "show",
-        "report",
-        "explain",
-    ),
-    *("learned", "compare", "select", "deploy", "export", "replay", "bench", "target"),
+    *("inspect", "adapt", "search", "confirm", "record", "trace", "doctor", "show", "report"),
+    *("explain", "learned", "compare", "select", "deploy", "export", "replay", "bench", "target"),
 )
 
 
