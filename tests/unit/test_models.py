@@ -282,6 +282,16 @@ def test_a_type_that_is_newer_than_the_reader_is_a_problem_of_an_operation(code:
     assert not graph.operations[1].problem
 
 
+def test_an_end_of_the_model_that_onert_s_calls_do_not_take_is_a_problem():
+    tensors = [TensorSpec((1,), 7), TensorSpec((1,), 7), TensorSpec((1,), 7)]
+    operations = [OperationSpec(RELU, (0,), (1,)), OperationSpec(TANH, (1,), (2,))]
+    graph = onert_graph(build(ModelSpec(tensors, operations, (0,), (2,))), "x")
+    assert all("int16, which onert's calls do not take" in o.problem for o in graph.operations)
+    middle = [TensorSpec((1,)), TensorSpec((1,), 7), TensorSpec((1,))]
+    graph = onert_graph(build(ModelSpec(middle, operations, (0,), (2,))), "x")
+    assert not any(o.problem for o in graph.operations)
+
+
 def test_what_runs_in_bodies_is_decided_by_name():
     spec = dense(layers=1)
     spec.subgraphs = 2

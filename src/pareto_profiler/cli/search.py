@@ -273,21 +273,25 @@ def _measure(
 def _blamed(job: Job, error: BaselineError, *, is_new: bool) -> TargetError:
     """The error, with the operation that the runtime refuses where it does not say which."""
     graph = job.model.graph
-    dtypes = {graph.tensors[t].dtype for t in graph.inputs}
-    if "input" not in job.header.origin and dtypes & {"int32", "int64"}:
-        note("its integer inputs were drawn at random: if that is why it fails, give --input")
     is_named = any(f"'{o.name}'" in str(error) for o in graph.operations)
     if not is_new or error.kind is not FailureKind.REJECTED or is_named:
         return error
-    note("the runtime does not say which operation it refuses: trying the beginnings of the model")
-    found = first_refused(job, folder_on(job.target, f"beginnings by {os.getpid()}"))
+    dtypes = {graph.tensors[t].dtype for t in graph.inputs}
+    if "input" not in job.header.origin and dtypes & {"int32", "int64"}:
+        note("its integer inputs were drawn at random: if that is why it fails, give --input")
+    found = next((o for o in graph.operations if o.problem), None)
+    if found is None:
+        note("the runtime does not say which operation it refuses: trying beginnings of the model")
+        found = first_refused(job, folder_on(job.target, f"beginnings by {os.getpid()}"))
     if found is None:
         return error
+    why = f" ({found.problem})" if found.problem else ""
     advice = "--adapt rewrites it"
-    if found.builtin not in job.runtime.rewrites:
+    if found.builtin not in job.runtime.rewrites or graph.original:
         advice = "try another --runtime"
     return TargetError(
-        f"{error}; the first operation that it refuses is @{found.index} {found.builtin}: {advice}"
+        f"{error}; the first operation that it refuses is @{found.index} {found.builtin}{why}: "
+        f"{advice}"
     )
 
 

@@ -100,18 +100,22 @@ def _named(operation: Operation, graph: Graph) -> Operation:
     # Those of a body are not the graph's.
     touched = [] if operation.subgraph else [*operation.inputs, *operation.outputs]
     dtypes = [graph.tensors[t].dtype for t in touched if t >= 0] or [operation.dtype]
+    problem = loader.problem_of(
+        operation.builtin,
+        made,
+        operation.inputs,
+        operation.outputs,
+        tuple(dtypes),
+        is_circle=is_circle,
+    )
+    ends = {*graph.inputs, *graph.outputs}.intersection(touched)
+    if not problem and any(graph.tensors[t].dtype == "int16" for t in ends):
+        problem = "an input or output of the model is int16, which onert's calls do not take"
     return replace(
         operation,
         name=made.name if made else operation.builtin,
         kind=made.kind if made else "",
-        problem=loader.problem_of(
-            operation.builtin,
-            made,
-            operation.inputs,
-            operation.outputs,
-            tuple(dtypes),
-            is_circle=is_circle,
-        ),
+        problem=problem,
     )
 
 
