@@ -115,6 +115,9 @@ def adapt(
 
 def _about_inputs(graph: Graph) -> str:
     """What to add where random integers may be why a model does not run."""
+    if graph.free_inputs:
+        name = graph.free_inputs[0].name
+        return f"; {name!r} has free sizes, taken as the file has them: give --input-shape"
     integers = [t.name for t in map(graph.tensors.__getitem__, graph.inputs) if t.dtype in _INDICES]
     if not integers:
         return ""

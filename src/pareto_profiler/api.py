@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from pareto_profiler.core.measurement import objectives_of
+from pareto_profiler.core.plan import Plan, tolerance_of
 from pareto_profiler.core.recording import Recording
 from pareto_profiler.core.rules import Rules
 from pareto_profiler.core.space import Granularity
 from pareto_profiler.core.trial import Trial
+from pareto_profiler.errors import InputError
 from pareto_profiler.exploration import opened, sampler_of
 from pareto_profiler.jobs import Choices, default_folder, prepare
 from pareto_profiler.loop import Budget
@@ -20,6 +22,7 @@ from pareto_profiler.report.compare import Comparison
 from pareto_profiler.report.selection import Goal, Limit, Selection
 from pareto_profiler.report.summary import Row, Summary
 from pareto_profiler.shipping import Shipment
+from pareto_profiler.storage.journal import plan_of
 from pareto_profiler.storage.opening import open_recording
 from pareto_profiler.verification import Verification
 
@@ -72,11 +75,15 @@ def search(
     backends: Sequence[str] = (),
     granularity: str = "name",
     vary: Sequence[str] = (),
+    adapt: bool = False,
     objectives: Sequence[str] = ("exec_time", "max_rss"),
     budget: int | None = 100,
     seconds: float | None = None,
     sampler: str = "structured",
     seed: int = 0,
+    inputs: str | Path | None = None,
+    input_shapes: Mapping[str, Sequence[int]] | None = None,
+    tolerance: float | str = "",
     plan: Mapping[str, Any] | None = None,
     target: str = "local",
     output: str | Path | None = None,
@@ -86,15 +93,19 @@ def search(
 
     Args:
         model: File or package.
-        runtime: What runs it; empty for the default.
+        runtime: What runs it, one; empty for the default.
         backends: To choose from, the baseline's first; empty for all.
         granularity: ``name``, ``index`` or ``operation``: what shares a backend.
         vary: Settings to search over, too.
+        adapt: Whether a model that the runtime refuses is adapted to it first.
         objectives: What is minimised.
         budget: Most trials, repeats included; None for no limit.
         seconds: Most time for all trials together.
         sampler: Who proposes.
         seed: Of chance.
+        inputs: File or folder of input tensors; None for random ones.
+        input_shapes: Name of an input → its shape, where the model leaves sizes free.
+        tolerance: As ``--tolerance`` takes it, such as ``0.01`` or ``"cosine:0.999"``.
         plan: How each assignment is measured, where it is not as the target says; see ``Plan``.
         target: Where it is measured.
         output: Folder of the run; None for one in ``pareto-runs``, named after the search.
@@ -111,14 +122,29 @@ def search(
         >>> select(run, max_rss="100MB").row.id  # doctest: +SKIP
         4
     """
+    _check_numbers(budget=budget, seconds=seconds, seed=seed)
+    lists = {"backends": backends, "vary": vary, "objectives": objectives}
+    for name, value in lists.items():
+        if isinstance(value, str):
+            raise InputError(f"{name}={value!r}: expected a list of names, such as [{value!r}]")
+    if granularity not in set(Granularity):
+        raise InputError(f"granularity={granularity!r}: expected one of {', '.join(Granularity)}")
+    told = dict(plan or {})
+    if tolerance != "":
+        told["tolerance_kind"], told["tolerance"] = tolerance_of(str(tolerance))
+    _check_plan(told)
     rules = Rules(seed=seed)
+    shapes = [f"{name}={','.join(map(str, s))}" for name, s in (input_shapes or {}).items()]
     choices = Choices(
         model=Path(model),
         granularity=Granularity(granularity),
         backends=tuple(backends),
         vary=tuple(vary),
+        adapt=adapt,
         objectives=tuple(objectives),
-        plan=dict(plan or {}),
+        plan=told,
+        input_file=None if inputs is None else Path(inputs),
+        input_shapes=shapes,
         runtime=runtime,
         target=target,
         sampler=sampler,
@@ -144,22 +170,58 @@ def open(path: str | Path) -> Run:  # noqa: A001 - called as pareto_profiler.ope
     return Run(Path(path), open_recording(Path(path)))
 
 
+def _check_numbers(**numbers: float | None) -> None:
+    """See that what has to be a number is one that makes sense.
+
+    Raises:
+        InputError: One does not.
+    """
+    for name, value in numbers.items():
+        least = 0 if name == "seed" else 1e-9
+        kinds = (int, float) if name == "seconds" else (int,)
+        if value is not None and (
+            isinstance(value, bool) or not isinstance(value, kinds) or not value >= least
+        ):
+            what = "a positive number" if least else "a whole number, 0 or more"
+            raise InputError(f"{name}={value!r}: expected {what}")
+
+
+def _check_plan(told: Mapping[str, Any]) -> None:
+    """See that a plan can be made of some members.
+
+    Raises:
+        InputError: It cannot.
+    """
+    try:
+        plan_of({**Plan().to_json(), **told})
+    except (TypeError, ValueError) as error:
+        names = ", ".join(Plan.__slots__)
+        raise InputError(f"plan: {error}; its members are {names}") from error
+    if told.get("repeats") == 0:
+        raise InputError("plan: repeats=0: expected 1 or more")
+
+
+def _run_of(run: Run | str | Path) -> Run:
+    return run if isinstance(run, Run) else open(run)
+
+
 def select(
-    run: Run,
+    run: Run | str | Path,
     *,
     minimise: str = "",
     is_knee: bool = False,
     weights: Mapping[str, float] | None = None,
-    **limits: str,
+    **limits: str | float,
 ) -> Selection:
     """Select one assignment of a run.
 
     Args:
-        run: Which.
+        run: Which, or where it is.
         minimise: The smallest of this objective; empty for the first that has no limit.
         is_knee: Where the front bends most, instead.
         weights: Objective → how much it counts, instead.
-        limits: Objective → what it may be at most, such as ``max_rss="100MB"``.
+        limits: Objective → what it may be at most, such as ``max_rss="100MB"``; a number is in the
+            unit that the objective is shown in.
 
     Raises:
         InputError: An objective is not the run's, a limit is none, or nothing keeps the limits.
@@ -170,7 +232,8 @@ def select(
         >>> pp.select(run, max_rss="1.2x baseline").row.id
         4
     """
-    bounds = Limit.several(list(limits.items()), run.summary)
+    run = _run_of(run)
+    bounds = Limit.several([(name, str(value)) for name, value in limits.items()], run.summary)
     if is_knee:
         return Selection.of(run.summary, Goal(bounds))
     if minimise:
@@ -181,27 +244,35 @@ def select(
     return Selection.of(run.summary, Goal.smallest(run.summary.objectives, bounds))
 
 
-def compare(before: Run, after: Run, *, is_relative: bool = False) -> Comparison:
+def compare(
+    before: Run | str | Path, after: Run | str | Path, *, is_relative: bool = False
+) -> Comparison:
     """Compare two runs of one space: did the front move?
 
     Args:
-        before: The one.
-        after: The other.
+        before: The one, or where it is.
+        after: The other, the same.
         is_relative: Whether figures are divided by each run's own baseline.
 
     Raises:
         InputError: They cannot be compared.
     """
-    return Comparison.of(before.recording, after.recording, is_relative=is_relative)
+    recordings = (_run_of(before).recording, _run_of(after).recording)
+    return Comparison.of(*recordings, is_relative=is_relative)
 
 
 def deploy(
-    run: Run, name: str, to: str | Path, *, form: str = "", is_to_run: bool = True
+    run: Run | str | Path,
+    name: str | int,
+    to: str | Path,
+    *,
+    form: str = "",
+    is_to_run: bool = True,
 ) -> Deployed:
     """Write an assignment of a run in a form that ships, and run it on the run's target.
 
     Args:
-        run: Which.
+        run: Which, or where it is; also a folder of the runs of several runtimes.
         name: An id of it, or ``fastest``, ``smallest``, ``knee``, ``baseline``, ``uniform``.
         to: File or folder.
         form: One of the runtime's; empty for its first.
@@ -211,6 +282,7 @@ def deploy(
         InputError, ModelError: There is no such assignment or form, or the model is not there.
         TargetError: It does not run, or the target is unusable.
     """
-    shipment = Shipment.of(run.path, name, form, Path(to), is_to_run=is_to_run)
+    path = run.path if isinstance(run, Run) else Path(run)
+    shipment = Shipment.of(path, str(name), form, Path(to), is_to_run=is_to_run)
     shipment.write()
     return Deployed(shipment.to, shipment.verify() if is_to_run else ())

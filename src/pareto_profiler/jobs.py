@@ -26,7 +26,7 @@ from pareto_profiler.core.rules import CONFIDENCE, MARGIN
 from pareto_profiler.core.space import DecisionSpace, Granularity
 from pareto_profiler.core.support import Support, SupportTable
 from pareto_profiler.errors import InputError, ModelError, TargetError
-from pareto_profiler.models import Model
+from pareto_profiler.models import Model, load
 from pareto_profiler.runners import inputs
 from pareto_profiler.runners.inputs import Array
 from pareto_profiler.runners.machine import describe, energy_sources
@@ -52,6 +52,8 @@ class Choices:
             number; empty for all.
         oplist: Takes grouping and order from this file.
         adapt: Whether a model that the runtime refuses is adapted to it first.
+        original: What ``model`` was adapted from, and the sizes that were fixed; None where it was
+            not.
         vary: Settings to search over, too.
         only: Indices of the operations to decide; empty for all.
         allow, forbid: ``BACKEND:OPERATION``, whatever the support tables say.
@@ -76,6 +78,7 @@ class Choices:
     backends: Sequence[str] = ()
     oplist: Path | None = None
     adapt: bool = False
+    original: tuple[Path, Sequence[str]] | None = None
     vary: Sequence[str] = ()
     only: Sequence[int] = ()
     allow: Sequence[str] = ()
@@ -198,7 +201,8 @@ def _adapted(choices: Choices, room: Runtime) -> Choices:
     done = "; ".join(made.words) or "its free sizes are fixed"
     _LOG.warning("adapted to %s: %s; as %s", room.name, done, made.path)
     # What was free is fixed in the file.
-    return replace(choices, model=made.path, input_shapes=())
+    original = (choices.model, choices.input_shapes)
+    return replace(choices, model=made.path, original=original, input_shapes=())
 
 
 def _prepare(
@@ -267,7 +271,10 @@ def _with_inputs(choices: Choices, model: Model) -> tuple[Model, list[list[Array
 def _origin(choices: Choices) -> dict[str, str]:
     """Where things were and by which command, so that more can be measured from any folder."""
     files = {"model": choices.model, "input": choices.input_file, "targets": choices.targets_file}
+    original, shapes = choices.original or (None, ())
+    files["original"] = original
     texts = {
+        "original_shapes": "\n".join(shapes),
         "library": choices.library,
         "address": choices.address,
         "run_folder": choices.run_folder,
@@ -276,6 +283,32 @@ def _origin(choices: Choices) -> dict[str, str]:
     }
     paths = {name: str(path.resolve()) for name, path in files.items() if path is not None}
     return paths | {name: text for name, text in texts.items() if text}
+
+
+def model_of(header: Header, named: Path | None = None) -> Path | None:
+    """The model that a run was made with; an adapted one is made again where it is gone.
+
+    Args:
+        header: Of the run.
+        named: Where it is now, or what it was adapted from.
+
+    Returns:
+        None where the run does not say and nothing is named.
+
+    Raises:
+        InputError, ModelError: It cannot be adapted again.
+    """
+    origin, adapted_from = header.origin, header.graph.original if header.graph else ""
+    path = named or (Path(origin["model"]) if "model" in origin else None)
+    if path is None or not adapted_from:
+        return path
+    source = named or (None if path.exists() else Path(origin.get("original", "")))
+    if source is None or not source.is_file() or load(source).graph.digest != adapted_from:
+        return path
+    shapes = tuple(filter(None, origin.get("original_shapes", "").split("\n")))
+    input_file = Path(origin["input"]) if "input" in origin else None
+    made = adapted_file(runtime_of(header), source, shapes, input_file)
+    return made.path if made else path
 
 
 def choices_of(
@@ -295,12 +328,13 @@ def choices_of(
     origin = dict(header.origin)
     named = {"model": model, "targets": targets}
     origin |= {key: str(path) for key, path in named.items() if path is not None}
-    if "model" not in origin:
+    path = model_of(header, model)
+    if path is None:
         raise InputError("the run does not say where its model is: name it with --model")
     plan = asdict(header.plan) if header.plan else {}
     plan.pop("input_digest", None)
     return Choices(
-        model=Path(origin["model"]),
+        model=path,
         granularity=header.space.granularity,
         backends=header.space.backends,
         objectives=header.objectives,

@@ -11,7 +11,13 @@ from typing import Final
 
 from pareto_profiler.core.recording import Header
 from pareto_profiler.errors import InputError
-from pareto_profiler.jobs import choices_of, load_measurable, measuring, shortened
+from pareto_profiler.jobs import (
+    choices_of,
+    load_measurable,
+    measuring,
+    model_of,
+    shortened,
+)
 from pareto_profiler.models import Model
 from pareto_profiler.report.naming import id_of, on_front, point_of, short_id
 from pareto_profiler.report.summary import Row, Summary
@@ -23,6 +29,18 @@ from pareto_profiler.targets import find
 from pareto_profiler.verification import Verification, verify_rows
 
 _LOG: Final = logging.getLogger(__name__)
+
+
+def check_no_model(path: Path, header: Header) -> None:
+    """See that what is written is not the model of a run, or what that was adapted from.
+
+    Raises:
+        InputError: It is.
+    """
+    for name in ("model", "original"):
+        model = Path(header.origin.get(name, ""))
+        if path.is_file() and model.is_file() and path.samefile(model):
+            raise InputError(f"{path}: is the run's model, which nothing may overwrite")
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,11 +106,17 @@ class Shipment:
             )
         if to.is_file() and is_journal(to):
             raise InputError(f"{to}: is the journal of a run, which nothing may overwrite")
+        check_no_model(to, header)
         return cls(summary, rows, [_artifact(row, summary) for row in rows], way, read, to)
 
     def write(self) -> Sequence[str]:
         """Write it; what the user should know of it."""
-        return self.form.write(self.artifacts, self.model, self.to)
+        told = self.form.write(self.artifacts, self.model, self.to)
+        header = self.summary.header
+        if header.graph and header.graph.original and not self.form.needs_model:
+            model = header.origin.get("model", "the adapted model")
+            told = [*told, f"it is for the adapted model, which has to ship with it: {model}"]
+        return told
 
     @property
     def is_of_target(self) -> bool:
@@ -165,7 +189,7 @@ def _rows(path: Path, summary: Summary, name: str, form: str, way: Form) -> list
 
 def _model_of(header: Header, room: Runtime, named: Path | None) -> Model | None:
     """The model that a run was made with; None where it was not made from one."""
-    path = named or (Path(header.origin["model"]) if "model" in header.origin else None)
+    path = model_of(header, named)
     if path is None:
         return None
     if not path.exists():

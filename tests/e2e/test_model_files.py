@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -78,6 +79,38 @@ def test_a_search_proposes_to_adapt_and_does_it(swish: Path, tmp_path: Path, mon
     inspected = pp_json("inspect", "p", cwd=tmp_path)
     assert inspected["original"] == pp_json("inspect", swish, cwd=tmp_path)["digest"]
     assert [o["origin"] for o in inspected["operations"]] == [0, 1, 1, 1, 2, 3]
+
+
+def test_an_adapted_model_that_is_gone_is_made_again(swish: Path, tmp_path: Path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    pp("search", swish, "--adapt", *QUICK, "--output", "run", cwd=tmp_path)
+    for more in ((), ("--model", swish)):
+        shutil.rmtree(tmp_path / "cache")
+        done = pp(
+            "deploy", "run", "baseline", "--output", "s.sh", *more, cwd=tmp_path, status=(0, 1, 3)
+        )
+        assert "it is for the adapted model, which has to ship with it: " in done.stderr
+        assert "written: s.sh" in done.stderr
+    shutil.rmtree(tmp_path / "cache")
+    pp("confirm", "run", "--budget", 2, cwd=tmp_path)
+    moved = swish.rename(tmp_path / "moved.tflite")
+    shutil.rmtree(tmp_path / "cache")
+    pp("confirm", "run", "--budget", 2, "--model", moved, cwd=tmp_path)
+
+
+def test_nothing_overwrites_the_model_of_a_run(swish: Path, tmp_path: Path):
+    content = swish.read_bytes()
+    pp("search", swish, "--runtime", "litert", *QUICK, "--output", "run", cwd=tmp_path)
+    for words in (
+        ("deploy", "run", "baseline", "--to", "json", "--output", swish),
+        ("export", "run", "--format", "csv", "--to", swish),
+        ("report", "run", "--svg", swish),
+        ("report", "run", "--to", swish),
+    ):
+        assert "is the run's model" in pp_error(*words, cwd=tmp_path)
+    other = ("search", swish, "--runtime", "litert", *QUICK, "--output", "other")
+    assert "is the run's model" in pp_error(*other, "--dumpfile", swish, cwd=tmp_path)
+    assert swish.read_bytes() == content
 
 
 def test_adapted_and_original_outputs_are_compared(swish: Path, tmp_path: Path, monkeypatch):

@@ -30,7 +30,8 @@ def deploy(
         typer.Argument(
             metavar="[ID]",
             help="Which assignment: an id, also as show shortens it, or fastest, smallest, knee, "
-            "baseline, uniform. Not with json, which takes the whole front.",
+            "baseline, uniform; of several runtimes RUNTIME:ID, or a letter as show has it. Left "
+            "out where the form takes the whole front.",
             autocompletion=id_words,
             show_default=False,
         ),
@@ -40,8 +41,8 @@ def deploy(
         typer.Option(
             "--to",
             help="env: a shell script; nnpackage: a package with the configuration inside; api: a "
-            "C header for its calls; json: the whole front, for a scheduler that switches at run "
-            "time; python: a program.",
+            "C header for its calls; json: data for schedulers or applications; c: a file for an "
+            "application; python: a program.",
             show_default="the first that the run's runtime has",
             autocompletion=form_names,
         ),

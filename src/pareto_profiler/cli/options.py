@@ -107,7 +107,7 @@ IdArgument = Annotated[
     typer.Argument(
         metavar="ID",
         help="Which assignment: an id, also as show shortens it, or fastest, smallest, knee, "
-        "baseline, uniform.",
+        "baseline, uniform; of several runtimes RUNTIME:ID, or a letter as show has it.",
         autocompletion=id_words,
     ),
 ]
@@ -196,8 +196,8 @@ RuntimeOption = Annotated[
     str,
     _option(
         "Target",
-        "What runs the model: " + ", ".join(RUNTIMES) + "; several, comma-separated, are "
-        "searched together, the first one's baseline is that of all.",
+        "What runs the model: " + ", ".join(RUNTIMES) + "; search takes several, comma-separated: "
+        "then the first one's baseline is that of all.",
         "--runtime",
         show_default=next(iter(RUNTIMES)),
         autocompletion=lambda: list(RUNTIMES),

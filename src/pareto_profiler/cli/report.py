@@ -28,6 +28,7 @@ from pareto_profiler.report.selection import Limit
 from pareto_profiler.report.summary import Summary
 from pareto_profiler.runtimes.problem import problem_of
 from pareto_profiler.samplers.structured.model_report import ModelReport, model_report_of
+from pareto_profiler.shipping import check_no_model
 from pareto_profiler.storage.opening import open_recording
 
 REPORT = "report.html"
@@ -57,6 +58,8 @@ def report(
     folder; this makes it again.
     """
     recording = open_recording(run, given.names, given.baseline)
+    for written in filter(None, (to, png, svg)):
+        check_no_model(written, recording.header)
     summary = Summary.of(
         recording,
         objectives_of(split(objectives)) if objectives else (),

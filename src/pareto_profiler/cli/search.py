@@ -44,9 +44,11 @@ from pareto_profiler.exploration import Exploration, opened, sampler_of
 from pareto_profiler.jobs import Choices, Job, choices_of, default_folder, folder_on, prepare
 from pareto_profiler.jointly import OBJECTIVES, search_jointly
 from pareto_profiler.loop import Budget
+from pareto_profiler.models import load
 from pareto_profiler.quantities import numbers_of, seconds_of, split
 from pareto_profiler.report.records import seed_dump
 from pareto_profiler.report.summary import Summary
+from pareto_profiler.shipping import check_no_model
 from pareto_profiler.storage.opening import open_measurable
 from pareto_profiler.storage.seed_formats import check_dumpable
 
@@ -273,6 +275,9 @@ def _measure(
 def _blamed(job: Job, error: BaselineError, *, is_new: bool) -> TargetError:
     """The error, with the operation that the runtime refuses where it does not say which."""
     graph = job.model.graph
+    if free := [t.name for t in job.header.graph.free_inputs] if job.header.graph else []:
+        sizes = f"{free[0]!r} has free sizes, measured as the file has them: give --input-shape"
+        return TargetError(f"{error}; {sizes}, or --adapt")
     is_named = any(f"'{o.name}'" in str(error) for o in graph.operations)
     if not is_new or error.kind is not FailureKind.REJECTED or is_named:
         return error
@@ -287,7 +292,9 @@ def _blamed(job: Job, error: BaselineError, *, is_new: bool) -> TargetError:
         return error
     why = f" ({found.problem})" if found.problem else ""
     advice = "--adapt rewrites it"
-    if found.builtin not in job.runtime.rewrites or graph.original:
+    if load(job.model.path).graph.free_inputs:
+        advice = "--adapt fixes the sizes that the model leaves free"
+    elif found.builtin not in job.runtime.rewrites or graph.original:
         advice = "try another --runtime"
     return TargetError(
         f"{error}; the first operation that it refuses is @{found.index} {found.builtin}{why}: "
@@ -298,6 +305,7 @@ def _blamed(job: Job, error: BaselineError, *, is_new: bool) -> TargetError:
 def _check(job: Job, dumpfile: Path | None, largest: int | None) -> None:
     space = job.header.space
     if dumpfile is not None:
+        check_no_model(dumpfile, job.header)
         check_writable(dumpfile)
         check_dumpable(space)
     if largest is not None and space.size > largest:

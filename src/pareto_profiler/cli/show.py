@@ -28,6 +28,7 @@ from pareto_profiler.quantities import split
 from pareto_profiler.report.joint import Joint
 from pareto_profiler.report.records import csv_of, parquet_of, records_of, seed_dump
 from pareto_profiler.report.summary import Summary
+from pareto_profiler.shipping import check_no_model
 from pareto_profiler.storage.opening import open_recording, open_runs, runs_in
 from pareto_profiler.storage.tables import pack
 
@@ -80,6 +81,8 @@ def export(
     configuration string of each id.
     """
     recording = open_recording(run, given.names, given.baseline)
+    if to is not None:
+        check_no_model(to, recording.header)
     if to is None:
         if file_format in {ExportFormat.PACKED, ExportFormat.PARQUET}:
             raise InputError(f"{file_format} is no text: name a file with --to")

@@ -111,7 +111,8 @@ def _pure(joint: Joint) -> list[str]:
 
 
 def _figure(row: Row, o: Objective) -> str:
-    return f"{row.values[o.name]:.4g} {o.shown_unit}"
+    value = row.values[o.name]
+    return f"{value:.{decimals_of([value], o)}f} {o.shown_unit}"
 
 
 def _knee(joint: Joint) -> list[str]:

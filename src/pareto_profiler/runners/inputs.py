@@ -46,6 +46,8 @@ def load_input_sets(graph: Graph, path: Path) -> list[list[Array]]:
         InputError: As :func:`load_inputs`; or the folder is empty, or the arrays have different
             numbers of sets.
     """
+    if not path.exists():
+        raise InputError(f"{path}: there is no such file")
     if path.is_dir():
         files = sorted(f for f in path.iterdir() if f.suffix in _SUFFIXES)
         if not files:
@@ -61,7 +63,9 @@ def load_input_sets(graph: Graph, path: Path) -> list[list[Array]]:
     if not is_several or not wanted:
         return [load_inputs(graph, path)]
     counts = {len(array) for array in arrays.values()}
-    if len(counts) > 1 or counts == {0}:
+    if counts == {0}:
+        raise InputError(f"{path}: holds no set of inputs")
+    if len(counts) > 1:
         raise InputError(f"{path}: arrays of {sorted(counts)} sets; expected as many of each input")
     return [
         _fitted({name: array[i] for name, array in arrays.items()}, wanted, path)

@@ -67,6 +67,9 @@ def open_measurable(path: Path) -> Recording:
     Raises:
         InputError: It cannot.
     """
+    if runs := runs_in(path):
+        named = ", ".join(map(str, runs.values()))
+        raise InputError(f"{path}: holds runs of several runtimes: name one of {named}")
     if path.exists() and not is_journal(path):
         raise InputError(f"{path}: neither the folder of a run nor a journal: only these go on")
     recording = read(path)
