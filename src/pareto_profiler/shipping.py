@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -88,7 +88,7 @@ class Shipment:
             InputError, ModelError: There is no such assignment or form, the model is not there or
                 another, or nothing can be written or run there.
         """
-        path, name = point_of(path, name)
+        given, (path, name) = path, point_of(path, name)
         recording = open_recording(path)
         summary, header = Summary.of(recording), recording.header
         room = runtime_of(header)
@@ -98,6 +98,8 @@ class Shipment:
             raise InputError(f"--to {chosen}: {room.name} ships as {ways}")
         way = room.forms[chosen]
         rows = _rows(path, summary, name, chosen, way)
+        if path != given:
+            rows = [replace(row, runtime=room.name) for row in rows]
         read = _model_of(header, room, model) if way.needs_model or is_to_run else None
         to = to or Path(f"{_name_of(summary, rows, way)}{way.suffix}")
         if is_to_run and way.suffix and to.exists() and not to.is_file():

@@ -183,7 +183,9 @@ def test_sampler(dense_file: Path, tmp_path: Path, sampler: str):
 
 
 def test_seed(dense_file: Path, tmp_path: Path):
+    # What the default sampler proposes depends on the times, too.
     options = ("--granularity", "operation", "--allow", "ruy:*", "--budget", 6)
+    options = (*options, "--sampler", "random")
     orders = []
     for seed in (0, 1):
         run = f"run{seed}"
@@ -491,7 +493,7 @@ def test_ids_of_ten_thousand_bits_are_shown_and_exported(tmp_path: Path):
         (("search", "ok.tflite", "--memory-limit", "lots"), "expected something like 300MB"),
         (("search", "ok.tflite", "--allow", "ruy"), "expected BACKEND:OPERATION"),
         (("search", "ok.tflite", "--oplist", "absent.json"), "absent.json: cannot be read"),
-        (("search", "ok.tflite", "--input", "absent.npy"), "absent.npy: cannot be read"),
+        (("search", "ok.tflite", "--input", "absent.npy"), "absent.npy: there is no such file"),
         (("search", "ok.tflite", "--onert-library", "absent.so"), "no library that can be read"),
         (("show", "absent"), "neither the folder of a run"),
         (("show", "broken.tflite"), "nor a result dump"),

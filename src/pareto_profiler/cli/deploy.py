@@ -86,7 +86,7 @@ def deploy(
     else:
         # Not all were run where the target can run none of this form.
         for row, one in zip(shipment.rows, verified, strict=False):
-            print(f"id {row.id}: {one.words}")
+            print(f"id {row.name}: {one.words}")
     if any(v.is_good is False for v in verified):
         raise typer.Exit(UNLIKE)
     if any(v.is_good is None for v in verified):

@@ -128,8 +128,9 @@ def _convergence(
 ) -> Check:
     space = recording.header.space
     tried = {t.assignment for t in recording.trials if _is_tried(t)}
-    if len(tried) >= space.size:
-        words = f"all {len(tried)} feasible assignments were tried"
+    # A uniform assignment that is not feasible may be among them.
+    if len(tried) >= space.size and sum(map(space.is_feasible, tried)) >= space.size:
+        words = f"all {space.size} feasible assignments were tried"
         return Check("convergence", is_good=True, words=words)
     last = steps[-1].hypervolume
     lately = max(1, round(_LAST * len(steps)))
