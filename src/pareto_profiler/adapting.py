@@ -154,7 +154,9 @@ def adapted_file(
     try:
         made = adapt(room, path, file, shapes=shapes, input_file=input_file)
     except ModelError as error:
-        if hopeless := [o for o in graph.operations if o.problem and room.is_fixed(o)]:
+        # What no rule is for stays refused, whatever the interpreter says of the rest.
+        refused = [o for o in graph.operations if o.problem and room.is_fixed(o)]
+        if hopeless := [o for o in refused if o.builtin not in room.rewrites]:
             words = way_forward(room, path, hopeless, is_adapted=True)
             raise ModelError(f"{path}: {words}") from error
         if graph.free_inputs or any(o.problem for o in graph.operations):

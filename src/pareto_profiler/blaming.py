@@ -16,7 +16,7 @@ from pareto_profiler.jobs import Job
 from pareto_profiler.models import load
 
 
-def first_refused(job: Job, folder: PurePosixPath) -> Operation | None:
+def first_refused(job: Job, folder: PurePosixPath, words: str) -> Operation | None:
     """The operation with which a model becomes one that a runtime refuses.
 
     By bisection over the beginnings of the model, each of which is loaded and run once on the first
@@ -25,6 +25,8 @@ def first_refused(job: Job, folder: PurePosixPath) -> Operation | None:
     Args:
         job: Whose baseline is refused.
         folder: Of the target, for the beginnings.
+        words: What the runtime says of the whole model: a beginning that fails otherwise, such as
+            for an output in its middle, says nothing.
 
     Returns:
         None where that cannot be told: only .tflite files are cut, and some fail as a whole only.
@@ -40,14 +42,14 @@ def first_refused(job: Job, folder: PurePosixPath) -> Operation | None:
     with tempfile.TemporaryDirectory(prefix="pareto-profiler-") as here:
         while refused - works > 1:
             middle = (works + refused) // 2
-            if _runs(job, folder, middle, Path(here) / "beginning.tflite"):
+            if not _is_refused(job, folder, middle, Path(here) / "beginning.tflite", words):
                 works = middle
             else:
                 refused = middle
     return graph.operations[refused - 1]
 
 
-def _runs(job: Job, folder: PurePosixPath, count: int, file: Path) -> bool:
+def _is_refused(job: Job, folder: PurePosixPath, count: int, file: Path, words: str) -> bool:
     source = job.model.file.resolve()
     request = {"model": str(source), "output": str(file), "operations": count}
     asked(job.model.path, request)
@@ -62,6 +64,6 @@ def _runs(job: Job, folder: PurePosixPath, count: int, file: Path) -> bool:
     with closing(started) as engine:
         try:
             engine.run(space.default)
-        except RunError:
-            return False
-    return True
+        except RunError as error:
+            return error.message in words
+    return False

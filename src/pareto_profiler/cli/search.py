@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 from collections.abc import Sequence
 from dataclasses import replace
@@ -278,7 +279,8 @@ def _blamed(job: Job, error: BaselineError, *, is_new: bool) -> TargetError:
     if free := [t.name for t in job.header.graph.free_inputs] if job.header.graph else []:
         sizes = f"{free[0]!r} has free sizes, measured as the file has them: give --input-shape"
         return TargetError(f"{error}; {sizes}, or --adapt")
-    is_named = any(f"'{o.name}'" in str(error) for o in graph.operations)
+    names = {name for o in graph.operations for name in (o.name, o.builtin)}
+    is_named = any(re.search(rf"\b{re.escape(name)}\b", str(error)) for name in names)
     if not is_new or error.kind is not FailureKind.REJECTED or is_named:
         return error
     dtypes = {graph.tensors[t].dtype for t in graph.inputs}
@@ -287,7 +289,9 @@ def _blamed(job: Job, error: BaselineError, *, is_new: bool) -> TargetError:
     found = next((o for o in graph.operations if o.problem), None)
     if found is None:
         note("the runtime does not say which operation it refuses: trying beginnings of the model")
-        found = first_refused(job, folder_on(job.target, f"beginnings by {os.getpid()}"))
+        found = first_refused(
+            job, folder_on(job.target, f"beginnings by {os.getpid()}"), str(error)
+        )
     if found is None:
         return error
     why = f" ({found.problem})" if found.problem else ""
