@@ -218,7 +218,7 @@ def test_sizes_that_are_free_are_said_and_fixed(runtime: str, tmp_path: Path):
         (b"version https://git-lfs.github.com/spec/v1\noid sha256:4d\nsize 9\n", "git lfs pull"),
         (b"<!DOCTYPE html><html>not here</html>", "a web page"),
         (b"\x1f\x8b\x08\0\0\0\0\0\0\0", "gunzip"),
-        (b"PK\x03\x04" + bytes(40), "a ZIP archive without a .tflite"),
+        (b"PK\x03\x04" + bytes(40), "a ZIP archive that cannot be read"),
         (b"LITERTLM" + bytes(40), "a .litertlm bundle"),
         (b"\x08\x0a\x12\x04onnx" + bytes(40), "an ONNX model"),
         (b"GGUF\x03\0\0\0" + bytes(40), "a GGUF model"),

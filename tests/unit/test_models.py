@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import random
 import struct
 import time
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -201,17 +203,36 @@ def _small() -> bytes:
     return build(dense(width=4, layers=2))
 
 
+def _archive(*names: str) -> bytes:
+    data = io.BytesIO()
+    with zipfile.ZipFile(data, "w") as archive:
+        for name in names:
+            archive.writestr(name, "text")
+    return data.getvalue()
+
+
 @pytest.mark.parametrize(
     ("data", "found"),
     [
         (b"", "0 bytes are no model"),
-        (b"PK\x03\x04 a zip archive", "a ZIP archive without a .tflite"),
+        (b"PK\x03\x04 a zip archive", "a ZIP archive that cannot be read"),
+        (_archive("labels.txt"), "a ZIP archive without a .tflite"),
+        (_archive("labels.txt", "face.tflite"), "unpack it, and take face.tflite"),
         (_small()[:200], "outside the file|can hold"),
         (struct.pack("<I", 2**31) + b"TFL3" + b"\0" * 64, "outside the file"),
         (struct.pack("<I", 8) + b"TFL3" + struct.pack("<i", 2**30), "outside the file"),
         (struct.pack("<I", 8) + b"TFL3" + b"\0" * 100, "field list"),
     ],
-    ids=["empty", "zip", "truncated", "root-outside", "vtable-outside", "zeros"],
+    ids=[
+        "empty",
+        "damaged-zip",
+        "zip-without-model",
+        "zip-with-model",
+        "truncated",
+        "root-outside",
+        "vtable-outside",
+        "zeros",
+    ],
 )
 def test_broken_files_are_named(tmp_path: Path, data: bytes, found: str):
     path = tmp_path / "broken.tflite"

@@ -54,8 +54,8 @@ def _archive(data: bytes) -> str:
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             inside = [n for n in archive.namelist() if n.endswith((".tflite", ".circle"))]
-    except (zipfile.BadZipFile, ValueError, OSError, NotImplementedError):
-        inside = []
+    except (zipfile.BadZipFile, ValueError, NotImplementedError):
+        return "is a ZIP archive that cannot be read: it is damaged or of a newer version"
     if not inside:
         return "is a ZIP archive without a .tflite or .circle file in it"
     named = ", ".join(inside[:_NAMED]) + (" and more" if len(inside) > _NAMED else "")
