@@ -25,7 +25,7 @@ from pareto_profiler.errors import FailureKind
 from pareto_profiler.loop import Budget, MemoryJournal, run_trial, search
 from pareto_profiler.samplers.structured import StructuredSampler
 from pareto_profiler.samplers.structured.climbing import local_search
-from pareto_profiler.samplers.structured.fronts import Forest, costs_of, infeasible
+from pareto_profiler.samplers.structured.fronts import Forest, infeasible
 from pareto_profiler.samplers.structured.gain import (
     Boxes,
     ExpectedImprovement,
@@ -39,8 +39,17 @@ from pareto_profiler.samplers.structured.nogoods import NoGoods, violates_none
 from pareto_profiler.samplers.structured.nogoods import given as remaining
 from pareto_profiler.samplers.structured.observations import Observations
 from pareto_profiler.samplers.structured.posterior import Posterior
-from pareto_profiler.samplers.structured.structure import Structure
-from pareto_profiler.samplers.structured.terms import PriorData, Terms
+from pareto_profiler.samplers.structured.structure import Chosen, Structure
+from pareto_profiler.samplers.structured.terms import (
+    Arena,
+    Fixed,
+    InUse,
+    Kept,
+    Pairs,
+    Setting,
+    Terms,
+)
+from pareto_profiler.samplers.structured.warm_start import PriorData, WarmStart
 from pareto_profiler.simulation.families import Device, Recipe
 from pareto_profiler.simulation.runner import Noise
 
@@ -143,7 +152,7 @@ def test_measurements_that_say_nothing_new_and_vast_differences_are_survived():
 def terms_of(made: Device, objective: int = 0) -> Terms:
     structure = Structure(problem_of(made))
     known = PriorData(1e7, dict.fromkeys(range(len(structure.backends)), 1.0), {}, {}, 0.1, 1.0)
-    return Terms(structure, structure.problem.objectives[objective], known)
+    return Terms(WarmStart(structure, structure.problem.objectives[objective], known))
 
 
 def leave_out(terms: Terms, weights: NDArray[np.float64]) -> None:
@@ -151,13 +160,15 @@ def leave_out(terms: Terms, weights: NDArray[np.float64]) -> None:
 
     What is kept for others is charged as if it were all alive at one time.
     """
-    layout, backends = terms.layout, len(terms.structure.backends)
-    for kind in ("kept", "used", "arena"):
-        weights[layout.per_backend[kind] :][:backends] = 0.0
-    weights[[0, *layout.settings.values(), *layout.setting_pairs.values()]] = 0.0
-    of_arenas = layout.setting_time.values() if terms.is_memory else ()
-    of_backends = [at for (_, _, b), at in layout.setting_pools.items() if b < backends]
-    weights[[*of_arenas, *of_backends]] = 0.0
+    for kind in (Fixed, InUse, Arena, Kept):
+        for where, _ in terms.of(kind):
+            weights[where] = 0.0
+    for where, family in terms.of(Setting):
+        for at, name in enumerate(family.names()):
+            is_work = " with " in name or name.startswith("shared")
+            is_between = name.endswith(" beside crossings")
+            if not (is_work and terms.start.is_time) and not is_between:
+                weights[where.start + at] = 0.0
 
 
 def test_a_portable_backend_is_not_expected_to_take_what_a_library_of_kernels_takes():
@@ -169,7 +180,9 @@ def test_a_portable_backend_is_not_expected_to_take_what_a_library_of_kernels_ta
     _, memory = sampler.observations.beliefs()
     ones = [(backend, *["cpu"] * 9) for backend in ("xnnpack", "acl_neon")]
     digits = sampler.observations.structure.encode(ones)
-    _, deviations = memory.regression.predict(memory.terms.features(digits), digits)
+    _, deviations = memory.regression.predict(
+        memory.terms.features(Chosen(memory.terms.structure, digits)), digits
+    )
     doubt = deviations * memory.base
     assert doubt[0] < 1.5e6
     assert doubt[1] > 3e6
@@ -183,23 +196,26 @@ def test_features_times_weights_are_the_costs_that_are_solved_for(seed: int, rec
         terms = terms_of(made, objective)
         random = np.random.default_rng(seed)
         weights = np.abs(random.normal(size=len(terms.means))) * (terms.spreads > 0)
-        weights[terms.layout.pairs :] -= 0.5
+        for where, _ in terms.of(Pairs):
+            weights[where] -= 0.5
         structure = terms.structure
         leave_out(terms, weights)
         rows = structure.encode(made.space.draw(random, 30))
         rows[:, structure.setting_variables] = rows[0, structure.setting_variables]
-        costs = costs_of(terms, weights, rows[0])
+        costs = terms.costs(weights, rows[0])
         host = len(structure.backends)
         for n, digits in enumerate(rows):
             total = costs.unary[np.arange(len(digits)), digits].sum()
-            for pair, (maker, taker) in zip(costs.pairs, structure.pairs, strict=terms.is_time):
+            for pair, (maker, taker) in zip(
+                costs.pairs, structure.pairs, strict=terms.start.is_time
+            ):
                 total += pair[digits[maker], digits[taker]]
             for h in structure.hand_overs:
                 p = host if h.producer < 0 else digits[h.producer]
                 for q in {host if c < 0 else digits[c] for c in h.consumers} - {p}:
                     total += costs.copies[p, q]
-                    total += h.size_bytes / terms.byte_scale * costs.copied_bytes[p, q]
-            assert (terms.features(rows) @ weights)[n] == pytest.approx(total)
+                    total += h.size_bytes / structure.byte_scale * costs.copied_bytes[p, q]
+            assert (terms.features(Chosen(structure, rows)) @ weights)[n] == pytest.approx(total)
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -209,13 +225,14 @@ def test_on_a_chain_the_forest_is_exact(seed: int):
     random = np.random.default_rng(seed)
     weights = np.abs(terms.means + terms.spreads * random.normal(size=len(terms.means)))
     structure = terms.structure
-    weights[terms.layout.per_backend["used"] :][: len(structure.backends)] = 0.0
+    for where, _ in terms.of(InUse):
+        weights[where] = 0.0
     everything = structure.encode(list(made.space))
-    values = terms.features(everything) @ weights
-    costs = costs_of(terms, weights, everything[0])
-    forest = Forest(structure, terms.byte_scale)
+    values = terms.features(Chosen(structure, everything)) @ weights
+    costs = terms.costs(weights, everything[0])
+    forest = Forest(structure)
     unary = costs.unary + infeasible(structure)
-    weighted = (unary, costs.copies, costs.copied_bytes, costs.pairs)
+    weighted = (unary, costs.copies, costs.copied_bytes, costs.partitions, costs.pairs)
     found = forest.solve(*(part[None] for part in weighted))[0]
     at = int(np.flatnonzero((everything == found).all(axis=1))[0])
     assert values[at] == pytest.approx(values.min())
@@ -494,7 +511,9 @@ def test_assignments_that_were_never_measured_are_put_in_their_true_order():
     digits = sampler.observations.structure.encode(others)
     truth = [tuple(made.truth(a).values()) for a in others]
     for belief, true in zip(sampler.observations.beliefs(), zip(*truth, strict=True), strict=True):
-        predicted, _ = belief.regression.predict(belief.terms.features(digits), digits)
+        predicted, _ = belief.regression.predict(
+            belief.terms.features(Chosen(belief.terms.structure, digits)), digits
+        )
         assert spearmanr(predicted, true).statistic > 0.9
 
 
@@ -548,7 +567,8 @@ def test_activations_live_until_their_last_taker_or_to_the_end_where_others_take
     rows = structure.encode(made.space.draw(np.random.default_rng(1), 30))
     seen = 0.0
     for backend in range(3):
-        fullest, more = structure.living(rows, backend)
+        chosen = Chosen(structure, rows)
+        fullest, more = chosen.arenas[:, backend], chosen.kept[:, backend]
         seen += more.sum()
         for digits, living, kept in zip(rows, fullest, more, strict=True):
             levels = np.zeros((2, len(graph.operations) + 1))
@@ -586,7 +606,9 @@ def test_what_one_kernel_is_good_at_is_expected_of_all_its_operations(monkeypatc
             sampler.tell(run_trial(runner, assignment, n, "structured", clock=runner))
         belief = sampler.observations.beliefs()[0]
         digits = sampler.observations.structure.encode(others)
-        predicted, _ = belief.regression.predict(belief.terms.features(digits), digits)
+        predicted, _ = belief.regression.predict(
+            belief.terms.features(Chosen(belief.terms.structure, digits)), digits
+        )
         errors.append(float(np.sqrt(np.mean((predicted * belief.base / truth - 1) ** 2))))
     assert errors[0] < 0.8 * errors[1]
 
@@ -622,7 +644,9 @@ def test_what_neighbours_do_to_each_other_is_learned():
         sampler.tell(run_trial(runner, assignment, number, "random"))
     time = sampler.observations.beliefs()[0]
     digits = sampler.observations.structure.encode([a for a in others if a not in seen])
-    predicted, _ = time.regression.predict(time.terms.features(digits), digits)
+    predicted, _ = time.regression.predict(
+        time.terms.features(Chosen(time.terms.structure, digits)), digits
+    )
     true = [made.truth(a)["exec_time"] / time.base for a in others if a not in seen]
     assert np.median(np.abs(predicted / np.array(true) - 1)) < 0.02
 
@@ -931,7 +955,9 @@ def test_planners_are_expected_to_waste_what_they_are_known_to_waste():
     rows = np.repeat(row[None], 3, axis=0)
     rows[:, planner] = range(3)
     memory = sampler.observations.beliefs()[1]
-    wic, first_fit, bump = memory.regression.predict(memory.terms.features(rows), rows)[0]
+    wic, first_fit, bump = memory.regression.predict(
+        memory.terms.features(Chosen(memory.terms.structure, rows)), rows
+    )[0]
     assert wic < first_fit < bump
 
 
@@ -984,14 +1010,19 @@ def test_partitions_are_runs_of_a_backend_in_file_order_and_are_learned():
     structure = Structure(problem)
     row = np.zeros((1, len(made.space.variables)), dtype=np.intp)
     row[0, [3, 4, 7]] = 1
-    assert structure.partitions(row, 1).tolist() == [2.0]
-    assert structure.partitions(row, 0).tolist() == [3.0]
+    assert Chosen(structure, row).partitions.tolist() == [[3.0, 2.0, 0.0]]
     names = {
-        flag: Terms(
-            Structure(replace(problem, traits=replace(traits, is_partitioned=flag))),
-            OBJECTIVES["exec_time"],
-            PriorData(1.0, {0: 1.0}, {}, {}, 1.0, 0.5),
-        ).prior.names
+        flag: [
+            name
+            for _, family in Terms(
+                WarmStart(
+                    Structure(replace(problem, traits=replace(traits, is_partitioned=flag))),
+                    OBJECTIVES["exec_time"],
+                    PriorData(1.0, {0: 1.0}, {}, {}, 1.0, 0.5),
+                )
+            ).families
+            for name in family.names()
+        ]
         for flag in (False, True)
     }
     assert set(names[True]) - set(names[False]) == {
@@ -1004,7 +1035,7 @@ def test_partitions_are_runs_of_a_backend_in_file_order_and_are_learned():
         digits = np.zeros((1, len(row[0])), dtype=np.intp)
         if number:
             digits = random.integers(0, 2, digits.shape)
-        many = float(structure.partitions(digits, 0)[0] + structure.partitions(digits, 1)[0])
+        many = float(Chosen(structure, digits).partitions[0].sum())
         figures = {"exec_time": (1e-3 * (1 + 0.02 * many),), "max_rss": (1e7,)}
         (assignment,) = structure.decode(digits)
         trials.append(Trial(number, assignment, Measurement(figures)))

@@ -7,7 +7,7 @@ sampler; some families break what samplers like to assume.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Final
@@ -43,6 +43,21 @@ _BUILTINS: Final = {
     "Pool2D": "AVERAGE_POOL_2D",
     "FullyConnected": "FULLY_CONNECTED",
 }
+# Queries, keys and values; what they make of each other; twice the sum with what came in.
+_LAYER: Final = (
+    ("FullyConnected", (0,)),
+    ("FullyConnected", (0,)),
+    ("FullyConnected", (0,)),
+    ("BinaryArithmetic", (1, 2)),
+    ("Pool2D", (4,)),
+    ("BinaryArithmetic", (5, 3)),
+    ("FullyConnected", (6,)),
+    ("BinaryArithmetic", (7, 0)),
+    ("FullyConnected", (8,)),
+    ("Pool2D", (9,)),
+    ("FullyConnected", (10,)),
+    ("BinaryArithmetic", (11, 8)),
+)
 _MIB: Final = 1024.0 * 1024.0
 
 
@@ -61,9 +76,15 @@ class Recipe:
         free_pairs: Probability that two backends share memory and hand over for nothing.
         step_mib: Memory of a backend in use, at most.
         crashes: How many conjunctions of neighbouring choices fail.
-        wrong: Of these, the share that computes wrongly instead of crashing.
+        refusals: How many single choices fail that no support table knows of.
+        gaps: How many pairs of choices fail that lie three operations apart.
+        wrong: Of the crashes, the share that computes wrongly instead.
         has_settings: Whether threads and a memory planner are varied.
         is_parallel: Whether backends work side by side, so that times do not add up.
+        is_layered: Whether the graph is one layer of twelve operations, again and again.
+        session: What each further row of consecutive operations of a backend takes of the
+            baseline's time; each has its own activations, too, and up to two MiB.
+        workspace: Bytes that an operation works in, of its tensors', at most; the largest counts.
         ruggedness: Spread of what neighbouring choices do to each other, with no rule to it.
         lawlessness: Spread of what three choices in a row do, which no pair of them tells.
         enqueues: Whether the last backend's traces show only when work was handed over.
@@ -81,9 +102,14 @@ class Recipe:
     free_pairs: float = 0.25
     step_mib: float = 20.0
     crashes: int = 0
+    refusals: int = 0
+    gaps: int = 0
     wrong: float = 0.5
     has_settings: bool = False
     is_parallel: bool = False
+    is_layered: bool = False
+    session: float = 0.0
+    workspace: float = 0.0
     ruggedness: float = 0.01
     lawlessness: float = 0.0
     enqueues: bool = False
@@ -115,6 +141,18 @@ FAMILIES: Final[Mapping[str, Recipe]] = {
     "rugged-16x3": Recipe(
         "neighbours disturb each other without a rule", 16, 3, ruggedness=0.5, can_profile=False
     ),
+    "sessions-40x3": Recipe("each row of a backend is a session of its own", 40, 3, session=0.02),
+    "sessions-100x3": Recipe("the same of a larger graph", 100, 3, session=0.01),
+    "layered-398x3": Recipe(
+        "a layer again and again; copies cost more than operations gain",
+        398,
+        3,
+        hand_over=12.0,
+        is_layered=True,
+    ),
+    "workspaces-40x3": Recipe("the operation that works in most decides", 40, 3, workspace=12.0),
+    "refusals-40x3": Recipe("five single choices fail", 40, 3, refusals=5),
+    "gaps-40x3": Recipe("six pairs of choices fail, three operations apart", 40, 3, gaps=6),
     "lawless-16x3": Recipe(
         "three in a row disturb each other without a rule",
         16,
@@ -197,6 +235,8 @@ class Device:
     @cached_property
     def graph(self) -> Graph:
         """Its model."""
+        if self.recipe.is_layered:
+            return self._layers()
         random = self._random("graph")
         recipe, count = self.recipe, self.recipe.operations
         names, shares = [n for n, _ in _KINDS], [share for _, share in _KINDS]
@@ -240,6 +280,27 @@ class Device:
             last[branch] = output
         return Graph("tflite", "", tuple(tensors), tuple(operations), (0,), tuple(set(last)))
 
+    def _layers(self) -> Graph:
+        """An encoder's layers: of each operation its kind, and what it takes of the layer."""
+        width, taken = 2**16, self.recipe.operations
+        tensors = [Tensor(0, "input", (1, width), "float32", 4 * width, 0)]
+        operations: list[Operation] = []
+        while len(operations) < taken:
+            start = len(tensors) - 1
+            for name, parts in _LAYER[: taken - len(operations)]:
+                inputs = tuple(dict.fromkeys(start + part for part in parts))
+                output = len(tensors)
+                tensors.append(Tensor(output, f"t{output}", (1, width), "float32", 4 * width, 0))
+                weights = 2**18 if name == "FullyConnected" else 0
+                data = 4 * width * (len(inputs) + 1) + weights
+                builtin, index = _BUILTINS[name], len(operations)
+                operations.append(
+                    Operation(
+                        index, builtin, 1, name, "", "float32", inputs, (output,), data, weights
+                    )
+                )
+        return Graph("tflite", "", tuple(tensors), tuple(operations), (0,), (len(tensors) - 1,))
+
     @cached_property
     def space(self) -> DecisionSpace:
         """Its decision space, by operation."""
@@ -269,7 +330,9 @@ class Device:
             "threads": SettingTrait(Role.THREADS),
             "memory_planner": SettingTrait(Role.ARENA, waste),
         }
-        return Traits((first,), first, first, settings=settings)
+        return Traits(
+            (first,), first, first, is_partitioned=bool(self.recipe.session), settings=settings
+        )
 
     @cached_property
     def _times(self) -> Vector:
@@ -346,7 +409,22 @@ class Device:
             kind = FailureKind.WRONG_OUTPUT if is_wrong else FailureKind.CRASHED
             if len(pairs) >= 2:
                 found.append((kind, pairs))
-        return found
+        return [*found, *self._refused(uniform)]
+
+    def _refused(
+        self, uniform: list[list[int]]
+    ) -> Iterator[tuple[FailureKind, list[tuple[int, int]]]]:
+        """Single choices, and pairs three operations apart; of backends that take these."""
+        random, recipe = self._random("refusals"), self.recipe
+        for count, span in ((recipe.refusals, (0,)), (recipe.gaps, (0, 3))):
+            seen: set[tuple[int, int]] = set()
+            while len(seen) < count:
+                start = int(random.integers(recipe.operations - span[-1]))
+                backend = int(random.integers(1, recipe.backends))
+                if all(uniform[backend][start + n] == backend for n in span):
+                    seen.add((start, backend))
+            for start, backend in sorted(seen):
+                yield FailureKind.CRASHED, [(start + n, backend) for n in span]
 
     @cached_property
     def _memory(self) -> tuple[Vector, Vector, Vector]:
@@ -370,6 +448,7 @@ class Device:
         copied = self._handed_over(chosen)
         if not self.recipe.is_parallel:
             paid = sum(constant[p, q] + per_byte[p, q] * size for _, _, p, q, size in copied)
+            paid += float(self._sessions[0][self._session_backends(chosen)].sum())
             return float(own.sum() + paid)
         ready = np.zeros(len(chosen) + 1)
         free = np.zeros(self.recipe.backends)
@@ -410,18 +489,49 @@ class Device:
         held = np.array([o.weight_bytes for o in self.graph.operations], dtype=float)
         whole = 12 * _MIB + float(steps[used].sum()) + float((held * weights[chosen]).sum())
         waste = [1.0, 1.15, 1.6][planner]
-        for backend in used.tolist():
-            here = [
-                (o.index, max([o.index, *self._last_use(o.outputs[0])]), o.outputs[0])
-                for o in self.graph.operations
-                if chosen[o.index] == backend
-            ]
+        arenas = self._arenas(chosen)
+        for arena, backend in enumerate(chosen[np.unique(arenas, return_index=True)[1]].tolist()):
             level = np.zeros(len(chosen) + 2)
-            for first, last, tensor in here:
-                level[first] += self.graph.tensors[tensor].size_bytes
-                level[last + 1] -= self.graph.tensors[tensor].size_bytes
+            ends = np.flatnonzero(arenas == arena)[-1] if self.recipe.session else len(chosen)
+            for o in self.graph.operations:
+                if arenas[o.index] == arena:
+                    last = max([o.index, *self._last_use(o.outputs[0])])
+                    level[o.index] += self.graph.tensors[o.outputs[0]].size_bytes
+                    level[min(last, ends) + 1] -= self.graph.tensors[o.outputs[0]].size_bytes
             whole += waste * activations[backend] * float(np.cumsum(level).max())
-        return whole
+        whole += float(self._sessions[1][self._session_backends(chosen)].sum())
+        return whole + float(self._workspaces[np.arange(len(chosen)), chosen].max())
+
+    def _arenas(self, chosen: NDArray[np.intp]) -> NDArray[np.intp]:
+        """Of each operation the number of what holds its activations: by backend, or by session."""
+        if not self.recipe.session:
+            return np.asarray(np.searchsorted(np.unique(chosen), chosen))
+        found: NDArray[np.intp] = np.cumsum(np.r_[0, np.diff(chosen) != 0])
+        return found
+
+    def _session_backends(self, chosen: NDArray[np.intp]) -> NDArray[np.intp]:
+        """Of each session but the first, its backend."""
+        found: NDArray[np.intp] = chosen[1:][np.diff(chosen) != 0]
+        return found
+
+    @cached_property
+    def _sessions(self) -> tuple[Vector, Vector]:
+        """Seconds and bytes of a session of each backend."""
+        random, recipe = self._random("sessions"), self.recipe
+        whole = recipe.session * float(self._times[:, 0].sum())
+        held = random.uniform(0.1, 2.0, recipe.backends) * _MIB * bool(recipe.session)
+        return whole * random.uniform(0.3, 1.0, recipe.backends), held
+
+    @cached_property
+    def _workspaces(self) -> Vector:
+        """Bytes that each operation works in on each backend."""
+        random, recipe = self._random("workspaces"), self.recipe
+        held = np.array([o.data_bytes - o.weight_bytes for o in self.graph.operations], dtype=float)
+        held *= [o.name == "Conv2D" for o in self.graph.operations]
+        shares = random.uniform(0, recipe.workspace, recipe.backends)
+        shares[0] *= 0.1
+        found: Vector = held[:, None] * shares * random.lognormal(0, 0.4, (len(held), len(shares)))
+        return found
 
     @cached_property
     def _takers(self) -> dict[int, list[int]]:

@@ -16,20 +16,26 @@ from pareto_profiler.samplers.structured.model_report import Skill, skill_of
 from pareto_profiler.samplers.structured.observations import ObjectiveModel
 from pareto_profiler.samplers.structured.posterior import Posterior
 from pareto_profiler.samplers.structured.sampler import StructuredSampler
-from pareto_profiler.samplers.structured.structure import Digits, Flags, Structure, Vector
-from pareto_profiler.samplers.structured.terms import Terms
-
-ITSELF, NEIGHBOURS, HAND_OVERS, OVERLAP, IN_USE, ACTIVATIONS, HIDDEN, REST = (
-    "itself",
-    "neighbours",
-    "hand-overs",
-    "side by side",
-    "backend in use",
-    "activations",
-    "below the peak of loading",
-    "other terms",
+from pareto_profiler.samplers.structured.structure import (
+    Chosen,
+    Digits,
+    Flags,
+    Structure,
+    Vector,
 )
-"""Through what a choice changes an objective."""
+from pareto_profiler.samplers.structured.terms import (
+    ACTIVATIONS,
+    HAND_OVERS,
+    IN_USE,
+    ITSELF,
+    NEIGHBOURS,
+    OVERLAP,
+    HandOvers,
+    Terms,
+)
+
+HIDDEN, REST = "below the peak of loading", "other terms"
+"""Through what else a choice changes an objective."""
 
 _KNOWN: Final = (ITSELF, NEIGHBOURS, HAND_OVERS, OVERLAP, IN_USE, ACTIVATIONS)
 
@@ -190,7 +196,7 @@ class _Model:
         """For each objective by how much others differ from one, over the baseline's value."""
         rows = np.vstack([one[None], others])
         for belief in self._posterior.beliefs:
-            features = belief.terms.features(rows)
+            features = belief.terms.features(Chosen(self._structure, rows))
             mean, spread = belief.regression.change(features[:1], one[None], features[1:], others)
             lift, is_unseen = self._lift(belief, features, rows)
             yield (
@@ -259,14 +265,14 @@ class _Model:
         """What of the terms' sum is not seen, since it is below the peak of loading the model."""
         found, rows = [], np.stack([here, mine])
         for belief in self._posterior.beliefs:
-            lift, _ = self._lift(belief, belief.terms.features(rows), rows)
+            lift, _ = self._lift(belief, belief.terms.features(Chosen(self._structure, rows)), rows)
             found.append((lift[1:] - lift[:1], np.zeros(1)))
         return found
 
     def _rows(self, terms: Terms, here: Digits, mine: Digits) -> Iterator[tuple[str, Vector]]:
         """What differs in features, by where it comes from; the same names for each objective."""
         s, kinds = self._structure, _kinds(terms)
-        both = terms.features(np.stack([here, mine])).toarray()
+        both = terms.features(Chosen(s, np.stack([here, mine]))).toarray()
         difference = both[1] - both[0]
         changed = [i for i in s.operation_variables if mine[i] != here[i]]
         for choice in sorted({int(mine[i]) for i in changed}):
@@ -279,7 +285,8 @@ class _Model:
         for (p, q), count in sorted(counts.items()):
             if count:
                 row = np.zeros(len(difference))
-                columns = terms.hand_over_columns(p, q)
+                at = p * len(names) + q
+                columns = [where.start + at for where, _ in terms.of(HandOvers)]
                 row[columns] = difference[columns]
                 more = f"{abs(count)} {'more' if count > 0 else 'fewer'}"
                 yield f"hand-overs {names[p]} → {names[q]}, {more}", row
@@ -304,7 +311,7 @@ class _Model:
         """Features that moved operations change whatever runs elsewhere: these add up."""
         kept = mine.copy()
         kept[moved] = here[moved]
-        both = terms.features(np.stack([kept, mine])).toarray()
+        both = terms.features(Chosen(self._structure, np.stack([kept, mine]))).toarray()
         found: Vector = (both[1] - both[0]) * (_kinds(terms) == ITSELF)
         return found
 
@@ -346,7 +353,7 @@ class _Model:
         """Kind → by how much mine differs from each row through terms of that kind."""
         terms = belief.terms
         both = np.vstack([mine[None], rows])
-        features = terms.features(both)
+        features = terms.features(Chosen(self._structure, both))
         difference = features[np.zeros(len(rows), dtype=int)] - features[1:]
         kinds = _kinds(terms)
         weights = belief.regression.weights
@@ -435,30 +442,12 @@ class _Model:
 
 def _kinds(terms: Terms) -> Any:
     """Of each weight, through what it acts."""
-    layout, backends = terms.layout, len(terms.structure.backends)
-    kinds = np.full(len(terms.means), ITSELF, dtype=object)
-    of_kind = {"used": IN_USE, "arena": ACTIVATIONS, "kept": ACTIVATIONS}
-    of_kind["partitions"] = HAND_OVERS
-    for kind, first in layout.per_backend.items():
-        kinds[first : first + backends] = of_kind.get(kind, ITSELF)
-    pairs = (backends + 1) ** 2
-    for first in (layout.hand_counts, layout.hand_bytes):
-        kinds[first : first + pairs] = HAND_OVERS
-    for at in layout.setting_time.values():
-        kinds[at] = ACTIVATIONS if terms.is_memory else ITSELF
-    for (_, _, backend), at in layout.setting_pools.items():
-        kinds[at] = IN_USE if backend < backends else HAND_OVERS
-    kinds[layout.overlap] = OVERLAP
-    kinds[layout.pairs :] = NEIGHBOURS
-    return kinds
+    return np.array([way for _, family in terms.families for way in family.ways()], dtype=object)
 
 
 def _of_backend(terms: Terms, backend: int) -> Flags:
     """Which weights are about a backend's use."""
-    found = np.zeros(len(terms.means), dtype=bool)
-    found[terms.layout.per_backend["used"] + backend] = True
-    for (_, _, b), at in terms.layout.setting_pools.items():
-        found[at] |= b == backend
+    found: Flags = np.concatenate([f.uses() for _, f in terms.families]) == backend
     return found
 
 

@@ -9,6 +9,8 @@ import numpy as np
 from pareto_profiler.samplers.structured.structure import Flags, Vector
 
 _SAMPLES = 1024
+_CAUTION = 3.0
+_TOO_RISKY = 1e-3
 
 
 def front2d(points: Vector, reference: Vector) -> Vector:
@@ -154,14 +156,16 @@ def choose(
         values: Of candidates under each model, shape ``(draws, candidates, m)``.
         works: Whether each candidate works under each model's explanation of failures.
         count: Size of the batch.
-        caution: Power of the probability that a candidate works by which its gain is lowered
-            further: 0 where that probability is trusted.
+        caution: 0 where the probabilities that candidates work are trusted, to 1: three times it is
+            the power of these by which gains are lowered further, and what is less likely to work
+            than it counts for next to nothing.
 
     Returns:
         Positions of candidates with the hypervolume each adds to those before it, as a share of the
         box; the first ``k`` are the same whatever ``count`` is.
     """
-    chance: Vector = works.mean(axis=0) ** caution
+    likely = works.mean(axis=0)
+    chance: Vector = likely ** (_CAUTION * caution) * np.where(likely >= caution, 1.0, _TOO_RISKY)
     chosen: list[tuple[int, float]] = []
     while len(chosen) < min(count, values.shape[1]):
         worth = (improvement.gains(values) * works).mean(axis=0) / improvement.volume * chance

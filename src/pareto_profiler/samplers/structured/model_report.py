@@ -17,9 +17,18 @@ from pareto_profiler.samplers.structured.observations import ObjectiveModel, Obs
 from pareto_profiler.samplers.structured.posterior import Posterior
 from pareto_profiler.samplers.structured.sampler import StructuredSampler
 from pareto_profiler.samplers.structured.structure import Digits, Structure, Vector
-from pareto_profiler.samplers.structured.terms import GROUPS
+from pareto_profiler.samplers.structured.terms import GROUPS, OF_WORK
 
-_SHOWN_GROUPS: Final = ("backend", "kind", "hand-over", "setting", "planner", "overlap")
+_SHOWN_GROUPS: Final = (
+    "backend",
+    "partition",
+    "kind",
+    "hand-over",
+    "setting",
+    "planner",
+    "overlap",
+    "workspace",
+)
 _TELLING: Final = 1e-3
 # Of the deviation before measuring: above it hardly anything was learned.
 _LEARNED: Final = 0.9
@@ -216,47 +225,37 @@ def skill_of(name: str, belief: ObjectiveModel) -> Skill:
 def _terms(objective: Any, belief: ObjectiveModel) -> list[Term]:
     terms, regression = belief.terms, belief.regression
     weights = regression.weights
-    scale = terms.byte_scale
-    units = {
-        "weights": (1024 / scale, f"{objective.shown_unit} per KiB of weights"),
-        "arena": (1024 / scale, f"{objective.shown_unit} per KiB of activations"),
-        "kept": (1024 / scale, f"{objective.shown_unit} per KiB kept for other backends"),
-        "copied bytes": (2**20 / scale, f"{objective.shown_unit} per MiB copied"),
-        "copies": (1.0, f"{objective.shown_unit} per copy"),
-        "used": (1.0, f"{objective.shown_unit} once"),
-        "partitions": (1.0, f"{objective.shown_unit} per partition"),
-        "operations": (1.0, f"{objective.shown_unit} per operation"),
-        "shared": (1.0, "of its work"),
-        "work": (1.0, "of what its profile or share says, more or less"),
-        "side": (1.0, "of what backends would save that work at the same time"),
-    }
     found = []
     features = regression.features.tocsc()
     largest = float(np.max(regression.values)) if len(regression.values) else 0.0
-    for i, name in enumerate(terms.prior.names):
-        if GROUPS[int(terms.groups[i])] not in _SHOWN_GROUPS or not terms.spreads[i]:
-            continue
-        value, spread = float(weights[i]), regression.weight_deviation(i)
-        if spread > _LEARNED * regression.prior_deviation(i):
-            continue
-        if abs(value) < _TELLING or abs(value) < spread:
-            continue
-        column = features[:, [i]].toarray().ravel()
-        if _support(column) < _MIN_SUPPORT:
-            continue
-        kind = next((k for k in units if name.startswith(f"{k} ")), "")
-        # What is no rate is a step: shown as large as it is where it is largest.
-        step = float(np.abs(column).max())
-        if (not kind and abs(value) * step > largest) or (kind == "shared" and abs(value) > 1):
-            continue
-        factor, unit = units.get(kind, (step, objective.shown_unit))
-        if kind in {"shared", "work", "side"}:
-            shown, deviation = value, spread
-        else:
-            shown = objective.shown(value * belief.base) * factor
-            deviation = objective.shown(spread * belief.base) * factor
-        words = f"{name.removeprefix('used of ')} in use" if kind == "used" else name
-        found.append(Term(words, objective.name, shown, deviation, unit))
+    shown_groups = [GROUPS.index(group) for group in _SHOWN_GROUPS]
+    for where, family in terms.families:
+        names, groups, units = family.names(), family.groups(), family.units()
+        for at in np.flatnonzero((family.spreads > 0) & np.isin(groups, shown_groups)).tolist():
+            i = where.start + at
+            value, spread = float(weights[i]), regression.weight_deviation(i)
+            if spread > _LEARNED * regression.prior_deviation(i):
+                continue
+            if not names[at] or abs(value) < _TELLING or abs(value) < spread:
+                continue
+            column = features[:, [i]].toarray().ravel()
+            if _support(column) < _MIN_SUPPORT:
+                continue
+            unit = units[at]
+            # What is no rate is a step: shown as large as it is where it is largest.
+            step = float(np.abs(column).max())
+            if (unit is None and abs(value) * step > largest) or (
+                unit == OF_WORK and abs(value) > 1
+            ):
+                continue
+            if unit and unit.is_share:
+                shown, deviation, words = value, spread, unit.words
+            else:
+                per = unit.per if unit else step
+                shown = objective.shown(value * belief.base) * per
+                deviation = objective.shown(spread * belief.base) * per
+                words = f"{objective.shown_unit} {unit.words}" if unit else objective.shown_unit
+            found.append(Term(names[at], objective.name, shown, deviation, words))
     return found
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from itertools import combinations
 from typing import Any, Final
 
@@ -13,6 +14,7 @@ NoGood = tuple[tuple[int, int], ...]
 """(variable, digit) pairs that together make every assignment fail which has them all."""
 
 _LONGEST: Final = 6
+_GAPS: Final = (2, 3, 4)
 _FEW_VARIABLES: Final = 8
 _LARGEST_SUBSET: Final = 3
 _LARGEST_CONNECTED: Final = 4
@@ -21,8 +23,7 @@ _LENGTHS: Final = (64, 32, 16, 8, 4, 2, 1)
 _MAX_CLOSE: Final = 60
 _SWEEPS: Final = 3
 _PARSIMONY: Final = 1.0
-_EXPECTED: Final = 1.0
-_OWN: Final = 0.1
+_OWN: Final = (0.1, 1.0)
 _TEMPER: Final = 8.0
 _MIXED: Final = 0.1
 
@@ -60,7 +61,7 @@ class NoGoods:
         self._structure = structure
         self._hypotheses: list[NoGood] = []
         self._explains: list[list[int]] = []
-        self._kinds: list[int] = []
+        self._kinds: list[tuple[int, bool, bool]] = []
         self._patterns: list[int] = []
         self._pattern_sizes: list[int] = []
         if len(failures):
@@ -116,8 +117,9 @@ class NoGoods:
                     numbers[pairs] = len(self._hypotheses)
                     self._hypotheses.append(pairs)
                     self._explains.append([])
+                    is_gapped = group[-1] - group[0] >= len(group)
                     is_mixed = len(set(choices.tolist())) > 1
-                    self._kinds.append(2 * len(group) + is_mixed)
+                    self._kinds.append((len(group), is_gapped, is_mixed))
                 if f >= len(self._failures) or not self._blamed[f, columns].all():
                     continue
                 if pairs in numbers:
@@ -132,7 +134,9 @@ class NoGoods:
             lengths = [n for n in _LENGTHS if 2 * count < most * n]
             return [tuple(range(i, min(i + n, count))) for n in lengths for i in range(0, count, n)]
         windows = [tuple(range(i, i + n)) for n in range(1, _LONGEST + 1) for i in range(count)]
+        windows += [(i, i + gap) for gap in _GAPS for i in range(count)]
         neighbours = self._structure.neighbours()
+        windows += _apart(neighbours)
         connected = _connected(neighbours, _LARGEST_CONNECTED, most - len(windows))
         return list(dict.fromkeys([g for g in windows if g[-1] < count] + connected))
 
@@ -144,28 +148,47 @@ class NoGoods:
         """
         if not self._hypotheses:
             return [[] for _ in range(count)]
-        chances = self._chances()
-        states = [self._state(chances, random, is_by_pattern=n % 2 == 0) for n in range(2 * count)]
-        heights = np.array([chances.height(state) for state in states]) / _TEMPER
+        # What fails may be all of its like, or one by one: measurements have to tell.
+        chances = [self._chances(own) for own in _OWN]
+        states = [
+            self._state(chances[n // 2 % len(_OWN)], random, is_by_pattern=n % 2 == 0)
+            for n in range(2 * count)
+        ]
+        heights = np.array(
+            [chances[n // 2 % len(_OWN)].height(state) for n, state in enumerate(states)]
+        )
+        heights /= _TEMPER
         weights = np.exp(heights - heights.max())
         picks = random.choice(len(states), count, p=weights / weights.sum())
         return [np.flatnonzero(states[i]).tolist() for i in picks]
 
-    def _chances(self) -> _Chances:
-        sizes = np.array(self._pattern_sizes, dtype=float)
+    def _chances(self, own: float) -> _Chances:
         patterns = np.array(self._patterns, dtype=np.intp)
-        weights = np.zeros(len(sizes))
-        weights[patterns] = [_prior(k) for k in self._kinds]
-        alone = _OWN * min(0.5, _EXPECTED / float(weights.sum())) * weights
         explains = np.zeros((len(patterns), len(self._failures)), dtype=bool)
         for h, failures in enumerate(self._explains):
             explains[h, failures] = True
-        return _Chances(patterns, sizes, alone, explains)
+        sizes = np.array(self._pattern_sizes, dtype=float)
+        sizes -= np.bincount(patterns[~explains.any(axis=1)], minlength=len(sizes))
+        # A kind of conjunction is as likely as another, however many of it there are.
+        kind_of = dict(zip(self._patterns, self._kinds, strict=True))
+        many = Counter(kind_of.values() if own < 1 else self._kinds)
+        total = sum(map(_prior, many))
+        expected = {kind: _prior(kind) / total for kind in many}
+        for _ in range(2):
+            shares = np.zeros(len(sizes))
+            for pattern, kind in kind_of.items():
+                shares[pattern] = min(0.5, expected[kind] / many[kind])
+            chances = _Chances(patterns, sizes, own * shares, own, explains)
+            # Of the kinds that explain what failed so far there may be as many again.
+            met = Counter(kind_of[pattern] for pattern in chances.fewest())
+            expected = {kind: _prior(kind) / total + met[kind] for kind in many}
+        return chances
 
     def _state(
         self, chances: _Chances, random: np.random.Generator, *, is_by_pattern: bool
     ) -> Flags:
         explains, patterns, sizes = chances.explains, chances.patterns, chances.sizes
+        own = chances.own
         state = chances.start(random, is_by_pattern=is_by_pattern)
         covered = explains[state].sum(axis=0)
         like = np.bincount(patterns[state], minlength=len(sizes)).astype(float)
@@ -173,8 +196,8 @@ class NoGoods:
         free = np.flatnonzero(~explains.any(axis=1))
         for _ in range(_SWEEPS):
             dice = random.random(len(state))
-            shares = (chances.alone + like) / (_OWN + sizes - 1)
-            shares = shares[patterns] - state / (_OWN + sizes[patterns] - 1)
+            shares = (chances.alone + like) / (own + sizes - 1)
+            shares = shares[patterns] - state / (own + sizes[patterns] - 1)
             # Where chance says no, only a hypothesis that is true or likely can change.
             swayed = coupled[state[coupled] | (dice[coupled] < shares[coupled])]
             for h in random.permutation(swayed).tolist():
@@ -182,7 +205,7 @@ class NoGoods:
                 if state[h]:
                     covered[failures] -= 1
                     like[g] -= 1
-                share = (chances.alone[g] + like[g]) / (_OWN + sizes[g] - 1)
+                share = (chances.alone[g] + like[g]) / (own + sizes[g] - 1)
                 state[h] = bool((covered[failures] == 0).any()) or dice[h] < share
                 if state[h]:
                     covered[failures] += 1
@@ -192,8 +215,11 @@ class NoGoods:
             several = several[(like[several] > 0) | (flips[several] < chances.all_true[several])]
             for g in random.permutation(several).tolist():
                 chances.flip(g, state, covered, like, float(flips[g]))
-        shares = (chances.alone + like) / (_OWN + sizes)
-        state[free] = random.random(len(free)) < shares[patterns[free]]
+        # Of what no failure has only its likes tell.
+        kinds, place = np.unique(patterns[free], return_inverse=True)
+        true, alone = like[kinds], chances.alone[kinds]
+        shares = random.beta(alone + true, own - alone + sizes[kinds] - true)
+        state[free] = random.random(len(free)) < shares[place]
         return state
 
     def _hitting_set(self, failure: Digits, random: np.random.Generator) -> NoGood:
@@ -225,18 +251,22 @@ class NoGoods:
 class _Chances:
     """How probable sets of true hypotheses are.
 
-    Of each pattern, all or none of its members tend to be true: how many are is Beta-binomial with
-    most of its mass at both ends.
+    Of each pattern, all or none of its members tend to be true: how many are is Beta-binomial, with
+    most of its mass at both ends where ``own`` is small.
 
     Args:
         patterns: Of each hypothesis.
-        sizes: Of each pattern, what is ruled out included.
-        alone: First parameter of each pattern's Beta distribution; ``_OWN`` is the sum of both.
+        sizes: Of each pattern, what is ruled out included, what has a part in no failure left out.
+        alone: First parameter of each pattern's Beta distribution.
+        own: The sum of both: the smaller, the more a pattern is true or false as a whole.
         explains: Which hypothesis would explain which failure.
     """
 
-    def __init__(self, patterns: Digits, sizes: Vector, alone: Vector, explains: Flags) -> None:
-        self.patterns, self.sizes, self.alone, self.explains = patterns, sizes, alone, explains
+    def __init__(
+        self, patterns: Digits, sizes: Vector, alone: Vector, own: float, explains: Flags
+    ) -> None:
+        self.patterns, self.sizes, self.alone, self.own = patterns, sizes, alone, own
+        self.explains = explains
         self._members: dict[int, list[int]] = {}
         for h in np.flatnonzero(explains.any(axis=1)).tolist():
             self._members.setdefault(int(patterns[h]), []).append(h)
@@ -264,7 +294,7 @@ class _Chances:
         """Logarithm of how much likelier other numbers of true members are."""
         from scipy.special import betaln
 
-        alone, rest = self.alone[patterns], self.sizes[patterns] + _OWN - self.alone[patterns]
+        alone, rest = self.alone[patterns], self.sizes[patterns] + self.own - self.alone[patterns]
         low, high = betaln(alone + before, rest - before), betaln(alone + after, rest - after)
         return np.asarray(high - low)
 
@@ -279,19 +309,43 @@ class _Chances:
         covered[:] = without + cover * is_true
         like[pattern] = len(members) * is_true
 
+    def fewest(self) -> list[int]:
+        """Patterns that explain all failures, taken one by one, the likeliest first."""
+        patterns = list(self._members)
+        return [patterns[i] for i in _cover(self._patterns_cover, self._all_gains)]
+
     def start(self, random: np.random.Generator, *, is_by_pattern: bool) -> Flags:
         """A few hypotheses, or whole patterns, that explain all failures: big ones first."""
         by_pattern = (self._patterns_cover, self._all_gains)
         explains, gains = by_pattern if is_by_pattern else (self.explains, self._own_gains)
         chance = gains + random.gumbel(size=len(gains))
         state = np.zeros(len(self.patterns), dtype=bool)
-        is_open = self.explains.any(axis=0)
-        while is_open.any():
-            fresh = explains[:, is_open].sum(axis=1)
-            best = int(np.argmax(np.where(fresh > 0, chance + fresh * _PARSIMONY, -np.inf)))
+        for best in _cover(explains, chance):
             state[self._groups[best] if is_by_pattern else best] = True
-            is_open &= ~explains[best]
         return state
+
+
+def _cover(explains: Flags, chance: Vector) -> list[int]:
+    """Rows that together explain all columns that any does, one by one, the likeliest first."""
+    chosen = []
+    is_open = explains.any(axis=0)
+    while is_open.any():
+        fresh = explains[:, is_open].sum(axis=1)
+        best = int(np.argmax(np.where(fresh > 0, chance + fresh * _PARSIMONY, -np.inf)))
+        chosen.append(best)
+        is_open &= ~explains[best]
+    return chosen
+
+
+def _apart(neighbours: list[list[int]]) -> list[tuple[int, ...]]:
+    """Pairs that edges join over one or two others between them."""
+    found: dict[tuple[int, ...], None] = {}
+    for i, near in enumerate(neighbours):
+        beyond = {k for j in near for k in neighbours[j]}
+        for other in beyond | {m for k in beyond for m in neighbours[k]}:
+            if other > i:
+                found[i, other] = None
+    return list(found)
 
 
 def _connected(neighbours: list[list[int]], largest: int, most: int) -> list[tuple[int, ...]]:
@@ -310,9 +364,9 @@ def _connected(neighbours: list[list[int]], largest: int, most: int) -> list[tup
     return list(known)
 
 
-def _prior(kind: int) -> float:
-    """How much likelier than a single choice: longer windows and mixed ones are less so."""
-    length, is_mixed = divmod(kind, 2)
+def _prior(kind: tuple[int, bool, bool]) -> float:
+    """How likely conjunctions of a kind are: longer windows and mixed ones are less so."""
+    length, _, is_mixed = kind
     return (_MIXED if is_mixed else 1.0) * (1.0 if length <= 4 else 0.5 ** (length - 4))
 
 

@@ -17,8 +17,15 @@ from pareto_profiler.errors import FailureKind
 from pareto_profiler.samplers.history import History
 from pareto_profiler.samplers.structured.nogoods import NoGoods
 from pareto_profiler.samplers.structured.regression import Draws, Regression
-from pareto_profiler.samplers.structured.structure import Digits, Flags, Structure, Vector
-from pareto_profiler.samplers.structured.terms import GROUPS, PriorData, Terms
+from pareto_profiler.samplers.structured.structure import (
+    Chosen,
+    Digits,
+    Flags,
+    Structure,
+    Vector,
+)
+from pareto_profiler.samplers.structured.terms import GROUPS, SideBySide, Terms
+from pareto_profiler.samplers.structured.warm_start import PriorData, WarmStart
 
 _NOISE: Final = {"s": 0.01, "B": 0.003}
 _RESIDUAL: Final = {"s": 0.005, "B": 0.003}
@@ -28,6 +35,11 @@ _DISTURBED: Final = 1e-3
 _FLAT: Final = 1e-3
 _MIN_EXTENT: Final = 0.02
 _UNKNOWN_EXTENT: Final = 0.5
+# Fits with workspaces, and from how many measurements on.
+_ROUNDS: Final = 3
+_ENOUGH: Final = 8
+# By how much the evidence must rise for features that a fit before suggested.
+_GAIN: Final = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +59,11 @@ class ObjectiveModel:
     bottom: float = -np.inf
 
     def drawn(
-        self, draws: Draws, digits: Digits, random: np.random.Generator | None = None
+        self, draws: Draws, chosen: Chosen, random: np.random.Generator | None = None
     ) -> Vector:
         """Values under each drawn model, shape ``(draws, assignments)``; see ``Draws.values``."""
-        found = draws.values(self.terms.features(digits), digits, random)
-        return self.peak(np.maximum(found, self.terms.floor(digits)))
+        found = draws.values(self.terms.features(chosen), chosen.digits, random)
+        return self.peak(np.maximum(found, self.terms.floor(chosen.digits)))
 
     def peak(self, values: Vector) -> Vector:
         """What is measured where the regression foretells these values."""
@@ -166,13 +178,32 @@ class Observations:
         for k in range(len(self._problem.objectives)):
             levels, hiding = self._levels(k)
             known = self._known(levels, profiled)
-            belief = self._belief(k, levels, known, digits, profiled)
-            if belief.terms.is_shared:
-                # What copies take is what others wait for, and is known only now.
-                known = replace(known, learned=belief.regression.weights)
-                again = self._belief(k, levels, known, digits, profiled)
-                belief = max(belief, again, key=lambda b: b.regression.evidence)
+            objective = self._problem.objectives[k]
+            start = WarmStart(self.structure, objective, known)
+            belief = self._belief(k, levels, Terms(start), digits, profiled)
+            for again in self._refits(k, levels, belief, digits, profiled):
+                if again.regression.evidence > belief.regression.evidence + _GAIN:
+                    belief = again
             yield replace(belief, bottom=hiding / known.base)
+
+    def _refits(
+        self,
+        k: int,
+        levels: dict[Assignment, float],
+        belief: ObjectiveModel,
+        digits: Digits,
+        profiled: _Profiled,
+    ) -> Iterator[ObjectiveModel]:
+        """Fits with features that are made of what a fit before them found."""
+        start = belief.terms.start
+        is_wide = self.structure.is_in_detail and len(levels) >= _ENOUGH
+        rounds = int(any(belief.terms.of(SideBySide)))
+        rounds = _ROUNDS if start.is_memory and is_wide else rounds
+        for _ in range(rounds):
+            weights = belief.regression.weights
+            learned = belief.terms.learned(weights, has_workspaces=start.is_memory)
+            belief = self._belief(k, levels, Terms(start, learned), digits, profiled)
+            yield belief
 
     def _levels(self, k: int) -> tuple[dict[Assignment, float], float]:
         """What an objective's terms add up to, and the peak that hides what is less; or -inf."""
@@ -188,20 +219,20 @@ class Observations:
         self,
         k: int,
         levels: dict[Assignment, float],
-        known: PriorData,
+        terms: Terms,
         digits: Digits,
         profiled: _Profiled,
     ) -> ObjectiveModel:
         told, objective = self.told, self._problem.objectives[k]
-        terms = Terms(self.structure, objective, known)
+        base = terms.start.known.base
         precisions = np.array([told.repeats(a) for a in told.values], dtype=float)
         if objective.unit in {"s", "J"}:
             precisions[[told.is_disturbed(a) for a in told.values]] = _DISTURBED
         parts, part_values = self._seen_copies(terms, profiled)
         regression = Regression(
-            terms.features(digits),
+            terms.features(Chosen(self.structure, digits)),
             digits,
-            np.array(list(levels.values())) / known.base,
+            np.array(list(levels.values())) / base,
             precisions,
             terms.means,
             terms.spreads,
@@ -213,7 +244,7 @@ class Observations:
             residual=_RESIDUAL.get(objective.unit, 0.05),
             repeated=told.spread(k),
         )
-        return ObjectiveModel(terms, regression, known.base)
+        return ObjectiveModel(terms, regression, base)
 
     def predictions(self) -> Predictions:
         """What is believed of each measured assignment from all others; none without a baseline."""
@@ -289,11 +320,11 @@ class Observations:
 
     def _seen_copies(self, terms: Terms, profiled: _Profiled) -> tuple[Any, Vector]:
         """What copies between backends took in traced runs: features, and values."""
-        if not terms.is_time or self._problem.graph is None or not self._profiles:
-            return terms.features(self.structure.encode([])), np.zeros(0)
-        features = terms.features(self.structure.encode(list(profiled.copies)))
+        s, has_traces = self.structure, bool(self._problem.graph and self._profiles)
+        seen = list(profiled.copies) if terms.start.is_time and has_traces else []
+        features = terms.features(Chosen(s, s.encode(seen)))
         features = features * (terms.groups == GROUPS.index("hand-over"))
-        return features, np.array(list(profiled.copies.values()))
+        return features, np.array([profiled.copies[a] for a in seen])
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,16 +11,12 @@ import numpy as np
 from pareto_profiler.core.front import nondominated
 from pareto_profiler.core.ports import Sampler
 from pareto_profiler.core.space import Assignment, DecisionSpace
-from pareto_profiler.samplers.structured.fronts import (
-    Costs,
-    Forest,
-    costs_of,
-    infeasible,
-)
+from pareto_profiler.samplers.structured.fronts import Forest, infeasible
 from pareto_profiler.samplers.structured.nogoods import NoGood, given
 from pareto_profiler.samplers.structured.observations import Observations
 from pareto_profiler.samplers.structured.posterior import Posterior
 from pareto_profiler.samplers.structured.structure import Digits, Vector
+from pareto_profiler.samplers.structured.terms import Costs
 
 _SOLVED_DRAWS: Final = 16
 _PER_DRAW: Final = 44
@@ -104,8 +100,7 @@ class Pool:
     def _solved(self) -> Digits:
         """Fronts of some drawn models."""
         s, posterior, random = self._structure, self._posterior, self._random
-        byte_scale = posterior.beliefs[0].terms.byte_scale
-        forest = Forest(s, byte_scale)
+        forest = Forest(s)
         backends = len(s.backends)
         size = len(s.counts) * backends
         most = max(2 * len(_SHARES), _PROBLEM_SIZE // size)
@@ -116,7 +111,7 @@ class Pool:
         used = used[: max(1, most // per_draw)]
         costs = [
             [
-                costs_of(b.terms, draw.weights[d], setting)
+                b.terms.costs(draw.weights[d], setting)
                 for b, draw in zip(posterior.beliefs, posterior.draws, strict=True)
             ]
             for d, setting in enumerate(used)
@@ -216,8 +211,12 @@ def _weighted(
     explanation: list[NoGood],
     count: int,
     random: np.random.Generator,
-) -> Iterator[tuple[Vector, Vector, Vector, Vector]]:
-    """Weighted sums of the objectives, with all backends and with random ones of them."""
+) -> Iterator[tuple[Vector, ...]]:
+    """Weighted sums of the objectives, with all choices and with some of them.
+
+    Without random backends, and without what is higher than a random height: of what counts by its
+    maximum alone, the best of sums below a height is the best of all that is as high.
+    """
     size = max(len(c.pairs) for c in costs)
     beside = [c.pairs if len(c.pairs) else np.zeros((size, *c.pairs.shape[1:])) for c in costs]
     objectives = len(costs)
@@ -229,6 +228,10 @@ def _weighted(
         banned = random.random(closed.shape[1]) < (0.0 if n < len(_SHARES) else 0.4)
         whole = sum((p * c.unary for p, c in zip(parts, costs, strict=True)), closed * 0.0)
         limited = closed + 1e3 * banned
+        for heights in [c.heights for c in costs if c.heights.any()]:
+            if n % 2:
+                least = np.where(closed > 0, np.inf, heights).min(axis=1).max()
+                limited += 1e3 * (heights > least + random.random() * (heights.max() - least))
         for variable, choice in _broken(explanation, whole + limited, random):
             limited[variable, choice] += 1e5
         pairs = list(zip(parts, costs, strict=True))
@@ -236,6 +239,7 @@ def _weighted(
             whole + limited,
             np.add.reduce([p * c.copies for p, c in pairs]),
             np.add.reduce([p * c.copied_bytes for p, c in pairs]),
+            np.add.reduce([p * c.partitions for p, c in pairs]),
             np.add.reduce([p * own for p, own in zip(parts, beside, strict=True)]),
         )
 

@@ -10,7 +10,7 @@ import numpy as np
 from pareto_profiler.samplers.structured.nogoods import NoGood, violates_none
 from pareto_profiler.samplers.structured.observations import ObjectiveModel, Observations
 from pareto_profiler.samplers.structured.regression import Draws
-from pareto_profiler.samplers.structured.structure import Digits, Flags, Vector
+from pareto_profiler.samplers.structured.structure import Chosen, Digits, Flags, Vector
 
 _DRAWS: Final = 32
 
@@ -38,15 +38,20 @@ class Posterior:
 
     def values(self, digits: Digits, random: np.random.Generator) -> Vector:
         """Values under each drawn model, shape ``(draws, assignments, objectives)``."""
+        chosen = self.chosen(digits)
         columns = [
-            b.drawn(d, digits, random) for b, d in zip(self.beliefs, self.draws, strict=True)
+            b.drawn(d, chosen, random) for b, d in zip(self.beliefs, self.draws, strict=True)
         ]
         return np.stack(columns, axis=2)
 
     def means(self, digits: Digits) -> Vector:
         """The same without what residuals may add, so that it is a function of the digits."""
-        pairs = zip(self.beliefs, self.draws, strict=True)
-        return np.stack([b.drawn(d, digits) for b, d in pairs], axis=2)
+        chosen, pairs = self.chosen(digits), zip(self.beliefs, self.draws, strict=True)
+        return np.stack([b.drawn(d, chosen) for b, d in pairs], axis=2)
+
+    def chosen(self, digits: Digits) -> Chosen:
+        """What features are made of; the same for all objectives."""
+        return Chosen(self.beliefs[0].terms.structure, digits)
 
     def works(self, digits: Digits) -> Flags:
         """Whether they work under each explanation, shape ``(draws, assignments)``."""
@@ -54,7 +59,8 @@ class Posterior:
 
     def expected(self, digits: Digits) -> tuple[Vector, Vector]:
         """Mean and standard deviation over all models, shape ``(assignments, objectives)`` each."""
-        both = [b.regression.predict(b.terms.features(digits), digits) for b in self.beliefs]
+        chosen = self.chosen(digits)
+        both = [b.regression.predict(b.terms.features(chosen), digits) for b in self.beliefs]
         return (
             np.stack([b.peak(m) for b, (m, _) in zip(self.beliefs, both, strict=True)], axis=1),
             np.stack([deviation for _, deviation in both], axis=1),

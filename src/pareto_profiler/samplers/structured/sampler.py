@@ -24,7 +24,6 @@ from pareto_profiler.samplers.structured.posterior import Posterior
 from pareto_profiler.samplers.structured.structure import Digits, Flags, Vector
 
 _LATELY: Final = 6
-_CAUTION: Final = 3.0
 _NO_GAIN: Final = 5e-5
 _LEAST: Final = 4
 _DOUBTFUL_SKILL: Final = 0.3
@@ -159,8 +158,8 @@ class StructuredSampler(ProposingSampler):
         values = posterior.values(np.vstack([measured, pool]), random)
         works = posterior.works(pool)
         improvement = _prospect(values, len(measured), posterior, works, random, doubt)
-        # Where most proposals failed, explanations were too hopeful: what surely works comes first.
-        caution = _CAUTION * sum(self._failed_lately) / _LATELY
+        # Where proposals failed, explanations were too hopeful: the more did, the smaller the steps.
+        caution = sum(self._failed_lately) / _LATELY
         picks = choose(improvement, values[:, len(measured) :], works, count, caution)
         assignments = self.observations.structure.decode(pool[[i for i, _ in picks]])
         return [(a, gain) for a, (_, gain) in zip(assignments, picks, strict=True)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import combinations, pairwise
 from typing import Any, Final
 
@@ -73,6 +74,8 @@ class Structure:
         alive: Which tensors are alive while which operation runs: rows of positions in ``arena``.
         alive_matrix: The same as a sparse matrix; None where there are none.
         over_matrix: Which activation was last used before which row of it, at the first such row.
+        spans: Of each activation, by position in ``arena``, the first and the last operation while
+            which it is alive, by position in ``order``.
         arena_edges: Activations, by position in ``arena``, and the variables that take them.
         arena: Activations: variable that makes each, and its bytes.
         order: Of each decided operation, in the order of the file, its variable.
@@ -108,6 +111,7 @@ class Structure:
         self.alive_matrix: Any = None
         self.over_matrix: Any = None
         self.arena_edges = np.zeros((0, 2), dtype=np.intp)
+        self.spans = np.zeros((0, 2), dtype=np.intp)
         self.owner = owner
         self.order = np.array([owner[o] for o in sorted(owner)], dtype=np.intp)
         if graph is not None:
@@ -160,21 +164,6 @@ class Structure:
             for row in digits.tolist()
         ]
 
-    def partitions(self, digits: Digits, backend: int) -> Vector:
-        """How many runs of a backend there are among the operations in the order of the file.
-
-        Args:
-            digits: Shape ``(assignments, variables)``.
-            backend: Which.
-
-        Returns:
-            Shape ``(assignments,)``. O(assignments · operations).
-        """
-        here = digits[:, self.order] == backend
-        begins = here.copy()
-        begins[:, 1:] &= ~here[:, :-1]
-        return np.asarray(begins.sum(axis=1), dtype=float)
-
     def neighbours(self) -> list[list[int]]:
         """Of each operations' variable, by position among these, what it shares a tensor with."""
         place = {v: n for n, v in enumerate(self.operation_variables)}
@@ -193,6 +182,20 @@ class Structure:
             if h.producer != HOST:
                 found[h.producer] = max(found[h.producer], len(h.consumers))
         return found
+
+    @cached_property
+    def alive_at(self) -> tuple[Digits, Digits, Digits]:
+        """What is alive while which operation runs: positions in ``order`` and in ``arena``.
+
+        By operation; the third says where each operation's begin.
+        """
+        lengths = self.spans[:, 1] - self.spans[:, 0] + 1
+        tensors = np.repeat(np.arange(len(lengths)), lengths)
+        first = np.cumsum(lengths) - lengths
+        steps = np.repeat(self.spans[:, 0] - first, lengths) + np.arange(len(tensors))
+        by_step = np.argsort(steps, kind="stable")
+        steps, tensors = steps[by_step], tensors[by_step]
+        return steps, tensors, np.flatnonzero(np.r_[True, np.diff(steps) > 0])
 
     def _read(self, graph: Graph, owner: dict[int, int]) -> None:
         count = len(self.counts)
@@ -232,6 +235,9 @@ class Structure:
             np.array([size for _, size, *_ in tensors]),
         )
         self.arena_edges = np.array(takings, dtype=np.intp).reshape(-1, 2)
+        decided = np.array(sorted(owner), dtype=np.intp)
+        spans = np.array([span for _, _, *span in tensors], dtype=np.intp).reshape(-1, 2)
+        self.spans = np.searchsorted(decided, spans).clip(0, len(decided) - 1)
         self.alive = _alive([(first, last) for *_, first, last in tensors], len(graph.operations))
 
     def _index_edges(self) -> None:
@@ -293,38 +299,171 @@ class Structure:
         """Whether there is time for kinds, what is kept, and climbing: up to 1 500 variables."""
         return len(self.counts) <= _MAX_IN_DETAIL
 
-    def living(self, digits: Digits, backend: int) -> tuple[Vector, Vector]:
-        """Bytes of a backend's activations at the fullest moment, and how many more it may be.
-
-        More where a backend keeps to the end what others take: it frees what its
-        own operations used last, and of others' it does not know. Not looked at in large graphs.
-
-        Args:
-            digits: Shape ``(assignments, variables)``.
-            backend: Which.
-
-        Returns:
-            Two of shape ``(assignments,)``. O(assignments · what is alive, summed over time).
-        """
-        if self.alive_matrix is None:
-            return np.zeros(len(digits)), np.zeros(len(digits))
-        makers, sizes = self.arena
-        here = ((digits[:, makers] == backend) * sizes).T
-        if not self.is_in_detail:
-            return (self.alive_matrix @ here).max(axis=0), np.zeros(len(digits))
-        tensors, takers = self.arena_edges.T
-        is_taken = np.zeros(here.shape, dtype=bool)
-        rows, edges = np.nonzero(digits[:, takers] != backend)
-        is_taken[tensors[edges], rows] = True
-        alive = self.alive_matrix @ here
-        kept = np.cumsum(self.over_matrix @ (here * is_taken), axis=0)
-        fullest: Vector = alive.max(axis=0)
-        return fullest, (alive + kept).max(axis=0) - fullest
-
     @property
     def backends(self) -> tuple[str, ...]:
         """The space's, in the order of their digits; the host counts as one more."""
         return self.problem.space.backends
+
+    @property
+    def byte_scale(self) -> float:
+        """What bytes are counted in, so that weights are near one."""
+        return max(1.0, float(self.weight_bytes.sum()), float(self.data_bytes.sum()))
+
+
+class Chosen:
+    """What assignments are made of: computed once, whatever asks for it.
+
+    Args:
+        structure: Of the problem.
+        digits: Shape ``(assignments, variables)``.
+
+    Attributes:
+        digits: See there.
+    """
+
+    def __init__(self, structure: Structure, digits: Digits) -> None:
+        self.structure = structure
+        self.digits = digits
+
+    def __len__(self) -> int:
+        return len(self.digits)
+
+    def sums(self, values: Vector) -> Vector:
+        """Of a value for each variable, or each choice, the sum on each backend.
+
+        Args:
+            values: Shape ``(variables,)`` or ``(variables, choices)``.
+
+        Returns:
+            Shape ``(assignments, backends)``.
+        """
+        own = values[self.structure.operation_variables]
+        columns = [here @ (own if own.ndim == 1 else own[:, b]) for b, here in enumerate(self.on)]
+        found: Vector = np.stack(columns, axis=1)
+        return found
+
+    @cached_property
+    def on(self) -> list[Flags]:
+        """For each backend which operations' variables it has, shape ``(assignments, any)``."""
+        chosen = self.digits[:, self.structure.operation_variables]
+        return [chosen == backend for backend in range(len(self.structure.backends))]
+
+    @cached_property
+    def used(self) -> Vector:
+        """Whether a backend runs anything, shape ``(assignments, backends)``."""
+        return np.stack([here.any(axis=1) for here in self.on], axis=1).astype(float)
+
+    @cached_property
+    def handed(self) -> tuple[Vector, Vector]:
+        """Tensors, and their bytes over ``byte_scale``, from each backend to each, the host last.
+
+        Once for each taker's backend; shape ``(assignments, (backends + 1)²)`` each.
+        """
+        s, digits = self.structure, self.digits
+        host = len(s.backends)
+        pairs = (host + 1) ** 2
+        counts, sizes = np.zeros((2, len(digits) * pairs))
+        if not len(s.hand_overs):
+            return counts.reshape(-1, pairs), sizes.reshape(-1, pairs)
+        whole = np.column_stack([digits, np.full(len(digits), host)])
+        producers = whole[:, s.tensor_producer]  # HOST is -1: the last column
+        takers = whole[:, s.edge_consumer]
+        starts = np.flatnonzero(np.r_[True, np.diff(s.edge_tensor) > 0])
+        scaled = s.tensor_bytes / s.byte_scale
+        for q in range(host + 1):
+            taken = np.logical_or.reduceat(takers == q, starts, axis=1) & (producers != q)
+            row, tensor = np.nonzero(taken)
+            at = row * pairs + producers[row, tensor] * (host + 1) + q
+            counts += np.bincount(at, minlength=len(counts))
+            sizes += np.bincount(at, scaled[tensor], minlength=len(sizes))
+        return counts.reshape(-1, pairs), sizes.reshape(-1, pairs)
+
+    @cached_property
+    def crossings(self) -> Vector:
+        """Of all tensors handed over the share that goes from one backend to another."""
+        sides = len(self.structure.backends) + 1
+        between = self.handed[0].reshape(-1, sides, sides)[:, :-1, :-1].sum(axis=(1, 2))
+        return np.asarray(between / max(1, len(self.structure.edge_tensor)))
+
+    @cached_property
+    def _begins(self) -> Flags:
+        """Whether an operation, in the order of the file, is on another backend than the last."""
+        in_order = self.digits[:, self.structure.order]
+        begins = np.ones(in_order.shape, dtype=bool)
+        begins[:, 1:] = in_order[:, 1:] != in_order[:, :-1]
+        return begins
+
+    @cached_property
+    def partitions(self) -> Vector:
+        """Runs of each backend among the operations in the order of the file.
+
+        Shape ``(assignments, backends)``; O(assignments · operations).
+        """
+        in_order = self.digits[:, self.structure.order]
+        backends = range(len(self.structure.backends))
+        counts = [((in_order == b) & self._begins).sum(axis=1) for b in backends]
+        return np.stack(counts, axis=1).astype(float)
+
+    @cached_property
+    def arenas(self) -> Vector:
+        """Bytes of each backend's activations at the fullest moment.
+
+        Where each run of its operations is a session, the sum of all sessions' fullest moments.
+        Shape ``(assignments, backends)``; O(assignments · what is alive, summed over time).
+        """
+        s = self.structure
+        if s.alive_matrix is None:
+            return np.zeros(self.used.shape)
+        if s.problem.traits.is_partitioned and s.is_in_detail:
+            return self._session_arenas()
+        return np.stack([self._living[b].max(axis=0) for b in range(len(s.backends))], axis=1)
+
+    @cached_property
+    def kept(self) -> Vector:
+        """How many more bytes these may be, where a backend keeps to the end what others take.
+
+        It frees what its own operations used last, and of others' it does not know.
+        """
+        s = self.structure
+        found = np.zeros(self.used.shape)
+        if s.alive_matrix is None or not s.is_in_detail:
+            return found
+        makers, sizes = s.arena
+        tensors, takers = s.arena_edges.T
+        for b, alive in enumerate(self._living):
+            here = ((self.digits[:, makers] == b) * sizes).T
+            is_taken = np.zeros(here.shape, dtype=bool)
+            rows, edges = np.nonzero(self.digits[:, takers] != b)
+            is_taken[tensors[edges], rows] = True
+            kept = np.cumsum(s.over_matrix @ (here * is_taken), axis=0)
+            found[:, b] = (alive + kept).max(axis=0) - alive.max(axis=0)
+        return found
+
+    @cached_property
+    def _living(self) -> list[Vector]:
+        """Bytes of each backend's activations over time, shape ``(steps, assignments)`` each."""
+        s = self.structure
+        makers, sizes = s.arena
+        backends = range(len(s.backends))
+        return [s.alive_matrix @ ((self.digits[:, makers] == b) * sizes).T for b in backends]
+
+    def _session_arenas(self) -> Vector:
+        s, count = self.structure, len(self)
+        steps, tensors, firsts = s.alive_at
+        session = np.cumsum(self._begins, axis=1)
+        _, sizes = s.arena
+        makers = s.spans[tensors, 0]
+        # What left its session is somebody else's.
+        alive = (session[:, steps] == session[:, makers]) * sizes[tensors]
+        levels = np.zeros(session.shape)
+        levels[:, steps[firsts]] = np.add.reduceat(alive, firsts, axis=1)
+        starts = np.flatnonzero(self._begins)
+        fullest = np.maximum.reduceat(levels.ravel(), starts)
+        backend = self.digits[:, s.order].ravel()[starts]
+        rows = starts // session.shape[1]
+        backends = len(s.backends)
+        sums = np.bincount(rows * backends + backend, fullest, minlength=count * backends)
+        return np.asarray(sums.reshape(count, backends), dtype=float)
 
 
 _CONVOLUTIONS: Final = {"CONV_2D", "DEPTHWISE_CONV_2D", "TRANSPOSE_CONV"}
