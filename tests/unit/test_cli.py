@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import os
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -40,6 +41,21 @@ def test_help_and_completion_import_no_command():
     assert done.stdout.splitlines()[-1] == str(
         ["pareto_profiler.cli", "pareto_profiler.cli.main", "pareto_profiler.version"]
     )
+
+
+@pytest.mark.parametrize(("given", "used"), [({}, "1"), ({"OPENBLAS_NUM_THREADS": "3"}, "3")])
+def test_commands_compute_in_one_thread_unless_told_otherwise(given: dict[str, str], used: str):
+    code = (
+        "import os, sys; from pareto_profiler import cli\n"
+        "sys.argv[1:] = ['--version']\n"
+        "try: cli.main()\nexcept SystemExit: pass\n"
+        "print('numpy' in sys.modules, os.environ['OPENBLAS_NUM_THREADS'])"
+    )
+    others = {n: v for n, v in os.environ.items() if n != "OPENBLAS_NUM_THREADS"}
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=others | given
+    )
+    assert done.stdout.splitlines()[-1] == f"False {used}"
 
 
 def test_an_unknown_command_is_told():

@@ -6,6 +6,7 @@ called, so that Ctrl-C during that moment ends them like at any other.
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable
 from importlib import import_module
@@ -40,6 +41,9 @@ def random_sampler() -> None:
 
 
 def _run(module: str, app: str) -> None:
+    # Matrices of a few hundred rows gain nothing from threads, and these wait for each other by
+    # spinning, on a busy machine for longer than they compute. NumPy reads it when it is imported.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     sys.argv[1:] = map(_as_of_today, sys.argv[1:])
     try:
         try:
