@@ -6,8 +6,9 @@ from dataclasses import replace
 
 import pytest
 from rich.console import Console
-from rooms import onert_problem
+from rooms import ONERT, onert_problem
 
+from pareto_profiler.core.configuration import Configuration
 from pareto_profiler.core.measurement import Measurement, objectives_of
 from pareto_profiler.core.plan import Plan
 from pareto_profiler.core.recording import Header, Recording
@@ -18,6 +19,7 @@ from pareto_profiler.loop import Budget, MemoryJournal, search
 from pareto_profiler.report.health import Check
 from pareto_profiler.report.summary import Summary
 from pareto_profiler.report.terminal import renderables, scatter
+from pareto_profiler.runtimes.base import Runtime
 from pareto_profiler.samplers.structured import StructuredSampler
 from pareto_profiler.simulation.families import Device
 
@@ -60,6 +62,25 @@ def test_the_front_against_the_baseline_and_the_best_uniform():
     area = (9 - 6) * (330 - 160) + (10 - 9) * (330 - 150) + (11 - 10) * (330 - 100)
     area += (20 - 11) * (330 - 90)
     assert summary.hypervolume == pytest.approx(area / (20 * 330))
+
+
+def test_configurations_are_made_only_of_what_is_shown(monkeypatch: pytest.MonkeyPatch):
+    found = Summary.of(recording())
+    asked: list[Assignment] = []
+    made = type(ONERT).configuration
+
+    def counted(
+        room: Runtime, space: DecisionSpace, assignment: Assignment, plan: Plan | None
+    ) -> Configuration:
+        asked.append(assignment)
+        return made(room, space, assignment, plan)
+
+    monkeypatch.setattr(type(ONERT), "configuration", counted)
+    assert Summary.of(recording()) == found
+    assert not asked
+    row = found.front[0]
+    assert row.configuration == row.to_json()["configuration"] != ""
+    assert asked == [row.estimate.assignment] * 2
 
 
 def test_the_best_uniform_has_any_settings():

@@ -141,9 +141,9 @@ def data_of(summary: Summary, limits: Sequence[Limit] = ()) -> dict[str, Any]:
         point |= {"front": row.id in front, "perhaps": row.id in perhaps}
         if n < kept_digits:
             point["digits"] = digits(row.estimate.assignment)
-        if n < len(front) + len(perhaps) + 2 and len(row.configuration) <= room:
-            room -= len(row.configuration)
-            point["configuration"] = row.configuration
+        if n < len(front) + len(perhaps) + 2 and len(text := row.configuration) <= room:
+            room -= len(text)
+            point["configuration"] = text
         found.append(point)
     failures = list(_failures(summary, digits if kept_digits > len(points) else None))
     first = summary.front[0] if summary.front else None

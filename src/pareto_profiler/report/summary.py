@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Final, Protocol
 
 import numpy as np
@@ -36,6 +36,7 @@ class Row:
     """One measured assignment as it is shown.
 
     Attributes:
+        header: Of the run.
         id: The seed's integer.
         estimate: What it was computed from.
         place: What is known of its place.
@@ -46,11 +47,11 @@ class Row:
         failed: How many of its trials failed.
         against_baseline: Objective → figure over the baseline's; empty where that is not known.
         against_best_uniform: The same against the best uniform assignment.
-        configuration: What realises it, for a shell.
         placement: Read back from the runtime; None where it was not.
         runtime: Which it is of, where several were searched together; empty else.
     """
 
+    header: Header = field(repr=False)
     id: int
     estimate: Estimate
     place: Membership
@@ -60,7 +61,6 @@ class Row:
     failed: int
     against_baseline: Mapping[str, float]
     against_best_uniform: Mapping[str, float]
-    configuration: str
     placement: Placement | None
     runtime: str = ""
 
@@ -73,6 +73,13 @@ class Row:
     def untold(self) -> tuple[str, ...]:
         """Objectives whose figures tell nothing: other work, or noise beyond measure."""
         return tuple(name for name, interval in self.intervals.items() if interval is None)
+
+    @property
+    def configuration(self) -> str:
+        """What realises it, for a shell; made when asked for, since few of many rows are shown."""
+        header = self.header
+        made = runtime_of(header).configuration(header.space, self.estimate.assignment, header.plan)
+        return made.text
 
     @property
     def trial(self) -> Trial:
@@ -233,6 +240,7 @@ class Summary:
         ids = [space.id_of(item.assignment) for item in estimates.items]
         rows = [
             Row(
+                header=header,
                 id=ids[i],
                 estimate=item,
                 place=place,
@@ -242,7 +250,6 @@ class Summary:
                 failed=failed.get(item.assignment, 0),
                 against_baseline=_ratios(item, baseline, objectives),
                 against_best_uniform=_ratios(item, best, objectives),
-                configuration=_configuration(header, item.assignment),
                 placement=placements.get(item.assignment),
             )
             for i, (item, place) in enumerate(zip(estimates.items, places, strict=True))
@@ -381,10 +388,6 @@ def _intervals(
         ends = figure.interval(INTERVAL)
         found[objective.name] = ends and (objective.shown(ends[0]), objective.shown(ends[1]))
     return found
-
-
-def _configuration(header: Header, assignment: Assignment) -> str:
-    return runtime_of(header).configuration(header.space, assignment, header.plan).text
 
 
 def _profiles(recording: Recording) -> dict[str, dict[int, float]]:
