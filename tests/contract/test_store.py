@@ -91,6 +91,42 @@ def test_what_is_appended_is_read_back_exactly(path: Path):
     again.close()
 
 
+def test_several_at_once_are_written_as_one_by_one_but_synchronised_once(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    synchronised: list[int] = []
+    monkeypatch.setattr(os, "fsync", synchronised.append)
+    entries = [trial(0), Placement(trial(0).assignment, ((0, "cpu"),), ()), trial(1), trial(2)]
+    at_once = Store(path, HEADER)
+    began = len(synchronised)
+    at_once.extend(entries)
+    assert len(synchronised) == began + 1
+    one_by_one = Store(path.parent / "other.jsonl", HEADER)
+    began = len(synchronised)
+    for entry in entries:
+        one_by_one.append(entry)
+    assert len(synchronised) == began + len(entries)
+    assert one_by_one.path.read_bytes() == path.read_bytes()
+    assert one_by_one.recording == at_once.recording
+    at_once.close()
+    one_by_one.close()
+
+
+def test_of_several_that_do_not_fit_none_is_kept(filled: Path):
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    store = Store(filled, HEADER)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (filled.stat().st_size + 400, before[1]))
+    try:
+        with pytest.raises(StoreWriteError, match="the 3 trials before are intact"):
+            store.extend(trial(number) for number in range(3, 30))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert len(store.trials) == 3
+    store.append(trial(3))
+    store.close()
+    assert opened(filled) == [0, 1, 2, 3]
+
+
 floats = st.floats(0, 9e4, allow_nan=False, width=64)
 measurements = st.builds(
     Measurement,

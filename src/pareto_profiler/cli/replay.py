@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
@@ -21,6 +22,7 @@ from pareto_profiler.cli.report import leave_report
 from pareto_profiler.cli.search import DEFAULT_BUDGET, DEFAULT_SAMPLER
 from pareto_profiler.core.measurement import objectives_of
 from pareto_profiler.core.plan import Plan
+from pareto_profiler.core.ports import Sampler
 from pareto_profiler.core.recording import Header, Recording
 from pareto_profiler.core.space import readable
 from pareto_profiler.core.trial import Failure
@@ -93,15 +95,15 @@ def replay(
     proposer = sampler_of(sampler, header)
     if output is not None and (output / JOURNAL).exists():
         raise InputError(f"{output}: holds a run already; name a new folder")
-    journal = MemoryJournal() if output is None else Store(output / JOURNAL, header)
-    runner = offline.runner
-    limit = Budget(budget, seconds)
-    for _ in search(header.space, proposer, runner, journal, limit, source=sampler, clock=runner):
-        pass
-    for _ in verify(
-        runner, journal, (), lambda placed: front_of(Recording(header, journal.trials, placed))
-    ):
-        pass
+    store = None if output is None else Store(output / JOURNAL, header)
+    journal = MemoryJournal()
+    try:
+        _search(offline, header, proposer, journal, Budget(budget, seconds))
+    finally:
+        if store is not None:
+            # Nothing here was measured, so a kill loses what can be computed again; no more.
+            with closing(store):
+                store.extend([*journal.trials, *journal.placements])
     recording = Recording(header, journal.trials, journal.placements)
     whole = offline.whole
     summary = Summary.of(recording, reference=whole.reference if whole else ())
@@ -110,6 +112,20 @@ def replay(
     print_summary(summary, as_json=as_json)
     if output is not None:
         leave_report(recording, summary, output)
+
+
+def _search(
+    offline: _Offline, header: Header, proposer: Sampler, journal: MemoryJournal, limit: Budget
+) -> None:
+    runner, source = offline.runner, header.sampler
+    for _ in search(header.space, proposer, runner, journal, limit, source=source, clock=runner):
+        pass
+    if not offline.is_placed:
+        return
+    for _ in verify(
+        runner, journal, (), lambda placed: front_of(Recording(header, journal.trials, placed))
+    ):
+        pass
 
 
 def _say(summary: Summary, recording: Recording, offline: _Offline) -> None:
@@ -133,12 +149,21 @@ def _say(summary: Summary, recording: Recording, offline: _Offline) -> None:
 
 @dataclass(frozen=True)
 class _Offline:
-    """What is searched in place of a device."""
+    """What is searched in place of a device.
+
+    Attributes:
+        header: Of the replayed run.
+        runner: Answers.
+        whole: All that a table holds.
+        trials: How many these are.
+        is_placed: Whether it knows of any operation where it ran.
+    """
 
     header: Header
     runner: TableRunner | SimulatedRunner
     whole: Summary | None
     trials: int
+    is_placed: bool
 
 
 def _offline(
@@ -153,7 +178,9 @@ def _offline(
         if set(names) != {"exec_time", "max_rss"}:
             raise InputError(f"{table}: has exec_time and max_rss only")
         header = Header(device.name, "", device.space, names, target="table", graph=device.graph)
-        return _Offline(header, device.runner(Plan(repeats=5, warmups=0), seed), None, 0)
+        return _Offline(
+            header, device.runner(Plan(repeats=5, warmups=0), seed), None, 0, is_placed=False
+        )
     recording = open_recording(Path(table), given.names, given.baseline)
     whole = Summary.of(recording, wanted)
     # Another target: a replayed run must never be continued on a real one.
@@ -165,4 +192,6 @@ def _offline(
     runner = TableRunner(
         header.space, recording.trials, recording.placements, seed if has_noise else None
     )
-    return _Offline(header, runner, whole, len(recording.trials))
+    return _Offline(
+        header, runner, whole, len(recording.trials), is_placed=bool(recording.placements)
+    )

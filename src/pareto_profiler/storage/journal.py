@@ -13,7 +13,7 @@ import fcntl
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
@@ -107,7 +107,7 @@ class Store:
             self._mend(len(data) - len(tail), is_ended=data.endswith(b"\n") or bool(tail))
         elif _is_torn_header(tail):
             os.ftruncate(self._file.fileno(), 0)
-            self._write(header_record(header))
+            self._write([header_record(header)])
             self._sync_folder()
             recording = Recording(header, ())
         else:
@@ -138,26 +138,39 @@ class Store:
             StoreWriteError: The disk is full or the file cannot be written; what was there before
                 is intact.
         """
-        if isinstance(entry, Trial):
-            self._write(trial_record(entry, self.header.space))
-            self._trials.append(entry)
-        else:
-            self._write(placement_record(entry, self.header.space))
-            self._placements.append(entry)
+        self.extend([entry])
+
+    def extend(self, entries: Iterable[Trial | Placement]) -> None:
+        """The same of several at once: for what was computed, since a kill before it loses them.
+
+        Raises:
+            StoreWriteError: The disk is full or the file cannot be written; what was there before
+                is intact, and none of these is kept.
+        """
+        entries, space = list(entries), self.header.space
+        self._write(
+            trial_record(entry, space)
+            if isinstance(entry, Trial)
+            else placement_record(entry, space)
+            for entry in entries
+        )
+        self._trials += [entry for entry in entries if isinstance(entry, Trial)]
+        self._placements += [entry for entry in entries if isinstance(entry, Placement)]
 
     def close(self) -> None:
         """Give the journal free."""
         self._file.close()
 
-    def _write(self, record: Mapping[str, Any]) -> None:
-        line = json.dumps(record, separators=(",", ":"), allow_nan=False).encode() + b"\n"
+    def _write(self, records: Iterable[Mapping[str, Any]]) -> None:
+        dump = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
+        lines = b"".join(dump(record).encode() + b"\n" for record in records)
         status = os.fstat(self._file.fileno())
         if status.st_nlink == 0:
             raise StoreWriteError(f"{self.path}: was removed while the search was running")
         try:
             written = 0
-            while written < len(line):
-                written += os.write(self._file.fileno(), line[written:])
+            while written < len(lines):
+                written += os.write(self._file.fileno(), lines[written:])
             os.fsync(self._file.fileno())
         except OSError as error:
             with contextlib.suppress(OSError):  # else the next run cuts the torn tail
