@@ -442,63 +442,63 @@ class Device:
     def _seconds(self, chosen: NDArray[np.intp], threads: int) -> float:
         own = self._alone(chosen)
         # More threads help some backends, and cost others.
-        speedup = [[1.0, 1.7, 2.4], [1.0, 1.2, 1.1], [1.0, 0.95, 0.9]]
-        own = own / np.array([speedup[b % 3][threads] for b in chosen.tolist()])
-        constant, per_byte = self._copies
-        copied = self._handed_over(chosen)
+        speedup = np.array([[1.0, 1.7, 2.4], [1.0, 1.2, 1.1], [1.0, 0.95, 0.9]])
+        own = own / speedup[chosen % 3, threads]
+        makers, takers, copied = self._handed_over(chosen)
         if not self.recipe.is_parallel:
-            paid = sum(constant[p, q] + per_byte[p, q] * size for _, _, p, q, size in copied)
-            paid += float(self._sessions[0][self._session_backends(chosen)].sum())
-            return float(own.sum() + paid)
+            # Added up one after the other: how numpy sums depends on how many there are.
+            sessions = float(self._sessions[0][self._session_backends(chosen)].sum())
+            return float(own.sum() + np.cumsum(copied)[-1]) + sessions
         ready = np.zeros(len(chosen) + 1)
         free = np.zeros(self.recipe.backends)
-        late: dict[int, list[tuple[int, float]]] = {}
-        for maker, taker, p, q, size in copied:
-            late.setdefault(taker, []).append((maker, constant[p, q] + per_byte[p, q] * size))
-        makers = {t: o.index for o in self.graph.operations for t in o.outputs}
+        late: dict[int, dict[int, float]] = {}
+        for maker, taker, seconds in zip(
+            makers.tolist(), takers.tolist(), copied.tolist(), strict=True
+        ):
+            late.setdefault(taker, {})[maker] = seconds
         for o in self.graph.operations:
-            paid_for = dict(late.get(o.index, ()))
-            inputs = [makers[t] for t in o.inputs if t in makers]
+            paid_for = late.get(o.index, {})
+            inputs = [self._makers[t] for t in o.inputs if t in self._makers]
             start = max([ready[m] + paid_for.get(m, 0.0) for m in inputs], default=0.0)
             backend = int(chosen[o.index])
             ready[o.index] = max(start, free[backend]) + own[o.index]
             free[backend] = ready[o.index]
         return float(ready.max())
 
-    def _handed_over(self, chosen: NDArray[np.intp]) -> list[tuple[int, int, int, int, int]]:
-        """Maker, taker, their backends, and bytes; one for each backend that takes a tensor."""
+    def _handed_over(
+        self, chosen: NDArray[np.intp]
+    ) -> tuple[NDArray[np.intp], NDArray[np.intp], Vector]:
+        """Makers and takers of copies, and their seconds; one for each backend that takes a tensor.
+
+        The host makes the model's inputs, as -1, and takes its outputs, behind the operations.
+        """
+        makers, takers, tensors, sizes = self._edges
         host = self.recipe.backends
-        found, seen = [], set()
-        makers = {t: o.index for o in self.graph.operations for t in o.outputs}
-        for o in self.graph.operations:
-            for t in o.inputs:
-                maker = makers.get(t, -1)
-                p = host if maker < 0 else int(chosen[maker])
-                q = int(chosen[o.index])
-                if p != q and (t, q) not in seen:
-                    seen.add((t, q))
-                    found.append((maker, o.index, p, q, self.graph.tensors[t].size_bytes))
-        for t in self.graph.outputs:
-            p = int(chosen[makers[t]])
-            found.append((makers[t], len(chosen), p, host, self.graph.tensors[t].size_bytes))
-        return found
+        places = np.append(chosen, host)
+        p, q = places[makers], places[takers]
+        between = np.flatnonzero(p != q)
+        _, first = np.unique(tensors[between] * (host + 1) + q[between], return_index=True)
+        rows = between[np.sort(first)]
+        constant, per_byte = self._copies
+        p, q = p[rows], q[rows]
+        return makers[rows], takers[rows], constant[p, q] + per_byte[p, q] * sizes[rows]
 
     def _bytes(self, chosen: NDArray[np.intp], planner: int) -> float:
         steps, weights, activations = self._memory
-        used = np.unique(chosen)
-        held = np.array([o.weight_bytes for o in self.graph.operations], dtype=float)
+        held, sizes, lasts = self._sizes
+        used = np.flatnonzero(np.bincount(chosen))
         whole = 12 * _MIB + float(steps[used].sum()) + float((held * weights[chosen]).sum())
         waste = [1.0, 1.15, 1.6][planner]
         arenas = self._arenas(chosen)
+        count = int(arenas.max()) + 1
+        if self.recipe.session:  # what left its session is somebody else's
+            lasts = np.minimum(lasts, np.searchsorted(arenas, arenas, side="right") - 1)
+        gained = np.zeros((count, len(chosen) + 1))
+        gained[arenas, np.arange(len(chosen))] = sizes
+        np.subtract.at(gained, (arenas, lasts + 1), sizes)
+        fullest = np.cumsum(gained, axis=1).max(axis=1)
         for arena, backend in enumerate(chosen[np.unique(arenas, return_index=True)[1]].tolist()):
-            level = np.zeros(len(chosen) + 2)
-            ends = np.flatnonzero(arenas == arena)[-1] if self.recipe.session else len(chosen)
-            for o in self.graph.operations:
-                if arenas[o.index] == arena:
-                    last = max([o.index, *self._last_use(o.outputs[0])])
-                    level[o.index] += self.graph.tensors[o.outputs[0]].size_bytes
-                    level[min(last, ends) + 1] -= self.graph.tensors[o.outputs[0]].size_bytes
-            whole += waste * activations[backend] * float(np.cumsum(level).max())
+            whole += waste * activations[backend] * float(fullest[arena])
         whole += float(self._sessions[1][self._session_backends(chosen)].sum())
         return whole + float(self._workspaces[np.arange(len(chosen)), chosen].max())
 
@@ -534,29 +534,46 @@ class Device:
         return found
 
     @cached_property
-    def _takers(self) -> dict[int, list[int]]:
-        found: dict[int, list[int]] = {}
-        for o in self.graph.operations:
-            for t in o.inputs:
-                found.setdefault(t, []).append(o.index)
-        return found
+    def _makers(self) -> dict[int, int]:
+        """Of each tensor the operation that makes it."""
+        return {t: o.index for o in self.graph.operations for t in o.outputs}
 
-    def _last_use(self, tensor: int) -> list[int]:
-        return self._takers.get(tensor, [])
+    @cached_property
+    def _edges(self) -> tuple[NDArray[np.intp], ...]:
+        """Maker, taker, tensor and bytes of all that is taken, the model's outputs last."""
+        graph = self.graph
+        taken = [(o.index, t) for o in graph.operations for t in o.inputs]
+        taken += [(len(graph.operations), t) for t in graph.outputs]
+        rows = [
+            (self._makers.get(t, -1), taker, t, graph.tensors[t].size_bytes) for taker, t in taken
+        ]
+        return tuple(np.array(rows, dtype=np.intp).T)
+
+    @cached_property
+    def _sizes(self) -> tuple[Vector, Vector, NDArray[np.intp]]:
+        """Of each operation: bytes of its weights and of what it makes, and who takes that last."""
+        operations, tensors = self.graph.operations, self.graph.tensors
+        lasts = list(range(len(operations)))
+        for o in operations:
+            for maker in (self._makers[t] for t in o.inputs if t in self._makers):
+                lasts[maker] = max(lasts[maker], o.index)
+        return (
+            np.array([o.weight_bytes for o in operations], dtype=float),
+            np.array([tensors[o.outputs[0]].size_bytes for o in operations], dtype=float),
+            np.array(lasts, dtype=np.intp),
+        )
 
     def _profile(self, assignment: Assignment, random: np.random.Generator) -> Profile:
         """What a traced run shows: 2 % noise, a little overhead, copies apart."""
         chosen = np.array(self.space.encode(assignment))[: self.recipe.operations]
         names = self.space.backends
-        constant, per_byte = self._copies
         found, copies = [], []
         for i, (b, own) in enumerate(zip(chosen.tolist(), self._alone(chosen), strict=True)):
             seconds = own * random.lognormal(0, 0.02) + 5e-6
             if self.recipe.enqueues and b == len(names) - 1:
                 seconds = 2e-5
             found.append(OperationTime(i, names[b], float(seconds)))
-        for n, (_, _, p, q, size) in enumerate(self._handed_over(chosen)):
-            seconds = float(constant[p, q] + per_byte[p, q] * size)
+        for n, seconds in enumerate(self._handed_over(chosen)[2].tolist()):
             if seconds:
                 copies.append(OperationTime(len(chosen) + n, "builtin", seconds))
         return Profile(tuple(found), tuple(copies))

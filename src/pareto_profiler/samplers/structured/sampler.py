@@ -158,7 +158,7 @@ class StructuredSampler(ProposingSampler):
         values = posterior.values(np.vstack([measured, pool]), random)
         works = posterior.works(pool)
         improvement = _prospect(values, len(measured), posterior, works, random, doubt)
-        # Where proposals failed, explanations were too hopeful: the more did, the smaller the steps.
+        # Where proposals failed, explanations were too hopeful: smaller steps come first.
         caution = sum(self._failed_lately) / _LATELY
         picks = choose(improvement, values[:, len(measured) :], works, count, caution)
         assignments = self.observations.structure.decode(pool[[i for i, _ in picks]])
