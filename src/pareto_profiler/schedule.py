@@ -53,6 +53,8 @@ class Schedule:
     ) -> None:
         self._default = space.default
         self._sampler = sampler
+        # To look at each method of a protocol takes longer than most samplers think.
+        self._learning = sampler if isinstance(sampler, LearningSampler) else None
         self._source = source
         self._objectives = tuple(objectives)
         self._rules = rules
@@ -130,14 +132,14 @@ class Schedule:
         return [(who, a) for who, a in block if a not in self._tries]
 
     def _profiles(self) -> Block:
-        if not self._is_profiling or not isinstance(self._sampler, LearningSampler):
+        if not self._is_profiling or self._learning is None:
             return []
         done = self._profiled | self._refused
-        return [(PROFILE, a) for a in self._sampler.profiles() if a not in done]
+        return [(PROFILE, a) for a in self._learning.profiles() if a not in done]
 
     def _exploring(self, most: int) -> Block:
         count = min(most, self._rules.block)
-        if isinstance(self._sampler, LearningSampler):
+        if self._learning is not None:
             # Such a one learns most from the first trials: small blocks at first.
             count = min(count, max(2, len(self._tries) // 4))
         asked: Block = [(self._source, a) for a in self._sampler.ask(count)]
@@ -163,8 +165,8 @@ class Schedule:
             chosen[self._default] = 0
             return [(CONFIRM, a) for a in chosen if self._may_be_repeated(a)]
         known = estimates
-        if isinstance(self._sampler, LearningSampler):
-            known = estimates.combined_with(self._sampler.predictions())
+        if self._learning is not None:
+            known = estimates.combined_with(self._learning.predictions())
         places = memberships(
             known,
             margin=self._rules.margin,

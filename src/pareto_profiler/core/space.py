@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from itertools import product
+from operator import contains, getitem
 from typing import TYPE_CHECKING, Any
 
 from pareto_profiler.core.graph import Graph, Operation
@@ -223,7 +224,7 @@ class DecisionSpace:
         return (
             isinstance(assignment, tuple)
             and len(assignment) == len(self.variables)
-            and all(c in digits for c, digits in zip(assignment, self._digits, strict=True))
+            and all(map(contains, self._digits, assignment))
         )
 
     def check(self, assignment: Assignment) -> None:
@@ -242,7 +243,7 @@ class DecisionSpace:
     def encode(self, assignment: Assignment) -> tuple[int, ...]:
         """The digits of an assignment, first variable first."""
         self.check(assignment)
-        return tuple(d[c] for c, d in zip(assignment, self._digits, strict=True))
+        return tuple(map(getitem, self._digits, assignment))
 
     def decode(self, digits: Sequence[int]) -> Assignment:
         """The assignment with these digits.

@@ -32,6 +32,7 @@ class RandomSampler:
     def __init__(self, problem: Problem) -> None:
         space, seed = problem.space, problem.seed
         self._space = space
+        self._size = space.size
         self._seed = seed
         self._told: set[Assignment] = set()
         self._told_feasible = 0
@@ -39,14 +40,14 @@ class RandomSampler:
         self._queued: set[Assignment] = set()
         self._stream = np.random.default_rng([seed, 0])
         self._is_shuffled = False
-        if space.size <= _SMALL_SPACE:
+        if self._size <= _SMALL_SPACE:
             self._shuffle()
 
     def ask(self, count: int = 1) -> list[Assignment]:
         # Decided by the tells alone: an ask must not change the next one.
-        if not self._is_shuffled and 2 * self._told_feasible > self._space.size:
+        if not self._is_shuffled and 2 * self._told_feasible > self._size:
             self._shuffle()
-        count = min(count, self._space.size - self._told_feasible)
+        count = min(count, self._size - self._told_feasible)
         while self._queue and self._queue[0] in self._told:
             self._queued.discard(self._queue.popleft())
         while True:
