@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Final
 
 import numpy as np
@@ -14,7 +15,8 @@ _ROUNDS: Final = 3
 _CLIMBERS: Final = 6
 _MOVES: Final = 250
 _KEPT: Final = 60
-_BLOCKS: Final = (1, 2, 3, 4, 6)
+_BLOCKS: Final = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64)
+_LONG: Final = 8
 
 
 def local_search(
@@ -73,22 +75,38 @@ def _worth(posterior: Posterior, improvement: ExpectedImprovement, digits: Digit
 
 
 def _moved(structure: Structure, digits: Digits, most: int, random: np.random.Generator) -> Digits:
-    """With other settings, and with some blocks of operations on one backend."""
+    """With other settings, and with some blocks of operations on one backend.
+
+    A block is a few operations in a row, or the same ones of every layer where a graph is one layer
+    again and again; and a layer whole.
+    """
     s = structure
     order = np.array(s.operation_variables, dtype=np.intp)
     changes = [
-        ((i,), choice)
+        (np.array([i]), choice)
         for i in s.setting_variables
         for choice in np.flatnonzero(s.is_feasible[i]).tolist()
     ]
-    places = len(_BLOCKS) * len(order) * len(s.backends)
-    for n in random.permutation(places)[:most].tolist():
-        block, rest = divmod(n, len(order) * len(s.backends))
-        start, backend = divmod(rest, len(s.backends))
-        changes.append((tuple(order[start : start + _BLOCKS[block]].tolist()), backend))
+    blocks = _blocks(len(order), s.layers)
+    for n in random.permutation(len(blocks) * len(s.backends))[:most].tolist():
+        block, backend = divmod(n, len(s.backends))
+        changes.append((order[blocks[block]], backend))
     found = np.repeat(digits[None], len(changes), axis=0)
     for row, (positions, choice) in zip(found, changes, strict=True):
-        for i in positions:
-            if s.is_feasible[i, choice]:
-                row[i] = choice
+        able = positions[s.is_feasible[positions, choice]]
+        row[able] = choice
+    return found
+
+
+@cache
+def _blocks(count: int, layers: tuple[range, ...]) -> list[Digits]:
+    """Positions among the operations' variables of what is moved together."""
+    lengths = [n for n in _BLOCKS if n < _LONG or n <= count // 4]
+    rows = [range(i, min(i + n, count)) for n in lengths for i in range(count)]
+    found = [np.array(row, dtype=np.intp) for row in (*rows, *layers)]
+    if layers:
+        inside = len(layers[0])
+        starts = np.array([layer.start for layer in layers])
+        for n in (n for n in lengths if n < inside):
+            found += [(starts[:, None] + i + np.arange(n)).ravel() for i in range(inside - n + 1)]
     return found

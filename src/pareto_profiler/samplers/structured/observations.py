@@ -39,7 +39,7 @@ _UNKNOWN_EXTENT: Final = 0.5
 _ROUNDS: Final = 3
 _ENOUGH: Final = 8
 # By how much the evidence must rise for features that a fit before suggested.
-_GAIN: Final = 1.0
+_GAIN: Final = 3.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,9 @@ HOST: Final = -1
 _FLOAT_BYTES: Final = 4
 _MAX_SIDE_BY_SIDE: Final = 1000
 _MAX_IN_DETAIL: Final = 1500
+_SHORTEST_LAYER: Final = 3
+_FEWEST_LAYERS: Final = 3
+_ALIKE: Final = 0.7
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +185,22 @@ class Structure:
             if h.producer != HOST:
                 found[h.producer] = max(found[h.producer], len(h.consumers))
         return found
+
+    @cached_property
+    def layers(self) -> tuple[range, ...]:
+        """Layers that follow each other and are alike, by position among the operations' variables.
+
+        The shortest that come three times at least, and where most operations have their like one
+        layer on: branches may stand in another order. Nothing where none do. O(operations²).
+        """
+        order = self.operation_variables
+        alike = np.array([self.kind[order], self.data_bytes[order], self.weight_bytes[order]])
+        for length in range(_SHORTEST_LAYER, len(order) // _FEWEST_LAYERS + 1):
+            same = (alike[:, :-length] == alike[:, length:]).all(axis=0)
+            if same.mean() >= _ALIKE:
+                starts = range(int(same.argmax()), len(order) - length + 1, length)
+                return tuple(range(i, i + length) for i in starts)
+        return ()
 
     @cached_property
     def alive_at(self) -> tuple[Digits, Digits, Digits]:
