@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from pareto_profiler.core.graph import Graph, Operation
 from pareto_profiler.core.measurement import Measurement
 from pareto_profiler.core.plan import Plan
+from pareto_profiler.core.ports import Fault, no_faults
+from pareto_profiler.core.recording import Header
 from pareto_profiler.core.space import Assignment, DecisionSpace
 from pareto_profiler.core.support import SupportTable
 from pareto_profiler.core.traits import Traits
@@ -58,6 +60,9 @@ class Toy:
         self, space: DecisionSpace, assignment: Assignment, plan: Plan | None
     ) -> Words:
         return Words("toy " + " ".join(f"{i}:{b}" for i, b in _placed(space, assignment)))
+
+    def faults(self, header: Header) -> Callable[[Assignment], tuple[Fault, ...]]:
+        return no_faults
 
     def find(self, shell: Shell, where: Where) -> Installation:
         return Found()

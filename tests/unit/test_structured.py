@@ -623,7 +623,7 @@ def test_climbing_finds_what_promises_more_than_what_the_solvers_found():
     known = posterior.means(measured)
     prospect = ExpectedImprovement.of(known, known, known.max(axis=(0, 1)), random)
     few = pool[:40]
-    found = local_search(structure, posterior, prospect, few, measured, random)
+    found = local_search(structure, posterior, prospect, few, measured, random, lambda _: False)
     before, after = (
         prospect.gains(posterior.means(rows)).mean(axis=0).max() for rows in (few, found)
     )

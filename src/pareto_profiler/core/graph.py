@@ -15,7 +15,9 @@ class Tensor:
     ``size_bytes`` follows from shape and dtype (0 where the dtype has no fixed size);
     ``constant_bytes`` is what the file holds for it, 0 for an activation. ``signature`` has -1 for
     each size that the model leaves free, and is empty where it leaves none: then ``shape`` has
-    what stands in the file in their place.
+    what stands in the file in their place. ``content`` tells constants apart that several
+    operations take: ``zeros``, or a digest of what the file holds; empty for others and where it is
+    not known.
     """
 
     index: int
@@ -25,11 +27,14 @@ class Tensor:
     size_bytes: int
     constant_bytes: int
     signature: tuple[int, ...] = ()
+    content: str = ""
 
     def to_json(self) -> list[Any]:
         """As a row."""
         row = [self.index, self.name, list(self.shape), self.dtype]
         row += [self.size_bytes, self.constant_bytes]
+        if self.content:
+            return [*row, list(self.signature), self.content]
         return [*row, list(self.signature)] if self.signature else row
 
 
@@ -173,9 +178,10 @@ class Graph:
                 str(dtype),
                 int(size),
                 int(constant),
-                tuple(map(int, signature[0])) if signature else (),
+                tuple(map(int, more[0])) if more else (),
+                str(more[1]) if more[1:] else "",
             )
-            for i, name, shape, dtype, size, constant, *signature in data["tensors"]
+            for i, name, shape, dtype, size, constant, *more in data["tensors"]
         )
         operations = []
         for index, builtin, version, name, kind, dtype, ins, outs, *rest in data["operations"]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
@@ -15,6 +15,24 @@ from pareto_profiler.core.trial import Placement, Profile, Trial
 
 
 @dataclass(frozen=True, slots=True)
+class Fault:
+    """Something that makes an assignment compute wrongly, as far as it is known beforehand.
+
+    Attributes:
+        cause: Of what kind: a version of the runtime has it, or has not.
+        words: What goes wrong where, in a sentence.
+    """
+
+    cause: str
+    words: str
+
+
+def no_faults(assignment: Assignment) -> tuple[Fault, ...]:  # noqa: ARG001
+    """Of a runtime of which none are known."""
+    return ()
+
+
+@dataclass(frozen=True, slots=True)
 class Problem:
     """What a sampler knows before anything is measured.
 
@@ -24,6 +42,8 @@ class Problem:
         graph: The model's operations and how they are joined; None where only names are known.
         seed: Of all chance.
         traits: What is known of the runtime's costs.
+        faults: What makes an assignment compute wrongly, as far as that follows from graph and
+            runtime: the same answer for the same assignment, in milliseconds.
     """
 
     space: DecisionSpace
@@ -31,6 +51,7 @@ class Problem:
     graph: Graph | None = None
     seed: int = 0
     traits: Traits = field(default_factory=Traits)
+    faults: Callable[[Assignment], tuple[Fault, ...]] = no_faults
 
 
 class Sampler(Protocol):

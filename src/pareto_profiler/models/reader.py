@@ -6,7 +6,8 @@ import hashlib
 import json
 import math
 import re
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -25,6 +26,7 @@ IDENTIFIERS: Final = {b"TFL3": "tflite", b"CIR0": "circle"}
 
 # TFLite stops at 8; multiplying thousands of sizes would take hours.
 _RANK_LIMIT: Final = 64
+_CONTENT_DIGITS: Final = 16
 
 
 def read_graph(data: bytes, path: str) -> Graph:
@@ -80,7 +82,7 @@ class _Reader:
         graph = Graph(
             format=self._format,
             digest=hashlib.sha256(self._buffer.data).hexdigest(),
-            tensors=tensors,
+            tensors=tuple(self._with_contents(model, main, tensors, operations)),
             operations=operations,
             inputs=inputs,
             outputs=outputs,
@@ -153,6 +155,37 @@ class _Reader:
                 )
             return outside
         return table.byte_count(schema.Buffer.DATA, "the data")
+
+    def _with_contents(
+        self, model: Table, main: Table, tensors: Sequence[Tensor], operations: Sequence[Operation]
+    ) -> Iterator[Tensor]:
+        """The tensors, of constants that several operations take with what tells them apart."""
+        takers = Counter(t for o in operations for t in {*o.inputs})
+        buffers = model.tables(schema.Model.BUFFERS, "buffer")
+        tables = main.tables(schema.SubGraph.TENSORS, "tensor")
+        contents: dict[int, str] = {}
+        for tensor, table in zip(tensors, tables, strict=True):
+            if tensor.constant_bytes and takers[tensor.index] > 1:
+                buffer = table.number(schema.Tensor.BUFFER, "<I")
+                if buffer not in contents:
+                    contents[buffer] = self._content(buffers[buffer])
+                yield replace(tensor, content=contents[buffer])
+            else:
+                yield tensor
+
+    def _content(self, buffer: Table) -> str:
+        """What tells apart what buffers hold."""
+        held = self._held(buffer)
+        is_zeros = held.count(0) == len(held)
+        return "zeros" if is_zeros else hashlib.sha256(held).hexdigest()[:_CONTENT_DIGITS]
+
+    def _held(self, buffer: Table) -> bytes:
+        """What a buffer holds, inside the FlatBuffer or behind it."""
+        outside = buffer.number(schema.Buffer.SIZE, "<Q")
+        if outside > 1:
+            start = buffer.number(schema.Buffer.OFFSET, "<Q")
+            return self._buffer.data[start : start + outside]
+        return buffer.content(schema.Buffer.DATA, "the data")
 
     def _tensor(self, index: int, table: Table, constants: Sequence[int]) -> Tensor:
         slots = schema.Tensor

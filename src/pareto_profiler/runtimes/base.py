@@ -10,7 +10,7 @@ from typing import Protocol
 from pareto_profiler.core.configuration import Configuration
 from pareto_profiler.core.measurement import Measurement, Objective
 from pareto_profiler.core.plan import Plan
-from pareto_profiler.core.ports import Runner
+from pareto_profiler.core.ports import Fault, Runner
 from pareto_profiler.core.recording import Header
 from pareto_profiler.core.space import Assignment, DecisionSpace
 from pareto_profiler.core.support import SupportTable
@@ -304,6 +304,14 @@ class Runtime(SupportTable, Protocol):
 
         Raises:
             SpaceError: It is of another space.
+        """
+        ...
+
+    def faults(self, header: Header) -> Callable[[Assignment], tuple[Fault, ...]]:
+        """What makes assignments of a run compute wrongly, as far as it is known beforehand.
+
+        Args:
+            header: Of the run: its graph, and the version of the runtime.
         """
         ...
 

@@ -24,4 +24,11 @@ def problem_of(header: Header, objectives: Sequence[Objective] = ()) -> Problem:
         objectives: Instead of the run's own.
     """
     chosen = tuple(objectives) or objectives_of(header.objectives)
-    return Problem(header.space, chosen, header.graph, header.seed, traits_of(header))
+    return Problem(
+        header.space,
+        chosen,
+        header.graph,
+        header.seed,
+        traits_of(header),
+        runtime_of(header).faults(header),
+    )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
@@ -10,6 +10,8 @@ from typing import Final
 from pareto_profiler.core.configuration import Configuration
 from pareto_profiler.core.graph import Graph, Operation
 from pareto_profiler.core.plan import Plan
+from pareto_profiler.core.ports import Fault
+from pareto_profiler.core.recording import Header
 from pareto_profiler.core.space import Assignment, DecisionSpace, Granularity
 from pareto_profiler.core.traits import Role, SettingTrait, Traits
 from pareto_profiler.errors import SpaceError
@@ -76,6 +78,11 @@ class _Onert:
         from pareto_profiler.runtimes.onert.shipment import configuration
 
         return configuration(space, assignment, plan)
+
+    def faults(self, header: Header) -> Callable[[Assignment], tuple[Fault, ...]]:
+        from pareto_profiler.runtimes.onert.faults import faults_of
+
+        return faults_of(header)
 
     def find(self, shell: Shell, where: Where) -> Installation:
         from pareto_profiler.runtimes.onert.installation import find

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
 from typing import Final
 
 import numpy as np
 
+from pareto_profiler.core.space import Assignment
 from pareto_profiler.samplers.structured.gain import ExpectedImprovement
 from pareto_profiler.samplers.structured.posterior import Posterior
 from pareto_profiler.samplers.structured.structure import Digits, Structure, Vector
@@ -26,6 +28,7 @@ def local_search(
     pool: Digits,
     told: Digits,
     random: np.random.Generator,
+    is_wrong: Callable[[Assignment], bool],
 ) -> Digits:
     """What lies around the candidates that promise most, and around what promises more there.
 
@@ -39,6 +42,7 @@ def local_search(
         pool: Candidates, shape ``(candidates, variables)``.
         told: What is not to be found again.
         random: Which moves are tried, where there are many.
+        is_wrong: Whether an assignment is known to compute wrongly.
 
     Returns:
         More candidates, at most 180. O(rounds · 1 500 · terms · draws).
@@ -57,6 +61,8 @@ def local_search(
         moved = moved[list(new.values())]
         height = _worth(posterior, improvement, moved)
         best = np.argsort(-height, kind="stable")[:_KEPT]
+        fine = [not is_wrong(a) for a in structure.decode(moved[best])]
+        best = best[fine]
         found.append(moved[best])
         rows, worth = np.vstack([rows, moved[best]]), np.concatenate([worth, height[best]])
     return np.vstack(found)

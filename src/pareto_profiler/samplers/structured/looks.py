@@ -84,10 +84,13 @@ def most_noticeable(
         better.append(improvements(known[nondominated(known)], mine[before:]))
     noticed = np.maximum(0.0, np.stack(better) - _NOTICEABLE)
     worth = (noticed * works[:, before:]).mean(axis=0)
-    best = int(np.argmax(worth))
-    if worth[best] < _LEAST * _NOTICEABLE:
-        return []
-    return observations.structure.decode(candidates[[best]])
+    for best in np.argsort(-worth, kind="stable").tolist():
+        if worth[best] < _LEAST * _NOTICEABLE:
+            break
+        (assignment,) = observations.structure.decode(candidates[[best]])
+        if not observations.is_foretold_wrong(assignment):
+            return [assignment]
+    return []
 
 
 def beside_the_ends(space: DecisionSpace, observations: Observations) -> Digits:

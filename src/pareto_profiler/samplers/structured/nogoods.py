@@ -26,6 +26,7 @@ _PARSIMONY: Final = 1.0
 _OWN: Final = (0.1, 1.0)
 _TEMPER: Final = 8.0
 _MIXED: Final = 0.1
+_TINY: Final = 1e-12
 
 
 class NoGoods:
@@ -196,8 +197,8 @@ class NoGoods:
         free = np.flatnonzero(~explains.any(axis=1))
         for _ in range(_SWEEPS):
             dice = random.random(len(state))
-            shares = (chances.alone + like) / (own + sizes - 1)
-            shares = shares[patterns] - state / (own + sizes[patterns] - 1)
+            others = np.maximum(own + sizes - 1, _TINY)
+            shares = ((chances.alone + like) / others)[patterns] - state / others[patterns]
             # Where chance says no, only a hypothesis that is true or likely can change.
             swayed = coupled[state[coupled] | (dice[coupled] < shares[coupled])]
             for h in random.permutation(swayed).tolist():
@@ -205,7 +206,7 @@ class NoGoods:
                 if state[h]:
                     covered[failures] -= 1
                     like[g] -= 1
-                share = (chances.alone[g] + like[g]) / (own + sizes[g] - 1)
+                share = (chances.alone[g] + like[g]) / others[g]
                 state[h] = bool((covered[failures] == 0).any()) or dice[h] < share
                 if state[h]:
                     covered[failures] += 1

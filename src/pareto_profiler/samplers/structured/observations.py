@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
@@ -10,6 +11,7 @@ from typing import Any, Final
 import numpy as np
 
 from pareto_profiler.core.estimate import Figure, Predictions
+from pareto_profiler.core.measurement import Measurement
 from pareto_profiler.core.ports import Problem
 from pareto_profiler.core.space import Assignment
 from pareto_profiler.core.trial import Failure, Profile, Trial
@@ -40,6 +42,8 @@ _ROUNDS: Final = 3
 _ENOUGH: Final = 8
 # By how much the evidence must rise for features that a fit before suggested.
 _GAIN: Final = 3.0
+# How many foretold faults have to come for each that does not.
+_DISPROOF: Final = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,10 +99,18 @@ class Observations:
         self._absent: set[Assignment] = set()
         self._messages: dict[Assignment, str] = {}
         self._beliefs: tuple[ObjectiveModel, ...] = ()
+        self._came = Counter[str]()
+        self._failed_to_come = Counter[str]()
 
     def add(self, trial: Trial) -> None:
         """Take in what ``told`` does not keep."""
         self._beliefs = ()
+        is_wrong = (
+            isinstance(trial.outcome, Failure) and trial.outcome.kind is FailureKind.WRONG_OUTPUT
+        )
+        if is_wrong or isinstance(trial.outcome, Measurement):
+            causes = {fault.cause for fault in self._problem.faults(trial.assignment)}
+            (self._came if is_wrong else self._failed_to_come).update(causes)
         if isinstance(trial.outcome, Profile):
             self._profiles[trial.assignment] = trial.outcome
         elif is_absent(trial):
@@ -112,18 +124,29 @@ class Observations:
         return self.structure.encode(list(self.told.values))
 
     def failed(self) -> Digits:
-        """Digits of what failed."""
+        """Digits of what failed, and was not foretold."""
         return self.structure.encode(self._failures())
 
     def culprits(self) -> NoGoods:
-        """What explains the failures."""
+        """What explains the failures that were not foretold."""
         digits = self.failed()
         return NoGoods(self.structure, self.measured(), digits, self._blamed(digits))
 
+    def is_foretold_wrong(self, assignment: Assignment) -> bool:
+        """Whether it has a fault of a cause that trials have shown this runtime to have.
+
+        One trial has to compute wrongly, as a later version may be mended; and few may have come
+        out right against it.
+        """
+        causes = {fault.cause for fault in self._problem.faults(assignment)}
+        return any(self._came[c] > _DISPROOF * self._failed_to_come[c] for c in causes)
+
     def _failures(self) -> list[Assignment]:
-        """What failed; what a table does not hold is no failure."""
+        """What failed and was not foretold; what a table does not hold is no failure."""
         failed = self.told.failed - self._absent
-        return sorted(a for a in failed if a in self._problem.space)
+        return sorted(
+            a for a in failed if a in self._problem.space and not self.is_foretold_wrong(a)
+        )
 
     def _blamed(self, failed: Digits) -> Flags:
         """Which variables may have a part in each failure, shape of ``failed``.

@@ -83,19 +83,30 @@ class Pool:
         return self._thinned(pool)
 
     def _is_open(self, assignment: Assignment) -> bool:
-        return assignment not in self._told and self._space.is_feasible(assignment)
+        if assignment in self._told or not self._space.is_feasible(assignment):
+            return False
+        # What is known to compute wrongly is never worth a measurement.
+        return not self._evidence.is_foretold_wrong(assignment)
 
     def _best_of_all(self) -> Digits:
         everything = self._structure.encode([a for a in self._space if a not in self._told])
         if not len(everything):
             return everything
-        kept = np.zeros(len(everything), dtype=bool)
         values = self._posterior.values(everything, self._random)
-        for rows, works in zip(values, self._posterior.works(everything), strict=True):
-            fine = np.flatnonzero(works)
-            if len(fine):
-                kept[fine[nondominated(rows[fine])]] = True
-        return everything[kept]
+        works = self._posterior.works(everything)
+        kept = np.zeros(len(everything), dtype=bool)
+        while True:
+            for rows, fine in zip(values, map(np.flatnonzero, works), strict=True):
+                if len(fine):
+                    kept[fine[nondominated(rows[fine])]] = True
+            best = np.flatnonzero(kept)
+            found = self._structure.decode(everything[best])
+            wrong = best[[self._evidence.is_foretold_wrong(a) for a in found]]
+            if not len(wrong):
+                return everything[kept]
+            # Behind what is known to compute wrongly there is what does not.
+            works[:, wrong] = False
+            kept[:] = False
 
     def _solved(self) -> Digits:
         """Fronts of some drawn models."""

@@ -141,7 +141,9 @@ class StructuredSampler(ProposingSampler):
         values = posterior.means(np.vstack([measured, pool]))
         improvement = _prospect(values, len(measured), posterior, posterior.works(pool), random)
         told = np.vstack([measured, observations.failed()])
-        found = local_search(s, posterior, improvement, pool, told, random)
+        found = local_search(
+            s, posterior, improvement, pool, told, random, observations.is_foretold_wrong
+        )
         space = self._problem.space
         fine = [a for a in s.decode(found) if a not in self._told and space.is_feasible(a)]
         return s.encode(fine)
@@ -177,7 +179,8 @@ class StructuredSampler(ProposingSampler):
         mine = [a for a, _ in chosen]
         around = neighbours_of_front(self._problem.space, self.observations, random)
         around = [a for a in dict.fromkeys(around) if a not in self._told]
-        others = [a for a in around if a not in mine]
+        is_wrong = self.observations.is_foretold_wrong
+        others = [a for a in around if a not in mine and not is_wrong(a)]
         both = [a for pair in zip(others, mine, strict=False) for a in pair]
         return (both or mine or self._random.ask(count))[:count]
 
