@@ -10,7 +10,7 @@ from pathlib import Path
 from pareto_profiler.core.measurement import objectives_of
 from pareto_profiler.core.ports import Sampler
 from pareto_profiler.core.recording import Header, Recording
-from pareto_profiler.core.rules import ONE_SHOT, Rules
+from pareto_profiler.core.rules import ONE_SHOT, Limits, Rules
 from pareto_profiler.core.trial import Trial
 from pareto_profiler.errors import InputError
 from pareto_profiler.jobs import Job
@@ -22,15 +22,21 @@ from pareto_profiler.samplers import SAMPLERS
 from pareto_profiler.storage.journal import JOURNAL, Store
 
 
-def sampler_of(name: str, header: Header) -> Sampler:
+def sampler_of(name: str, header: Header, within: Limits | None = None) -> Sampler:
     """The sampler of this name, for a search under such a header.
+
+    Args:
+        name: Of ``SAMPLERS``.
+        header: Of the search.
+        within: What objectives may be at most, where one assignment is looked for. Samplers that do
+            not learn look for the front all the same.
 
     Raises:
         InputError: There is none.
     """
     if name not in SAMPLERS:
         raise InputError(f"sampler {name!r}: expected one of {', '.join(SAMPLERS)}")
-    return SAMPLERS[name](problem_of(header))
+    return SAMPLERS[name](replace(problem_of(header), within=within or {}))
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ import numpy as np
 from pareto_profiler.core.estimate import Estimates
 from pareto_profiler.core.front import nondominated
 from pareto_profiler.core.measurement import Measurement, Objective
-from pareto_profiler.core.membership import Verdict, memberships
+from pareto_profiler.core.membership import Verdict, memberships, undecided_within
 from pareto_profiler.core.ports import LearningSampler, Sampler
 from pareto_profiler.core.rules import Rules
 from pareto_profiler.core.space import Assignment, DecisionSpace
@@ -159,24 +159,28 @@ class Schedule:
     def _confirming(self) -> Block:
         """A repeat of everything undecided, and of what it is undecided against."""
         estimates = Estimates.of(self._trials, self._objectives, self._default)
+        rules = self._rules
         if not estimates.is_noise_known:
-            on_front = np.flatnonzero(nondominated(estimates.values()))
-            chosen = {estimates.items[i].assignment: 0 for i in on_front}
-            chosen[self._default] = 0
-            return [(CONFIRM, a) for a in chosen if self._may_be_repeated(a)]
+            chosen = np.flatnonzero(nondominated(estimates.values())).tolist()
+            if rules.within and len(estimates.items):
+                chosen = undecided_within(estimates, rules.within)
+            repeated = dict.fromkeys(estimates.items[i].assignment for i in chosen)
+            repeated[self._default] = None
+            return [(CONFIRM, a) for a in repeated if self._may_be_repeated(a)]
         known = estimates
         if self._learning is not None:
             known = estimates.combined_with(self._learning.predictions())
-        places = memberships(
-            known,
-            margin=self._rules.margin,
-            confidence=self._rules.confidence,
-            draws=_DRAWS,
-        )
+        margin, confidence = rules.margin, rules.confidence
         wanted: set[int] = set()
-        for i, place in enumerate(places):
-            if place.verdict is Verdict.INCONCLUSIVE:
-                wanted |= _worth_repeating(estimates, i, place.rival)
+        if rules.within:
+            wanted = set(
+                undecided_within(known, rules.within, margin=margin, confidence=confidence)
+            )
+        else:
+            places = memberships(known, margin=margin, confidence=confidence, draws=_DRAWS)
+            for i, place in enumerate(places):
+                if place.verdict is Verdict.INCONCLUSIVE:
+                    wanted |= _worth_repeating(estimates, i, place.rival)
         # What is known to a small part of the margin is no better decided by knowing it better.
         fine = _FINE * self._rules.margin
         open_ones = [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from itertools import product
 
@@ -17,14 +18,14 @@ from pareto_profiler.core.front import hypervolume
 from pareto_profiler.core.graph import Graph, Operation, Tensor
 from pareto_profiler.core.measurement import OBJECTIVES, Measurement
 from pareto_profiler.core.plan import Plan
-from pareto_profiler.core.ports import Problem
-from pareto_profiler.core.space import DecisionSpace, Granularity
+from pareto_profiler.core.ports import Fault, Problem
+from pareto_profiler.core.space import Assignment, DecisionSpace, Granularity
 from pareto_profiler.core.support import Support
 from pareto_profiler.core.trial import Failure, Trial
-from pareto_profiler.errors import FailureKind
+from pareto_profiler.errors import FailureKind, RunError
 from pareto_profiler.loop import Budget, MemoryJournal, run_trial, search
 from pareto_profiler.samplers.structured import StructuredSampler
-from pareto_profiler.samplers.structured.climbing import local_search
+from pareto_profiler.samplers.structured.climbing import blocks_of, local_search
 from pareto_profiler.samplers.structured.fronts import Forest, infeasible
 from pareto_profiler.samplers.structured.gain import (
     Boxes,
@@ -37,21 +38,25 @@ from pareto_profiler.samplers.structured.looks import beside_the_ends, improveme
 from pareto_profiler.samplers.structured.model_report import model_report_of
 from pareto_profiler.samplers.structured.nogoods import NoGoods, violates_none
 from pareto_profiler.samplers.structured.nogoods import given as remaining
-from pareto_profiler.samplers.structured.observations import Observations
+from pareto_profiler.samplers.structured.observations import ObjectiveModel, Observations
+from pareto_profiler.samplers.structured.pool import weighted_sums
 from pareto_profiler.samplers.structured.posterior import Posterior
 from pareto_profiler.samplers.structured.structure import Chosen, Structure
 from pareto_profiler.samplers.structured.terms import (
     Arena,
+    Costs,
     Fixed,
     InUse,
     Kept,
     Pairs,
+    Partitions,
     Setting,
     Terms,
+    Workspaces,
 )
 from pareto_profiler.samplers.structured.warm_start import PriorData, WarmStart
 from pareto_profiler.simulation.families import Device, Recipe
-from pareto_profiler.simulation.runner import Noise
+from pareto_profiler.simulation.runner import Noise, SimulatedRunner
 
 QUIET = Noise()
 SMALL = Recipe("", 7, 3, noise=QUIET, ruggedness=0.0, skips=0.4)
@@ -240,6 +245,7 @@ def test_on_a_chain_the_forest_is_exact(seed: int):
 
 BACKENDS = ("cpu", "npu")
 OPERATIONS = ("Conv2D", "Add", "Pool2D", "Conv2D", "Mul")
+OPERATIONS_APART = [f"Operation{i}" for i in range(24)]
 
 
 def culprit_space(count: int = 10) -> DecisionSpace:
@@ -1047,3 +1053,213 @@ def test_partitions_are_runs_of_a_backend_in_file_order_and_are_learned():
     assert sum(t.value for t in learned if t.objective == "exec_time") == pytest.approx(
         0.04, rel=0.4
     )
+
+
+def sessions_of(digits: list[int]) -> list[tuple[int, int]]:
+    """First and last operation of each run of one backend."""
+    starts = [i for i, b in enumerate(digits) if i == 0 or digits[i - 1] != b]
+    return list(zip(starts, [*(i - 1 for i in starts[1:]), len(digits) - 1], strict=True))
+
+
+def test_where_a_run_is_a_session_each_has_its_own_activations():
+    made = device(Recipe("", 14, 3, skips=0.5, noise=QUIET, session=0.02), 2)
+    problem = Problem(made.space, graph=made.graph, traits=made.traits)
+    assert problem.traits.is_partitioned
+    structure, graph = Structure(problem), made.graph
+    takers = {t: [o.index for o in graph.operations if t in o.inputs] for t in range(99)}
+    rows = structure.encode(made.space.draw(np.random.default_rng(1), 30))
+    for digits, arenas in zip(rows.tolist(), Chosen(structure, rows).arenas, strict=True):
+        fullest = np.zeros(3)
+        for first, last in sessions_of(digits):
+            levels = np.zeros(len(digits) + 1)
+            for o in graph.operations[first : last + 1]:
+                (t,) = o.outputs
+                end = len(digits) if t in graph.outputs else max([o.index, *takers[t]])
+                levels[o.index : min(end, last) + 1] += graph.tensors[t].size_bytes
+            fullest[digits[first]] += levels.max()
+        assert arenas == pytest.approx(fullest)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_partitions_are_priced_as_they_are(seed: int):
+    """On a chain nothing else joins two operations, so the solver is exact."""
+    made = device(Recipe("", 7, 3, skips=0.0, noise=QUIET, session=0.1), seed)
+    structure = Structure(Problem(made.space, graph=made.graph, traits=made.traits))
+    known = PriorData(1e7, dict.fromkeys(range(3), 1.0), {}, {}, 0.1, 1.0)
+    terms = Terms(WarmStart(structure, structure.problem.objectives[0], known))
+    random = np.random.default_rng(seed)
+    weights = np.abs(terms.means + terms.spreads * random.normal(size=len(terms.means)))
+    for where, _ in terms.of(InUse):
+        weights[where] = 0.0
+    for where, _ in terms.of(Partitions):
+        weights[where] = random.uniform(0.05, 0.3, 3)
+    everything = structure.encode(list(made.space))
+    values = terms.features(Chosen(structure, everything)) @ weights
+    costs = terms.costs(weights, everything[0])
+    unary = costs.unary + infeasible(structure)
+    weighted = (unary, costs.copies, costs.copied_bytes, costs.partitions, costs.pairs)
+    found = Forest(structure).solve(*(part[None] for part in weighted))[0]
+    at = int(np.flatnonzero((everything == found).all(axis=1))[0])
+    # The first partition costs, too, whatever backend it is of: the solver leaves that out.
+    first = weights[next(iter(terms.of(Partitions)))[0]][everything[:, 0]]
+    assert values[at] - first[at] == pytest.approx((values - first).min())
+
+
+@pytest.mark.parametrize("seed", [0, 3, 4])
+def test_what_the_largest_workspace_takes_is_learned(seed: int, monkeypatch):
+    """Memory of which the operation that works in most decides, whatever else runs where."""
+    recipe = Recipe("", 20, 2, noise=QUIET, holes=0.0, workspace=12.0, can_profile=False)
+    made = device(recipe, seed)
+    drawn = made.space.draw(np.random.default_rng(0), 80)
+    seen = [made.space.default, *dict.fromkeys(a for a in drawn[:40] if a != made.space.default)]
+    others = [a for a in drawn[40:] if a not in seen]
+
+    def memory_of(made: Device) -> ObjectiveModel:
+        sampler = StructuredSampler(Problem(made.space, graph=made.graph, traits=made.traits))
+        runner = made.runner(Plan(repeats=3, warmups=0), 0)
+        for number, assignment in enumerate(seen):
+            sampler.tell(run_trial(runner, assignment, number, "random"))
+        return sampler.observations.beliefs()[1]
+
+    def error(memory: ObjectiveModel) -> float:
+        rows = memory.terms.structure.encode(others)
+        features = memory.terms.features(Chosen(memory.terms.structure, rows))
+        predicted, _ = memory.regression.predict(features, rows)
+        truth = np.array([made.truth(a)["max_rss"] for a in others]) / memory.base
+        return float(np.median(np.abs(predicted / truth - 1)))
+
+    learned = memory_of(made)
+    assert any(learned.terms.of(Workspaces))
+    assert error(learned) < 1e-4
+    monkeypatch.setattr("pareto_profiler.samplers.structured.observations._ROUNDS", 0)
+    assert error(memory_of(made)) > 4e-3
+    monkeypatch.undo()
+    # Where there are none, none are made up.
+    plain = device(replace(recipe, workspace=0.0), seed)
+    assert not any(memory_of(plain).terms.of(Workspaces))
+
+
+def test_what_works_in_more_than_a_height_is_left_out_now_and_then():
+    """Of what counts by its maximum alone, sums below a height are solved."""
+    structure = Structure(problem_of(device(SMALL, 0)))
+    costs = Costs.none(structure, np.zeros(7, dtype=np.intp))
+    costs.unary[:, 1] = -1.0
+    costs.heights[:, 1] = np.arange(7)
+    problems = list(weighted_sums([costs], infeasible(structure), [], 40, np.random.default_rng(0)))
+    best = {tuple(unary.argmin(axis=1).tolist()) for unary, *_ in problems}
+    able = structure.is_feasible[:, 1]
+    highest = {max((i for i, b in enumerate(row) if b == 1), default=-1) for row in best}
+    assert len(highest) > 2
+    assert tuple(able.astype(int).tolist()) in best
+
+
+def test_layers_are_what_comes_again_and_again():
+    made = Device.of("simulated:layered-398x3:0")
+    layers = Structure(Problem(made.space, graph=made.graph)).layers
+    assert len(layers) == 33
+    assert layers[:2] == (range(12), range(12, 24))
+    assert Structure(problem_of(Device.of("simulated:mobile-53x3:0"))).layers == ()
+
+
+def test_blocks_are_long_in_long_graphs_and_layers_move_whole_and_alike():
+    short = blocks_of(16, ())
+    assert max(map(len, short)) == 6
+    long = blocks_of(400, (range(100), range(100, 200), range(200, 300), range(300, 400)))
+    assert {64, 100} <= set(map(len, long))
+    alike = [b.tolist() for b in long if b.tolist() == [5, 6, 105, 106, 205, 206, 305, 306]]
+    assert len(alike) == 1
+
+
+@pytest.mark.parametrize("gap", [2, 3, 4])
+def test_choices_that_fail_with_others_between_them_are_suspected(gap: int):
+    structure = Structure(onert_problem(culprit_space()))
+    random = np.random.default_rng(0)
+    rows = structure.encode(structure.problem.space.draw(random, 60))
+    fails = (rows[:, 2] == 1) & (rows[:, 2 + gap] == 1)
+    drawn = NoGoods(structure, rows[~fails], rows[fails]).draw(20, random)
+    pair = ((2, 1), (2 + gap, 1))
+    assert np.mean([pair in explanation for explanation in drawn]) > 0.9
+
+
+def test_where_single_choices_failed_more_are_expected_to():
+    """What has not been tried with others is doubted by how much of what was tried failed."""
+    structure = Structure(onert_problem(DecisionSpace.by_names(BACKENDS, OPERATIONS_APART)))
+    count = len(OPERATIONS_APART)
+    alone = np.eye(count, dtype=np.intp)
+    tried = alone[:16]
+    untried = np.zeros((1, count), dtype=np.intp)
+    untried[0, 16:] = 1
+    doubts = []
+    for failing in (1, 6):
+        fails = np.arange(16) < failing
+        everything = np.vstack([np.zeros((1, count), dtype=np.intp), tried[~fails]])
+        failures = np.vstack([tried[fails], np.ones((1, count), dtype=np.intp)])
+        drawn = NoGoods(structure, everything, failures).draw(200, np.random.default_rng(0))
+        doubts.append(1 - np.mean([violates_none(untried, e)[0] for e in drawn]))
+    assert doubts[1] > doubts[0] + 0.1
+
+
+def faulty(*, is_there: bool) -> tuple[Problem, SimulatedRunner]:
+    """A device of which it is said that npu may not follow cpu at the third operation."""
+    made = device(Recipe("", 9, 2, noise=QUIET, holes=0.0), 1)
+
+    def faults(assignment: Assignment) -> tuple[Fault, ...]:
+        is_wrong = assignment[1:3] == ("cpu", "npu")
+        return (Fault("a cause", "it is overwritten"),) if is_wrong else ()
+
+    def truth(assignment: Assignment) -> Mapping[str, float]:
+        if is_there and faults(assignment):
+            raise RunError(FailureKind.WRONG_OUTPUT, "other numbers")
+        return made.truth(assignment)
+
+    runner = SimulatedRunner(made.space, truth, QUIET, Plan(repeats=3, warmups=0), 0)
+    problem = Problem(made.space, graph=made.graph, traits=made.traits, faults=faults)
+    return problem, runner
+
+
+@pytest.mark.parametrize("is_there", [True, False])
+def test_a_foretold_fault_is_tried_once_and_then_believed_or_not(*, is_there: bool):
+    problem, runner = faulty(is_there=is_there)
+    journal = MemoryJournal()
+    sampler = StructuredSampler(problem)
+    for _ in search(problem.space, sampler, runner, journal, Budget(40), source="s", clock=runner):
+        pass
+    tried = {t.assignment for t in journal.trials if problem.faults(t.assignment)}
+    if is_there:
+        assert len(tried) == 1
+        one = next(iter(tried))
+        assert sampler.observations.is_foretold_wrong(one)
+        assert sampler.observations.culprits().draw(1, np.random.default_rng(0)) == [[]]
+    else:
+        assert len(tried) > 1
+        assert not any(map(sampler.observations.is_foretold_wrong, tried))
+
+
+def test_within_a_limit_one_assignment_is_looked_for():
+    made = device(Recipe("", 20, 3, noise=QUIET), 1)
+    truths = {}
+    for within in ({}, {"max_rss": 22e6}):
+        problem = Problem(made.space, graph=made.graph, traits=made.traits, within=within)
+        journal, runner = MemoryJournal(), made.runner(Plan(repeats=3, warmups=0), 0)
+        sampler = StructuredSampler(problem)
+        for _ in search(
+            problem.space, sampler, runner, journal, Budget(60), source="s", clock=runner
+        ):
+            pass
+        measured = [t.assignment for t in journal.trials if isinstance(t.outcome, Measurement)]
+        truths[bool(within)] = [made.truth(a) for a in dict.fromkeys(measured)]
+    best = [min(t["exec_time"] for t in found if t["max_rss"] <= 22e6) for found in truths.values()]
+    assert best[1] <= 1.005 * best[0]
+    assert len(truths[True]) < 0.7 * len(truths[False])
+
+
+def test_where_nothing_is_within_a_limit_the_front_is_looked_for():
+    made = device(SMALL, 1)
+    asked = []
+    for within in ({}, {"max_rss": 1.0}):
+        problem = Problem(made.space, graph=made.graph, traits=made.traits, within=within)
+        sampler = StructuredSampler(problem)
+        runner = made.runner(Plan(repeats=3, warmups=0), 0)
+        sampler.tell(run_trial(runner, made.space.default, 0, "baseline"))
+        asked.append(sampler.ask(3))
+    assert asked[0] == asked[1]

@@ -582,6 +582,18 @@ class JudgingOptions:
         }
 
 
+WithinOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--within",
+        metavar="OBJECTIVE=VALUE",
+        help="Look for one assignment and not for the front: the least of the first other "
+        "objective with this one at most that, e.g. max_rss=20MB; may be repeated.",
+        rich_help_panel="Trust",
+    ),
+]
+
+
 @dataclass(frozen=True, slots=True)
 class LimitOptions:
     """What may not be exceeded."""

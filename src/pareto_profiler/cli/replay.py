@@ -16,10 +16,12 @@ from pareto_profiler.cli.options import (
     JsonOption,
     SamplerOption,
     TableOptions,
+    WithinOption,
     command,
 )
 from pareto_profiler.cli.report import leave_report
 from pareto_profiler.cli.search import DEFAULT_BUDGET, DEFAULT_SAMPLER
+from pareto_profiler.cli.select import print_selection
 from pareto_profiler.core.measurement import objectives_of
 from pareto_profiler.core.plan import Plan
 from pareto_profiler.core.ports import Sampler
@@ -31,6 +33,7 @@ from pareto_profiler.exploration import sampler_of
 from pareto_profiler.loop import Budget, MemoryJournal, search, verify
 from pareto_profiler.quantities import seconds_of, split
 from pareto_profiler.report.places import front_of
+from pareto_profiler.report.selection import Goal, Limit, Selection
 from pareto_profiler.report.summary import Summary
 from pareto_profiler.runners.table import TableRunner
 from pareto_profiler.simulation.families import PREFIX, Device
@@ -73,6 +76,7 @@ def replay(
         ),
     ] = False,
     objectives: InsteadOption = "",
+    within: WithinOption = None,
     seed: Annotated[int, typer.Option(min=0, help="Of the sampler, and of noise.")] = 0,
     output: Annotated[
         Path | None, typer.Option(help="Keep the replayed run in this new folder.")
@@ -92,7 +96,8 @@ def replay(
     if budget is None and seconds is None and header.space.size > _LARGEST_TABLE:
         budget = offline.trials or DEFAULT_BUDGET
         note(f"of {readable(header.space.size)} assignments: replaying {budget} trials")
-    proposer = sampler_of(sampler, header)
+    limits = Limit.beforehand(within or (), objectives_of(header.objectives))
+    proposer = sampler_of(sampler, header, {x.objective.name: x.most for x in limits})
     if output is not None and (output / JOURNAL).exists():
         raise InputError(f"{output}: holds a run already; name a new folder")
     store = None if output is None else Store(output / JOURNAL, header)
@@ -112,6 +117,8 @@ def replay(
     print_summary(summary, as_json=as_json)
     if output is not None:
         leave_report(recording, summary, output)
+    if limits and not as_json:
+        print_selection(Selection.of(summary, Goal.smallest(summary.objectives, limits)))
 
 
 def _search(

@@ -32,10 +32,12 @@ from pareto_profiler.cli.options import (
     TimeOption,
     TrustOptions,
     WhereNow,
+    WithinOption,
     command,
 )
 from pareto_profiler.cli.output import check_writable, write_file
 from pareto_profiler.cli.report import leave_report
+from pareto_profiler.cli.select import print_selection
 from pareto_profiler.core.measurement import objectives_of
 from pareto_profiler.core.membership import Verdict
 from pareto_profiler.core.rules import Rules
@@ -48,6 +50,7 @@ from pareto_profiler.loop import Budget
 from pareto_profiler.models import load
 from pareto_profiler.quantities import numbers_of, seconds_of, split
 from pareto_profiler.report.records import seed_dump
+from pareto_profiler.report.selection import Goal, Limit, Selection
 from pareto_profiler.report.summary import Summary
 from pareto_profiler.shipping import check_no_model
 from pareto_profiler.storage.opening import open_measurable
@@ -86,6 +89,7 @@ def search(
             rich_help_panel="Trust",
         ),
     ] = True,
+    within: WithinOption = None,
     output: OutputOption = None,
     dumpfile: DumpfileOption = None,
     as_json: JsonOption = False,
@@ -103,11 +107,17 @@ def search(
         raise InputError("dumpfile: ONE's format is of one runtime, name a single --runtime")
     names = split(objectives) or (OBJECTIVES if len(runtimes) > 1 else Choices(model).objectives)
     rules = trust.rules(seed, _RULES.confirm_share if confirm else 0.0)
+    limits = Limit.beforehand(within or (), objectives_of(names))
+    if limits and len(runtimes) > 1:
+        raise InputError("--within: is for the search of one runtime, name a single --runtime")
+    rules = replace(rules, within={x.objective.name: x.most for x in limits})
     choices = _choices(model, space, measuring, where, rules, names, sampler)
     if len(runtimes) > 1:
         _measure_jointly(runtimes, choices, limit, rules, output, as_json=as_json)
     else:
-        _measure(choices, limit, rules, output, dumpfile, as_json=as_json)
+        summary = _measure(choices, limit, rules, output, dumpfile, as_json=as_json)
+        if limits and not as_json:
+            print_selection(Selection.of(summary, Goal.smallest(summary.objectives, limits)))
 
 
 @command
@@ -237,7 +247,7 @@ def _measure(
 ) -> Summary:
     with prepare(choices, space) as job:
         _check(job, dumpfile, largest)
-        sampler = sampler_of(choices.sampler, job.header)
+        sampler = sampler_of(choices.sampler, job.header, rules.within)
         folder = output or default_folder(job.header)
         with opened(job, folder) as exploration:
             made = len(exploration.store.trials)

@@ -62,7 +62,7 @@ def select(
     if as_json:
         print_json(found.to_json())
     else:
-        _print(found)
+        print_selection(found)
 
 
 def _goal(
@@ -104,8 +104,8 @@ def _weights_of(text: str) -> dict[str, float]:
     return found
 
 
-def _print(found: Selection) -> None:
-
+def print_selection(found: Selection) -> None:
+    """Print what was selected, how surely, and what else there is."""
     out = console()
 
     def say(text: str) -> None:

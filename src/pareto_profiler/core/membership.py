@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from pareto_profiler.core.estimate import Estimate, Estimates, Figure
 from pareto_profiler.core.front import contenders, nondominated, plausible_values
-from pareto_profiler.core.rules import CONFIDENCE, MARGIN
+from pareto_profiler.core.rules import CONFIDENCE, MARGIN, Limits, wanted_of
 
 Vector = NDArray[np.float64]
 
@@ -205,6 +205,61 @@ def _ties(
         alike = (distance <= np.maximum(math.log1p(margin), noise)).all(axis=1)
         found[i] = tuple(j for j, is_alike in zip(others, alike, strict=True) if is_alike)
     return found
+
+
+def undecided_within(
+    estimates: Estimates,
+    limits: Limits,
+    *,
+    margin: float = MARGIN,
+    confidence: float = CONFIDENCE,
+    draws: int = 500,
+    seed: int = 0,
+) -> list[int]:
+    """What has to be measured again to say which assignment is the best within limits.
+
+    That one, where it may be beyond them or another may be better by more than the margin; and
+    those others. Where none is within, what is closest. O(draws · assignments).
+
+    Args:
+        estimates: Of all measured assignments.
+        limits: What objectives may be at most.
+        margin: A difference that nobody would notice, as a fraction.
+        confidence: Of the choice.
+        draws: How many.
+        seed: Of the draws.
+
+    Returns:
+        Positions in ``estimates.items``; empty where everything is decided.
+    """
+    names = [o.name for o in estimates.objectives]
+    wanted = wanted_of(names, limits)
+    most = np.array([limits.get(name, np.inf) for name in names])
+    values = estimates.values()
+    beyond = (values / most).max(axis=1)
+    if (beyond > 1).all():
+        chosen = int(beyond.argmin())
+    else:
+        chosen = int(np.where(beyond <= 1, values[:, wanted], np.inf).argmin())
+    if not estimates.is_noise_known:
+        return [chosen]
+    random = np.random.default_rng(seed)
+    everyone = range(len(values))
+    drawn = plausible_values(estimates, everyone, draws=draws, random=random, is_open=True)
+    fits: NDArray[np.bool_] = np.all(drawn <= most, axis=2)
+    level = np.log(np.maximum(drawn[..., wanted], 1e-300))
+    is_better: NDArray[np.bool_] = np.logical_and(
+        fits, level < level[:, [chosen]] - math.log1p(margin)
+    )
+    doubt = 1 - confidence
+    kept = float(fits[:, chosen].mean())
+    is_kept_open = doubt < kept < confidence
+    is_beaten_open = float(is_better.any(axis=1).mean()) > doubt
+    if not is_kept_open and not is_beaten_open:
+        return []
+    share = is_better.mean(axis=0)
+    rivals = np.flatnonzero((share > doubt / 2) & is_beaten_open).tolist()
+    return [chosen, *rivals]
 
 
 def shown_front(estimates: Estimates, places: Sequence[Membership]) -> list[int]:

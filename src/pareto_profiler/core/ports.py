@@ -9,6 +9,7 @@ from typing import Protocol, runtime_checkable
 from pareto_profiler.core.estimate import Predictions
 from pareto_profiler.core.graph import Graph
 from pareto_profiler.core.measurement import OBJECTIVES, Measurement, Objective
+from pareto_profiler.core.rules import Limits
 from pareto_profiler.core.space import Assignment, DecisionSpace
 from pareto_profiler.core.traits import Traits
 from pareto_profiler.core.trial import Placement, Profile, Trial
@@ -42,6 +43,7 @@ class Problem:
         graph: The model's operations and how they are joined; None where only names are known.
         seed: Of all chance.
         traits: What is known of the runtime's costs.
+        within: What objectives may be at most, where one assignment is looked for; see ``Rules``.
         faults: What makes an assignment compute wrongly, as far as that follows from graph and
             runtime: the same answer for the same assignment, in milliseconds.
     """
@@ -51,6 +53,7 @@ class Problem:
     graph: Graph | None = None
     seed: int = 0
     traits: Traits = field(default_factory=Traits)
+    within: Limits = field(default_factory=dict)
     faults: Callable[[Assignment], tuple[Fault, ...]] = no_faults
 
 

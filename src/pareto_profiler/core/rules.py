@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Final
 
 MARGIN: Final = 0.01
@@ -10,6 +11,20 @@ MARGIN: Final = 0.01
 
 CONFIDENCE: Final = 0.99
 """Of each verdict on what is on the front."""
+
+
+Limits = Mapping[str, float]
+"""Name of an objective → what it may be at most, in its own unit: seconds, bytes."""
+
+
+def wanted_of(names: Sequence[str], limits: Limits) -> int:
+    """Position of the objective that is to be least: the first without a limit, or the first.
+
+    Examples:
+        >>> wanted_of(["exec_time", "max_rss"], {"exec_time": 0.01})
+        1
+    """
+    return next((i for i, name in enumerate(names) if name not in limits), 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +42,8 @@ class Rules:
         margin: A difference that nobody would notice, as a fraction.
         confidence: Of each verdict.
         seed: Of the order.
+        within: What objectives may be at most, where one assignment is looked for and not a front:
+            the least of the first objective that has no limit.
     """
 
     anchor_every: int = 8
@@ -37,6 +54,7 @@ class Rules:
     margin: float = MARGIN
     confidence: float = CONFIDENCE
     seed: int = 0
+    within: Limits = field(default_factory=dict)
 
 
 ONE_SHOT: Final = Rules(anchor_every=0, block=1, retries=0, confirm_share=0.0)

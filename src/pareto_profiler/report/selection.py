@@ -52,11 +52,11 @@ class Limit:
     asked: str = ""
 
     @classmethod
-    def of(cls, text: str, objective: Objective, summary: Judged) -> Limit:
+    def of(cls, text: str, objective: Objective, summary: Judged | None) -> Limit:
         """Read a limit such as ``12ms``, ``100 MB``, ``1.2x baseline`` or ``90% uniform``.
 
         A number alone is in the unit that the objective is shown in; ``uniform`` is the best
-        uniform assignment.
+        uniform assignment. Before anything was measured there is no summary.
 
         Raises:
             InputError: It is none, or is relative to what was not measured.
@@ -68,7 +68,9 @@ class Limit:
         number, unit, other = float(found[1]), found[2], found[3]
         if not math.isfinite(number):
             raise InputError(expected)
-        if other:
+        if other and summary is None:
+            raise InputError(f"{text!r}: the {other} is not measured yet, say it in units")
+        if other and summary is not None:
             row = summary.baseline if other == "baseline" else summary.best_uniform
             if unit not in {"x", "%"}:
                 raise InputError(expected)
@@ -96,6 +98,27 @@ class Limit:
             if names.count(name) > 1:
                 raise InputError(f"two limits of {name}")
         return tuple(cls.of(text, objectives[name], summary) for name, text in asked)
+
+    @classmethod
+    def beforehand(cls, asked: Sequence[str], objectives: Sequence[Objective]) -> tuple[Limit, ...]:
+        """The limits that texts such as ``max_rss=20MB`` ask for before anything is measured.
+
+        Raises:
+            InputError: An objective is not among those given or comes twice, a value is none, or
+                has no unit.
+        """
+        known = {o.name: o for o in objectives}
+        found: dict[str, Limit] = {}
+        for text in asked:
+            name, _, value = text.partition("=")
+            check_objective(name, known)
+            if name in found:
+                raise InputError(f"two limits of {name}")
+            units = [unit for unit in _UNITS.get(known[name].unit, {}) if unit.isascii()]
+            if units and value.strip() and value.strip()[-1].isdigit():
+                raise InputError(f"{text!r}: {value} what? Expected one of {', '.join(units)}")
+            found[name] = cls.of(value, known[name], None)
+        return tuple(found.values())
 
     @property
     def words(self) -> str:

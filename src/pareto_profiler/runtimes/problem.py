@@ -30,5 +30,5 @@ def problem_of(header: Header, objectives: Sequence[Objective] = ()) -> Problem:
         header.graph,
         header.seed,
         traits_of(header),
-        runtime_of(header).faults(header),
+        faults=runtime_of(header).faults(header),
     )

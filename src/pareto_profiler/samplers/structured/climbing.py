@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 
 from pareto_profiler.core.space import Assignment
-from pareto_profiler.samplers.structured.gain import ExpectedImprovement
+from pareto_profiler.samplers.structured.gain import Improvement
 from pareto_profiler.samplers.structured.posterior import Posterior
 from pareto_profiler.samplers.structured.structure import Digits, Structure, Vector
 
@@ -24,7 +24,7 @@ _LONG: Final = 8
 def local_search(
     structure: Structure,
     posterior: Posterior,
-    improvement: ExpectedImprovement,
+    improvement: Improvement,
     pool: Digits,
     told: Digits,
     random: np.random.Generator,
@@ -68,7 +68,7 @@ def local_search(
     return np.vstack(found)
 
 
-def _worth(posterior: Posterior, improvement: ExpectedImprovement, digits: Digits) -> Vector:
+def _worth(posterior: Posterior, improvement: Improvement, digits: Digits) -> Vector:
     """What each is expected to add; whether it works is asked for the better ones alone."""
     found: Vector = improvement.gains(posterior.means(digits)).mean(axis=0)
     likely = np.argsort(-found, kind="stable")[:_KEPT]
@@ -93,7 +93,7 @@ def _moved(structure: Structure, digits: Digits, most: int, random: np.random.Ge
         for i in s.setting_variables
         for choice in np.flatnonzero(s.is_feasible[i]).tolist()
     ]
-    blocks = _blocks(len(order), s.layers)
+    blocks = blocks_of(len(order), s.layers)
     for n in random.permutation(len(blocks) * len(s.backends))[:most].tolist():
         block, backend = divmod(n, len(s.backends))
         changes.append((order[blocks[block]], backend))
@@ -105,7 +105,7 @@ def _moved(structure: Structure, digits: Digits, most: int, random: np.random.Ge
 
 
 @cache
-def _blocks(count: int, layers: tuple[range, ...]) -> list[Digits]:
+def blocks_of(count: int, layers: tuple[range, ...]) -> list[Digits]:
     """Positions among the operations' variables of what is moved together."""
     lengths = [n for n in _BLOCKS if n < _LONG or n <= count // 4]
     rows = [range(i, min(i + n, count)) for n in lengths for i in range(count)]

@@ -10,6 +10,7 @@ from pareto_profiler.samplers.structured.structure import Flags, Vector
 
 _SAMPLES = 1024
 _CAUTION = 3.0
+_SPAN = 20.0
 _TOO_RISKY = 1e-3
 
 
@@ -146,8 +147,55 @@ class ExpectedImprovement:
         return replace(self, fronts=fronts)
 
 
+@dataclass(frozen=True, slots=True)
+class BestWithin:
+    """What there is to gain for one assignment: the least of an objective within limits.
+
+    Attributes:
+        best: The least that is measured within the limits under each drawn model, shape
+            ``(draws,)``.
+        limits: Of each objective, infinite where it has none, shape ``(m,)``.
+        wanted: Position of the objective that is to be least.
+        volume: What a gain is a share of: twenty times what is best, so that what is too little of
+            a box for a front is a thousandth here.
+    """
+
+    best: Vector
+    limits: Vector
+    wanted: int
+    volume: float
+
+    @classmethod
+    def of(cls, known: Vector, hoped: Vector, limits: Vector, wanted: int) -> BestWithin:
+        """Of what is measured and of what may be, shape ``(draws, n, m)`` each.
+
+        Examples:
+            >>> known, hoped = np.array([[[2.0, 2.0]]]), np.array([[[1.0, 1.0], [0.5, 4.0]]])
+            >>> BestWithin.of(known, hoped, np.array([np.inf, 3.0]), 0).gains(hoped).tolist()
+            [[1.0, 0.0]]
+        """
+        worst = 1.1 * max(float(known[..., wanted].max()), float(hoped[..., wanted].max()))
+        fits = (known <= limits).all(axis=2)
+        best = np.where(fits, known[..., wanted], worst).min(axis=1)
+        return cls(best, limits, wanted, _SPAN * float(best.mean()))
+
+    def gains(self, values: Vector) -> Vector:
+        """By how much each candidate is better under each model, shape ``(draws, candidates)``."""
+        fits = (values <= self.limits).all(axis=2)
+        return np.where(fits, np.maximum(0.0, self.best[:, None] - values[..., self.wanted]), 0.0)
+
+    def after(self, values: Vector, works: Flags) -> BestWithin:
+        """What is left once something is measured; see :meth:`ExpectedImprovement.after`."""
+        fits = works & (values <= self.limits).all(axis=1)
+        best = np.where(fits, np.minimum(self.best, values[:, self.wanted]), self.best)
+        return replace(self, best=best)
+
+
+Improvement = ExpectedImprovement | BestWithin
+
+
 def choose(
-    improvement: ExpectedImprovement, values: Vector, works: Flags, count: int, caution: float = 0.0
+    improvement: Improvement, values: Vector, works: Flags, count: int, caution: float = 0.0
 ) -> list[tuple[int, float]]:
     """A batch that is expected to add most, one after another.
 

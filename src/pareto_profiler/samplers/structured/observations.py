@@ -38,7 +38,7 @@ _FLAT: Final = 1e-3
 _MIN_EXTENT: Final = 0.02
 _UNKNOWN_EXTENT: Final = 0.5
 # Fits with workspaces, and from how many measurements on.
-_ROUNDS: Final = 3
+_ROUNDS: Final = 6
 _ENOUGH: Final = 8
 # By how much the evidence must rise for features that a fit before suggested.
 _GAIN: Final = 3.0
@@ -225,8 +225,13 @@ class Observations:
         for _ in range(rounds):
             weights = belief.regression.weights
             learned = belief.terms.learned(weights, has_workspaces=start.is_memory)
-            belief = self._belief(k, levels, Terms(start, learned), digits, profiled)
+            before, belief = (
+                belief,
+                self._belief(k, levels, Terms(start, learned), digits, profiled),
+            )
             yield belief
+            if belief.regression.evidence == before.regression.evidence:
+                break  # the same features: the next would be no other
 
     def _levels(self, k: int) -> tuple[dict[Assignment, float], float]:
         """What an objective's terms add up to, and the peak that hides what is less; or -inf."""

@@ -134,7 +134,7 @@ class Pool:
         problems = [
             problem
             for d, mine in enumerate(costs)
-            for problem in _weighted(mine, closed, culprits[d], per_draw, random)
+            for problem in weighted_sums(mine, closed, culprits[d], per_draw, random)
         ]
         rows = forest.solve(*(np.stack(parts) for parts in zip(*problems, strict=True)))
         for d, setting in enumerate(used):
@@ -216,7 +216,7 @@ def neighbours_of_front(
     return found
 
 
-def _weighted(
+def weighted_sums(
     costs: Sequence[Costs],
     closed: Vector,
     explanation: list[NoGood],

@@ -11,12 +11,17 @@ import numpy as np
 from pareto_profiler.core.estimate import Predictions
 from pareto_profiler.core.front import nondominated, unbeaten
 from pareto_profiler.core.ports import Problem
-from pareto_profiler.core.rules import MARGIN
+from pareto_profiler.core.rules import MARGIN, wanted_of
 from pareto_profiler.core.space import Assignment
 from pareto_profiler.core.trial import Failure, Profile, Trial
 from pareto_profiler.samplers.proposing import ProposingSampler
 from pareto_profiler.samplers.structured.climbing import local_search
-from pareto_profiler.samplers.structured.gain import ExpectedImprovement, choose
+from pareto_profiler.samplers.structured.gain import (
+    BestWithin,
+    ExpectedImprovement,
+    Improvement,
+    choose,
+)
 from pareto_profiler.samplers.structured.looks import beside_the_ends, most_noticeable
 from pareto_profiler.samplers.structured.observations import Observations, is_absent
 from pareto_profiler.samplers.structured.pool import WHOLE_SPACE, Pool, neighbours_of_front
@@ -101,7 +106,8 @@ class StructuredSampler(ProposingSampler):
             if chosen[0][1] < _NO_GAIN:
                 return []
         promising = [a for a, gain in chosen if gain > 0]
-        if chosen[0][1] < _LITTLE_GAIN and self.observations.structure.is_in_detail:
+        is_front = not self._problem.within
+        if is_front and chosen[0][1] < _LITTLE_GAIN and self.observations.structure.is_in_detail:
             promising = self._with_looks(promising, posterior, pool, count, random)
         return promising or self._random.ask(count)
 
@@ -139,7 +145,9 @@ class StructuredSampler(ProposingSampler):
             return pool[:0]
         measured = observations.measured()
         values = posterior.means(np.vstack([measured, pool]))
-        improvement = _prospect(values, len(measured), posterior, posterior.works(pool), random)
+        improvement = self._prospect(
+            values, len(measured), posterior, posterior.works(pool), random
+        )
         told = np.vstack([measured, observations.failed()])
         found = local_search(
             s, posterior, improvement, pool, told, random, observations.is_foretold_wrong
@@ -159,12 +167,53 @@ class StructuredSampler(ProposingSampler):
         measured = self.observations.measured()
         values = posterior.values(np.vstack([measured, pool]), random)
         works = posterior.works(pool)
-        improvement = _prospect(values, len(measured), posterior, works, random, doubt)
+        improvement = self._prospect(values, len(measured), posterior, works, random, doubt)
         # Where proposals failed, explanations were too hopeful: smaller steps come first.
         caution = sum(self._failed_lately) / _LATELY
         picks = choose(improvement, values[:, len(measured) :], works, count, caution)
         assignments = self.observations.structure.decode(pool[[i for i, _ in picks]])
         return [(a, gain) for a, (_, gain) in zip(assignments, picks, strict=True)]
+
+    def _prospect(
+        self,
+        values: Vector,
+        measured: int,
+        posterior: Posterior,
+        works: Flags,
+        random: np.random.Generator,
+        doubt: float = 1.0,
+    ) -> Improvement:
+        """What there is to gain over what is measured.
+
+        Args:
+            values: Of what is measured and then of candidates, under each draw.
+            measured: How many are.
+            posterior: Whose they are.
+            works: Whether candidates do.
+            random: For more than two objectives.
+            doubt: By how many deviations what enlarges the box must be better than what is
+                measured.
+        """
+        known, hoped = values[:, :measured], values[:, measured:]
+        likely = hoped[:, works.mean(axis=0) > 0.5]
+        reference = _reference(known.mean(axis=0), likely.mean(axis=0), doubt * likely.std(axis=0))
+        # What noise alone promises is no gain, nor what nobody would notice.
+        noise = np.array([b.regression.scales.noise for b in posterior.beliefs])
+        modest = known * (1 - np.minimum(MARGIN / 2, noise))
+        if self._problem.within:
+            limits = self._limits(posterior)
+            # Where nothing seems to be within them, what moves the front may come closer.
+            if (known <= limits).all(axis=2).any() or (hoped <= limits).all(axis=2).any():
+                names = [o.name for o in self._problem.objectives]
+                wanted = wanted_of(names, self._problem.within)
+                known = np.where(np.arange(len(names)) == wanted, modest, known)
+                return BestWithin.of(known, hoped, limits, wanted)
+        return ExpectedImprovement.of(modest, hoped, reference, random)
+
+    def _limits(self, posterior: Posterior) -> Vector:
+        """What each objective may be at most, over the baseline's."""
+        pairs = zip(self._problem.objectives, posterior.beliefs, strict=True)
+        return np.array([self._problem.within.get(o.name, np.inf) / b.base for o, b in pairs])
 
     def _is_doubtful(self, posterior: Posterior) -> bool:
         """Whether predictions do not come with what is measured."""
@@ -183,34 +232,6 @@ class StructuredSampler(ProposingSampler):
         others = [a for a in around if a not in mine and not is_wrong(a)]
         both = [a for pair in zip(others, mine, strict=False) for a in pair]
         return (both or mine or self._random.ask(count))[:count]
-
-
-def _prospect(
-    values: Vector,
-    measured: int,
-    posterior: Posterior,
-    works: Flags,
-    random: np.random.Generator,
-    doubt: float = 1.0,
-) -> ExpectedImprovement:
-    """What there is to gain over what is measured.
-
-    Args:
-        values: Of what is measured and then of candidates, under each draw.
-        measured: How many are.
-        posterior: Whose they are.
-        works: Whether candidates do.
-        random: For more than two objectives.
-        doubt: By how many deviations what enlarges the box must be better than what is measured.
-    """
-    known, hoped = values[:, :measured], values[:, measured:]
-    likely = hoped[:, works.mean(axis=0) > 0.5]
-    reference = _reference(known.mean(axis=0), likely.mean(axis=0), doubt * likely.std(axis=0))
-    # What noise alone promises is no gain, nor what nobody would notice.
-    noise = np.array([b.regression.scales.noise for b in posterior.beliefs])
-    return ExpectedImprovement.of(
-        known * (1 - np.minimum(MARGIN / 2, noise)), hoped, reference, random
-    )
 
 
 def _reference(known: Vector, hoped: Vector, doubts: Vector) -> Vector:
