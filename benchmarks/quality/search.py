@@ -1,7 +1,7 @@
-"""Samplers on simulated devices and recorded tables: curves, figures, pictures for docs/search.md.
+"""Samplers on simulated devices and recorded tables: curves, figures, pictures for docs/search_appendix.md.
 
     python benchmarks/quality/search.py run OUT [TABLE…]   searches, two hours on two cores
-    python benchmarks/quality/search.py show OUT           the table of docs/search.md, and pictures
+    python benchmarks/quality/search.py show OUT           the table of docs/search_appendix.md, and pictures
 
 ``OUT`` is a folder; a table that has its curves there is not run again.
 """
@@ -88,7 +88,7 @@ def title(facts: dict[str, Any]) -> str:
 
 
 def line(facts: dict[str, Any]) -> str:
-    """A row of the table in docs/search.md."""
+    """A row of the table in docs/search_appendix.md."""
     samplers = facts["samplers"]
     mine = samplers["structured"]["evaluations"]
     cells = [str(mine[s] or "–") for s in ("90%", "95%", "99%")]

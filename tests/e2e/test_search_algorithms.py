@@ -12,6 +12,7 @@ from conftest import ROOT
 from e2e.command import pp
 
 from pareto_profiler.core.trial import Profile
+from pareto_profiler.runtimes.problem import problem_of
 from pareto_profiler.storage.journal import read
 from pareto_profiler.storage.tables import unpack
 
@@ -180,3 +181,45 @@ def test_a_bench_that_makes_no_sense_says_so(options: tuple[str, ...], words: st
 def test_nothing_but_the_result_is_on_standard_output():
     done = run_tool("replay", "simulated:mobile-53x3:0", "--budget", "16", "--json")
     assert json.loads(done.stdout)["trials"] == 16
+
+
+def test_within_a_limit_all_goes_to_the_one_that_ships(tmp_path: Path):
+    device = ("replay", "simulated:mobile-53x3:1", "--budget", "50")
+    front = run_tool(*device, "--output", str(tmp_path / "front"))
+    one = run_tool(*device, "--within", "max_rss=40MB", "--output", str(tmp_path / "one"))
+    assert "the smallest exec_time, with max_rss of at most 40MB" not in front.stdout
+    assert "the smallest exec_time, with max_rss of at most 40MB (38.1 MiB)" in one.stdout
+    assert len(read(tmp_path / "one").trials) < len(read(tmp_path / "front").trials)
+    said = run_tool(*device, "--within", "max_rss=1MB", status=2).stderr
+    assert "nothing on the front has max_rss of at most 1MB" in said
+    said = run_tool(*device, "--within", "max_rss=40", status=2).stderr
+    assert "'max_rss=40': 40 what?" in said
+
+
+def test_a_search_within_a_limit_says_how_surely_it_is_kept(tmp_path: Path):
+    search = ("search", str(MODEL), "--backends", "cpu,ruy", "--repeats", "2", "--warmups", "0")
+    limit = ("--within", "max_rss=900MB", "--budget", "14", "--output", str(tmp_path / "run"))
+    said = run_tool(*search, *limit).stdout
+    assert "the smallest exec_time, with max_rss of at most 900MB" in said
+    two = ("--runtime", "litert,onert", *limit[:-1], str(tmp_path / "two"))
+    assert "name a single --runtime" in run_tool(*search, *two, status=2).stderr
+
+
+def test_what_onert_computes_wrongly_is_counted_and_explained():
+    inspected = run_tool("inspect", str(MODEL), "--backends", "cpu,ruy").stdout
+    assert "random mixes by operation compute wrongly on onert" in inspected
+    alone = json.loads(run_tool("inspect", str(MODEL), "--backends", "cpu", "--json").stdout)
+    assert alone["faulty_mixes"] == {"of": 100, "wrong": 0, "causes": {}}
+    table = ROOT / "examples" / "tables" / "branchy_64-by_name-emulated_board.parquet"
+    recording = unpack(table)
+    wrong = problem_of(recording.header).faults
+    number = next(
+        recording.header.space.id_of(t.assignment)
+        for t in recording.trials
+        if wrong(t.assignment) and recording.header.space.is_feasible(t.assignment)
+    )
+    said = run_tool("explain", str(table), str(number)).stdout
+    assert "computes wrongly, as far as is known" in said
+    assert "in its place" in said
+    facts = json.loads(run_tool("explain", str(table), str(number), "--json").stdout)
+    assert facts["faults"][0]["cause"] == "a tensor is overwritten"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import groupby
+
 import numpy as np
 import pytest
 
@@ -30,16 +32,31 @@ def bytes_of(device: Device, chosen: list[int], waste: float) -> float:
     graph = device.graph
     whole = 12 * MIB + sum(steps[b] for b in set(chosen))
     whole += sum(o.weight_bytes * weights[chosen[o.index]] for o in graph.operations)
-    for backend in set(chosen):
+    for backend, held in arenas_of(device, chosen):
         alive = np.zeros(len(chosen))
         for o in graph.operations:
-            if chosen[o.index] == backend:
+            if o.index in held:
                 last = max(
                     [o.index, *(t.index for t in graph.operations if o.outputs[0] in t.inputs)]
                 )
+                last = min(last, held[-1]) if device.recipe.session else last
                 alive[o.index : last + 1] += graph.tensors[o.outputs[0]].size_bytes
         whole += waste * activations[backend] * alive.max()
-    return float(whole)
+    whole += sum(device._sessions[1][b] for b, _ in sessions_of(chosen)[1:])
+    return float(whole + max(device._workspaces[i, b] for i, b in enumerate(chosen)))
+
+
+def sessions_of(chosen: list[int]) -> list[tuple[int, list[int]]]:
+    """Backend and operations of each run of consecutive operations of one backend."""
+    runs = groupby(range(len(chosen)), key=chosen.__getitem__)
+    return [(backend, list(held)) for backend, held in runs]
+
+
+def arenas_of(device: Device, chosen: list[int]) -> list[tuple[int, list[int]]]:
+    """Backend and operations of what shares memory for activations."""
+    if device.recipe.session:
+        return sessions_of(chosen)
+    return [(b, [i for i, c in enumerate(chosen) if c == b]) for b in set(chosen)]
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -47,7 +64,8 @@ def test_memory_and_copies_are_as_defined(family: str):
     device = Device.of(f"{PREFIX}{family}:1")
     count, space = device.recipe.operations, device.space
     seen = 0
-    for assignment in space.draw(np.random.default_rng(2), 12):
+    # Where single choices fail, few random assignments work.
+    for assignment in space.draw(np.random.default_rng(2), 100 if device.recipe.refusals else 12):
         digits = space.encode(assignment)
         chosen, planner = list(digits[:count]), (*digits[count:], 0, 0)[1]
         try:
@@ -62,5 +80,6 @@ def test_memory_and_copies_are_as_defined(family: str):
         assert sorted(found) == pytest.approx(sorted(copies.values()))
         if not device.recipe.is_parallel and not device.recipe.has_settings:
             alone = float(device._alone(np.array(chosen)).sum())
+            alone += sum(device._sessions[0][b] for b, _ in sessions_of(chosen)[1:])
             assert true["exec_time"] == pytest.approx(alone + sum(copies.values()), rel=1e-12)
-    assert seen or family == "crashing"
+    assert seen

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pareto_profiler.core.estimate import Estimate, Estimates, Figure
 from pareto_profiler.core.front import nondominated
 from pareto_profiler.core.measurement import Measurement, objectives_of
-from pareto_profiler.core.membership import Verdict, memberships, shown_front
+from pareto_profiler.core.membership import Verdict, memberships, shown_front, undecided_within
 from pareto_profiler.core.trial import Trial
 
 OBJECTIVES = objectives_of(["exec_time", "max_rss"])
@@ -114,3 +114,32 @@ def test_a_large_table_is_judged_in_moderate_time_and_memory():
     row = [(1.0 + i / 1500, 2.0 - i / 1500) for i in range(1500)]
     dense = memberships(estimates(row, 0.02))
     assert sum(p.verdict is not Verdict.OFF for p in dense) > 100
+
+
+@pytest.mark.parametrize(
+    ("points", "deviation", "most", "expected"),
+    [
+        # The faster one is beyond the limit, and the next is ten per cent slower.
+        ([(1.0, 30.0), (2.0, 20.0), (2.2, 20.0)], 0.001, 25.0, []),
+        # What is within the noise of the best is measured with it, nothing else.
+        ([(1.0, 30.0), (2.0, 20.0), (2.05, 20.0), (9.0, 20.0)], 0.02, 25.0, [1, 2]),
+        # A difference that nobody would notice needs no deciding.
+        ([(2.0, 20.0), (1.998, 20.0)], 0.0001, 25.0, []),
+        # Nothing is within it, and that is sure.
+        ([(1.0, 30.0), (2.0, 20.0)], 0.02, 10.0, []),
+    ],
+)
+def test_within_a_limit_only_what_may_be_the_best_is_undecided(points, deviation, most, expected):
+    assert undecided_within(estimates(points, deviation), {"max_rss": most}) == expected
+
+
+def test_whether_the_best_is_within_its_limit_may_be_undecided():
+    found = estimates([(1.0, 30.0), (2.0, 20.0)], 0.02)
+    assert undecided_within(found, {"exec_time": 1.01}) == [0]
+    assert undecided_within(found, {"exec_time": 0.995}) == [0]
+    assert undecided_within(found, {"exec_time": 1.2}) == []
+
+
+def test_of_unknown_noise_the_best_within_a_limit_is_repeated():
+    found = estimates([(1.0, 30.0), (2.0, 20.0)], is_noise_known=False)
+    assert undecided_within(found, {"max_rss": 25.0}) == [1]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from pareto_profiler.core.measurement import Measurement, objectives_of
@@ -138,3 +140,27 @@ def test_nothing_can_be_relative_to_what_was_not_measured():
     failed = Trial(0, SPACE.default, Failure(FailureKind.CRASHED, ""))
     with pytest.raises(InputError, match="nothing was measured"):
         Selection.of(Summary.of(Recording(Header("net", "", SPACE, NAMES), [failed])), Goal())
+
+
+def test_limits_before_anything_is_measured_are_absolute_and_have_units():
+    objectives = objectives_of(["exec_time", "max_rss"])
+    (limit,) = Limit.beforehand(["max_rss=20MB"], objectives)
+    assert (limit.objective.name, limit.most) == ("max_rss", 20e6)
+    both = Limit.beforehand(["exec_time=12ms", "max_rss=1MiB"], objectives)
+    assert [x.most for x in both] == [pytest.approx(0.012), 2**20]
+
+
+@pytest.mark.parametrize(
+    ("texts", "words"),
+    [
+        (["max_rss=20"], "'max_rss=20': 20 what? Expected one of b, kb, mb"),
+        (["max_rss"], "max_rss of ''"),
+        (["max_rss=fast"], "expected something like 100MB"),
+        (["max_rss=1.2x baseline"], "the baseline is not measured yet"),
+        (["energy=2mJ"], "objective 'energy': the run's are exec_time, max_rss"),
+        (["max_rss=1MB", "max_rss=2MB"], "two limits of max_rss"),
+    ],
+)
+def test_what_is_no_limit_before_a_search_is_said(texts, words):
+    with pytest.raises(InputError, match=re.escape(words)):
+        Limit.beforehand(texts, objectives_of(["exec_time", "max_rss"]))

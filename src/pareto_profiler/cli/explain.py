@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -76,6 +77,8 @@ def explain(
         out = console()
         for part in explained(run, summary, assignment, found, everything=everything):
             out.print(part)
+        for fault in problem.faults(assignment):
+            print(f"computes wrongly, as far as is known: {fault.words}")
     tried: list[Tried] = []
     if simplify and not found.simplifications:
         note("nothing to simplify: no choice is known not to matter")
@@ -87,7 +90,8 @@ def explain(
             tried = try_simpler(exploration, assignment, simpler, rounds, _say_progress)
             recording = exploration.recording
     if as_json:
-        print_json(_to_json(summary, assignment, found, tried))
+        faults = [asdict(fault) for fault in problem.faults(assignment)]
+        print_json(_to_json(summary, assignment, found, tried) | {"faults": faults})
     else:
         _print_tried(run, summary, assignment, tried)
     if tried:

@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import asdict
 from typing import Annotated, Any
 
+import numpy as np
 import typer
 from rich import box
 from rich.table import Table
@@ -13,6 +14,7 @@ from rich.table import Table
 from pareto_profiler.cli.options import JsonOption, ModelArgument, RuntimeOption, command
 from pareto_profiler.cli.output import console, print_json
 from pareto_profiler.core.graph import Graph, Operation
+from pareto_profiler.core.recording import Header
 from pareto_profiler.core.space import DecisionSpace, Granularity, readable
 from pareto_profiler.core.support import Support
 from pareto_profiler.errors import SpaceError
@@ -20,6 +22,8 @@ from pareto_profiler.models import Model
 from pareto_profiler.quantities import split
 from pareto_profiler.runtimes import runtime as runtime_named
 from pareto_profiler.runtimes.base import Runtime
+
+_MIXES = 100
 
 
 @command
@@ -61,6 +65,7 @@ def inspect(
     )
     support.check(named, {o.name for o in read.graph.all_operations})
     found = _findings(read, named, support, every_operation=operations or as_json)
+    found["faulty_mixes"] = _faulty_mixes(read, named, support, room)
     if as_json:
         print_json(found)
     else:
@@ -152,6 +157,24 @@ def _space(
     }
 
 
+def _faulty_mixes(
+    model: Model, backends: tuple[str, ...], support: Support, room: Runtime
+) -> dict[str, Any]:
+    """How many of some random mixes by operation the runtime is known to compute wrongly."""
+    try:
+        space = DecisionSpace.of(model.graph, backends, Granularity.OPERATION, support=support)
+    except SpaceError:
+        return {"of": 0, "wrong": 0, "causes": {}}
+    header = Header(model.name, model.graph.digest, space, (), runtime=room.name, graph=model.graph)
+    faults, causes = room.faults(header), Counter[str]()
+    wrong = 0
+    for mix in space.draw(np.random.default_rng(0), _MIXES):
+        found = {fault.cause for fault in faults(mix)}
+        causes.update(found)
+        wrong += bool(found)
+    return {"of": _MIXES, "wrong": wrong, "causes": dict(causes)}
+
+
 def _print(found: dict[str, Any], model: Model, room: Runtime, *, operations: bool) -> None:
 
     out = console()
@@ -192,6 +215,7 @@ def _print(found: dict[str, Any], model: Model, room: Runtime, *, operations: bo
             f"assignments of {readable(int(space['ids']))} ids"
         )
         out.print(f"  {granularity:9} {text}", markup=False)
+    _print_mixes(found["faulty_mixes"], room)
     for operation in found["unloadable"]:
         out.print(
             f"  {room.name} cannot load @{operation['index']} {operation['builtin']}: "
@@ -209,6 +233,18 @@ def _print(found: dict[str, Any], model: Model, room: Runtime, *, operations: bo
                 + (f"; @{graph.origins[o.index]} of the original" if graph.origins else ""),
                 markup=False,
             )
+
+
+def _print_mixes(mixes: dict[str, Any], room: Runtime) -> None:
+    if not mixes["wrong"]:
+        return
+    causes = ", ".join(f"{cause} in {count}" for cause, count in mixes["causes"].items())
+    console().print(
+        f"  {mixes['wrong']} of {mixes['of']} random mixes by operation compute wrongly on "
+        f"{room.name}, as far as is known\n  ({causes}); a search avoids them",
+        markup=False,
+        highlight=False,
+    )
 
 
 def _cell(row: dict[str, Any], backend: str, room: Runtime) -> str:

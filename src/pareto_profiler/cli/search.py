@@ -107,9 +107,9 @@ def search(
         raise InputError("dumpfile: ONE's format is of one runtime, name a single --runtime")
     names = split(objectives) or (OBJECTIVES if len(runtimes) > 1 else Choices(model).objectives)
     rules = trust.rules(seed, _RULES.confirm_share if confirm else 0.0)
-    limits = Limit.beforehand(within or (), objectives_of(names))
-    if limits and len(runtimes) > 1:
+    if within and len(runtimes) > 1:
         raise InputError("--within: is for the search of one runtime, name a single --runtime")
+    limits = Limit.beforehand(within or (), objectives_of(names))
     rules = replace(rules, within={x.objective.name: x.most for x in limits})
     choices = _choices(model, space, measuring, where, rules, names, sampler)
     if len(runtimes) > 1:

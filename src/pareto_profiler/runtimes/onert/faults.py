@@ -22,21 +22,22 @@ OVERWRITTEN, MIXED_UP = "a tensor is overwritten", "a constant is mixed up"
 _PLANS_ALONE: Final = (1, 13)
 _COPIES_BY_BACKEND: Final = (1, 29)
 _SHARES_MEMORY: Final = (1, 30)
+_NEWEST: Final = (1, 30)
 _SHARING: Final = frozenset({"Reshape", "ExpandDims", "Squeeze"})
 _BIAS: Final = 2
 _REMEMBERED: Final = 100_000
 
 
 def faults_of(header: Header) -> Callable[[Assignment], tuple[Fault, ...]]:
-    """What is known of a run's assignments beforehand: nothing where its version is not told.
+    """What is known of a run's assignments beforehand; of the newest version where none is told.
 
     Models with loops or branches are left out: their bodies are planned by themselves.
     """
     space, graph = header.space, header.graph
-    version = re.match(r"onert (\d+)\.(\d+)", header.runtime)
-    if graph is None or graph.bodies or version is None:
+    if graph is None or graph.bodies:
         return no_faults
-    known = Faults(graph, tuple(map(int, version.groups())))
+    version = re.match(r"onert (\d+)\.(\d+)", header.runtime)
+    known = Faults(graph, tuple(map(int, version.groups())) if version else _NEWEST)
     first, others = space.backends[0], range(len(graph.operations))
 
     @lru_cache(maxsize=_REMEMBERED)
