@@ -1,4 +1,4 @@
-"""Wrong mixes of backends are foretold from the graph, the assignment and the planner."""
+"""Wrong mixes of backends are predicted from the graph, the assignment and the planner."""
 
 from __future__ import annotations
 
@@ -156,7 +156,7 @@ def test_hash_tables_are_walked_newest_first_and_turned_round_when_they_grow():
         ("mobilenet_v2_035_96_logits-operations_3_8_10", 198),
     ],
 )
-def test_what_was_wrong_on_the_board_is_foretold_and_nothing_else(name: str, wrong: int):
+def test_what_was_wrong_on_the_board_is_predicted_and_nothing_else(name: str, wrong: int):
     table = unpack(TABLES / f"{name}-emulated_board.parquet")
     faults, seen = faults_of(table.header), Counter[bool]()
     for trial in table.trials:

@@ -394,7 +394,7 @@ def with_settings(assignment: tuple[str, ...], **settings: str) -> tuple[str, ..
     return tuple(found)
 
 
-def test_profiles_foretell_times_where_settings_vary_too(told_of_settings):
+def test_profiles_predict_times_where_settings_vary_too(told_of_settings):
     made, sampler = told_of_settings
     drawn = [
         with_settings(a, threads="1", memory_planner="WIC")
@@ -1218,7 +1218,7 @@ def faulty(*, is_there: bool) -> tuple[Problem, SimulatedRunner]:
 
 
 @pytest.mark.parametrize("is_there", [True, False])
-def test_a_foretold_fault_is_tried_once_and_then_believed_or_not(*, is_there: bool):
+def test_a_predicted_fault_is_tried_once_and_then_believed_or_not(*, is_there: bool):
     problem, runner = faulty(is_there=is_there)
     journal = MemoryJournal()
     sampler = StructuredSampler(problem)
@@ -1228,11 +1228,11 @@ def test_a_foretold_fault_is_tried_once_and_then_believed_or_not(*, is_there: bo
     if is_there:
         assert len(tried) == 1
         one = next(iter(tried))
-        assert sampler.observations.is_foretold_wrong(one)
+        assert sampler.observations.is_predicted_wrong(one)
         assert sampler.observations.culprits().draw(1, np.random.default_rng(0)) == [[]]
     else:
         assert len(tried) > 1
-        assert not any(map(sampler.observations.is_foretold_wrong, tried))
+        assert not any(map(sampler.observations.is_predicted_wrong, tried))
 
 
 def test_within_a_limit_one_assignment_is_looked_for():

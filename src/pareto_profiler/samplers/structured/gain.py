@@ -89,7 +89,7 @@ class ExpectedImprovement:
     Attributes:
         fronts: What is measured, under each drawn model, shape ``(n, m)`` each.
         reference: Of the box that counts, shape ``(m,)``.
-        volume: Of that box, down to the least that is measured or hoped for.
+        volume: Of that box, down to the least that is measured or that candidates promise.
         boxes: For more than two objectives.
     """
 
@@ -100,21 +100,21 @@ class ExpectedImprovement:
 
     @classmethod
     def of(
-        cls, known: Vector, hoped: Vector, reference: Vector, random: np.random.Generator
+        cls, known: Vector, candidates: Vector, reference: Vector, random: np.random.Generator
     ) -> ExpectedImprovement:
         """Of what is measured and of what may be, shape ``(draws, n, m)`` each.
 
         Examples:
-            >>> known, hoped = np.array([[[2.0, 2.0]]]), np.array([[[1.0, 1.0], [1.0, 2.0]]])
+            >>> known, candidates = np.array([[[2.0, 2.0]]]), np.array([[[1.0, 1.0], [1.0, 2.0]]])
             >>> reference, random = np.array([3.0, 3.0]), np.random.default_rng(0)
-            >>> improvement = ExpectedImprovement.of(known, hoped, reference, random)
-            >>> improvement.gains(hoped).tolist()
+            >>> improvement = ExpectedImprovement.of(known, candidates, reference, random)
+            >>> improvement.gains(candidates).tolist()
             [[3.0, 1.0]]
             >>> improvement.volume
             4.0
         """
         objectives = known.shape[2]
-        both = np.concatenate([known, hoped], axis=1).reshape(-1, objectives)
+        both = np.concatenate([known, candidates], axis=1).reshape(-1, objectives)
         low = np.minimum(both.min(axis=0), reference)
         volume = max(1e-300, float(np.prod(reference - low)))
         if objectives == 2:
@@ -166,15 +166,16 @@ class BestWithin:
     volume: float
 
     @classmethod
-    def of(cls, known: Vector, hoped: Vector, limits: Vector, wanted: int) -> BestWithin:
+    def of(cls, known: Vector, candidates: Vector, limits: Vector, wanted: int) -> BestWithin:
         """Of what is measured and of what may be, shape ``(draws, n, m)`` each.
 
         Examples:
-            >>> known, hoped = np.array([[[2.0, 2.0]]]), np.array([[[1.0, 1.0], [0.5, 4.0]]])
-            >>> BestWithin.of(known, hoped, np.array([np.inf, 3.0]), 0).gains(hoped).tolist()
+            >>> known, candidates = np.array([[[2.0, 2.0]]]), np.array([[[1.0, 1.0], [0.5, 4.0]]])
+            >>> limits = np.array([np.inf, 3.0])
+            >>> BestWithin.of(known, candidates, limits, 0).gains(candidates).tolist()
             [[1.0, 0.0]]
         """
-        worst = 1.1 * max(float(known[..., wanted].max()), float(hoped[..., wanted].max()))
+        worst = 1.1 * max(float(known[..., wanted].max()), float(candidates[..., wanted].max()))
         fits = (known <= limits).all(axis=2)
         best = np.where(fits, known[..., wanted], worst).min(axis=1)
         return cls(best, limits, wanted, _SPAN * float(best.mean()))

@@ -88,7 +88,7 @@ def most_noticeable(
         if worth[best] < _LEAST * _NOTICEABLE:
             break
         (assignment,) = observations.structure.decode(candidates[[best]])
-        if not observations.is_foretold_wrong(assignment):
+        if not observations.is_predicted_wrong(assignment):
             return [assignment]
     return []
 

@@ -42,7 +42,7 @@ _ROUNDS: Final = 6
 _ENOUGH: Final = 8
 # By how much the evidence must rise for features that a fit before suggested.
 _GAIN: Final = 3.0
-# How many foretold faults have to come for each that does not.
+# How many predicted faults have to come for each that does not.
 _DISPROOF: Final = 4
 
 
@@ -70,7 +70,7 @@ class ObjectiveModel:
         return self.peak(np.maximum(found, self.terms.floor(chosen.digits)))
 
     def peak(self, values: Vector) -> Vector:
-        """What is measured where the regression foretells these values."""
+        """What is measured where the regression predicts these values."""
         found: Vector = np.maximum(values, self.bottom)
         return found
 
@@ -124,15 +124,15 @@ class Observations:
         return self.structure.encode(list(self.told.values))
 
     def failed(self) -> Digits:
-        """Digits of what failed, and was not foretold."""
+        """Digits of what failed, and was not predicted."""
         return self.structure.encode(self._failures())
 
     def culprits(self) -> NoGoods:
-        """What explains the failures that were not foretold."""
+        """What explains the failures that were not predicted."""
         digits = self.failed()
         return NoGoods(self.structure, self.measured(), digits, self._blamed(digits))
 
-    def is_foretold_wrong(self, assignment: Assignment) -> bool:
+    def is_predicted_wrong(self, assignment: Assignment) -> bool:
         """Whether it has a fault of a cause that trials have shown this runtime to have.
 
         One trial has to compute wrongly, as a later version may be mended; and few may have come
@@ -142,10 +142,10 @@ class Observations:
         return any(self._came[c] > _DISPROOF * self._failed_to_come[c] for c in causes)
 
     def _failures(self) -> list[Assignment]:
-        """What failed and was not foretold; what a table does not hold is no failure."""
+        """What failed and was not predicted; what a table does not hold is no failure."""
         failed = self.told.failed - self._absent
         return sorted(
-            a for a in failed if a in self._problem.space and not self.is_foretold_wrong(a)
+            a for a in failed if a in self._problem.space and not self.is_predicted_wrong(a)
         )
 
     def _blamed(self, failed: Digits) -> Flags:

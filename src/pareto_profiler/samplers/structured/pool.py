@@ -36,7 +36,7 @@ class Pool:
 
     Small spaces are gone through whole: the fronts of all drawn models. In large ones some drawn
     models are solved for their fronts; around these come neighbours of the measured front, parts of
-    hopes put into what works, other settings, and a few at random.
+    what promises most put into what works, other settings, and a few at random.
 
     Args:
         space: What may be chosen.
@@ -86,7 +86,7 @@ class Pool:
         if assignment in self._told or not self._space.is_feasible(assignment):
             return False
         # What is known to compute wrongly is never worth a measurement.
-        return not self._evidence.is_foretold_wrong(assignment)
+        return not self._evidence.is_predicted_wrong(assignment)
 
     def _best_of_all(self) -> Digits:
         everything = self._structure.encode([a for a in self._space if a not in self._told])
@@ -101,7 +101,7 @@ class Pool:
                     kept[fine[nondominated(rows[fine])]] = True
             best = np.flatnonzero(kept)
             found = self._structure.decode(everything[best])
-            wrong = best[[self._evidence.is_foretold_wrong(a) for a in found]]
+            wrong = best[[self._evidence.is_predicted_wrong(a) for a in found]]
             if not len(wrong):
                 return everything[kept]
             # Behind what is known to compute wrongly there is what does not.
@@ -171,7 +171,7 @@ class Pool:
         return rows
 
     def _between(self, solved: Digits) -> Digits:
-        """Parts of what works put into what is hoped for, and the other way round.
+        """Parts of what works put into what promises most, and the other way round.
 
         Once something failed, this is how its cause is found in few trials, as by bisection: in
         halves, quarters, eighths and sixteenths. What still works is worth its measurement, too.
@@ -180,16 +180,16 @@ class Pool:
         failed, front = self._evidence.failed(), s.encode(self._told.front())
         if not len(failed) or not len(front):
             return failed
-        hopes = np.unique(np.vstack([failed, solved[:: max(1, len(solved) // 200)]]), axis=0)
-        hoped, _ = self._posterior.expected(hopes)
-        promising = np.flatnonzero(nondominated(hoped))[:_HOPES]
+        goals = np.unique(np.vstack([failed, solved[:: max(1, len(solved) // 200)]]), axis=0)
+        expected, _ = self._posterior.expected(goals)
+        promising = np.flatnonzero(nondominated(expected))[:_HOPES]
         order = np.array(s.operation_variables)
         found = []
-        for hope in hopes[promising]:
-            closest = front[(front != hope).sum(axis=1).argmin()]
+        for goal in goals[promising]:
+            closest = front[(front != goal).sum(axis=1).argmin()]
             for parts in (2, 4, 8, 16):
                 for part in np.array_split(order, min(parts, len(order))):
-                    for one, other in ((hope, closest), (closest, hope)):
+                    for one, other in ((goal, closest), (closest, goal)):
                         mixed = one.copy()
                         mixed[part] = other[part]
                         found.append(mixed)

@@ -150,7 +150,7 @@ class StructuredSampler(ProposingSampler):
         )
         told = np.vstack([measured, observations.failed()])
         found = local_search(
-            s, posterior, improvement, pool, told, random, observations.is_foretold_wrong
+            s, posterior, improvement, pool, told, random, observations.is_predicted_wrong
         )
         space = self._problem.space
         fine = [a for a in s.decode(found) if a not in self._told and space.is_feasible(a)]
@@ -168,7 +168,7 @@ class StructuredSampler(ProposingSampler):
         values = posterior.values(np.vstack([measured, pool]), random)
         works = posterior.works(pool)
         improvement = self._prospect(values, len(measured), posterior, works, random, doubt)
-        # Where proposals failed, explanations were too hopeful: smaller steps come first.
+        # Where proposals failed, explanations leave too much out: smaller steps come first.
         caution = sum(self._failed_lately) / _LATELY
         picks = choose(improvement, values[:, len(measured) :], works, count, caution)
         assignments = self.observations.structure.decode(pool[[i for i, _ in picks]])
@@ -194,8 +194,8 @@ class StructuredSampler(ProposingSampler):
             doubt: By how many deviations what enlarges the box must be better than what is
                 measured.
         """
-        known, hoped = values[:, :measured], values[:, measured:]
-        likely = hoped[:, works.mean(axis=0) > 0.5]
+        known, candidates = values[:, :measured], values[:, measured:]
+        likely = candidates[:, works.mean(axis=0) > 0.5]
         reference = _reference(known.mean(axis=0), likely.mean(axis=0), doubt * likely.std(axis=0))
         # What noise alone promises is no gain, nor what nobody would notice.
         noise = np.array([b.regression.scales.noise for b in posterior.beliefs])
@@ -203,12 +203,12 @@ class StructuredSampler(ProposingSampler):
         if self._problem.within:
             limits = self._limits(posterior)
             # Where nothing seems to be within them, what moves the front may come closer.
-            if (known <= limits).all(axis=2).any() or (hoped <= limits).all(axis=2).any():
+            if (known <= limits).all(axis=2).any() or (candidates <= limits).all(axis=2).any():
                 names = [o.name for o in self._problem.objectives]
                 wanted = wanted_of(names, self._problem.within)
                 known = np.where(np.arange(len(names)) == wanted, modest, known)
-                return BestWithin.of(known, hoped, limits, wanted)
-        return ExpectedImprovement.of(modest, hoped, reference, random)
+                return BestWithin.of(known, candidates, limits, wanted)
+        return ExpectedImprovement.of(modest, candidates, reference, random)
 
     def _limits(self, posterior: Posterior) -> Vector:
         """What each objective may be at most, over the baseline's."""
@@ -228,18 +228,18 @@ class StructuredSampler(ProposingSampler):
         mine = [a for a, _ in chosen]
         around = neighbours_of_front(self._problem.space, self.observations, random)
         around = [a for a in dict.fromkeys(around) if a not in self._told]
-        is_wrong = self.observations.is_foretold_wrong
+        is_wrong = self.observations.is_predicted_wrong
         others = [a for a in around if a not in mine and not is_wrong(a)]
         both = [a for pair in zip(others, mine, strict=False) for a in pair]
         return (both or mine or self._random.ask(count))[:count]
 
 
-def _reference(known: Vector, hoped: Vector, doubts: Vector) -> Vector:
+def _reference(known: Vector, candidates: Vector, doubts: Vector) -> Vector:
     """Of the box around the front that is measured or believed in, a tenth larger than that."""
     # What is only perhaps better than what is known is no reason to look at a larger box.
-    modest = (hoped + doubts)[:, None, :]
+    modest = (candidates + doubts)[:, None, :]
     is_beaten = np.any(np.all(known[None, :, :] <= modest, axis=2), axis=1)
-    rows = np.vstack([known, hoped[~is_beaten]])
+    rows = np.vstack([known, candidates[~is_beaten]])
     front = rows[nondominated(rows)]
     front = front[unbeaten(front, MARGIN, 1 + MARGIN / 2)]
     low, high = front.min(axis=0), front.max(axis=0)

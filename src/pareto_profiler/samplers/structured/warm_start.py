@@ -75,7 +75,7 @@ class WarmStart:
         base = known.profiles.get(0)
         if self.is_time and base is not None and not np.isnan(base).any():
             share = base / max(1e-12, float(base.sum()))
-        unknown = self._hope(share)
+        unknown = self._unseen(share)
         for backend in range(len(s.backends)):
             guess = share * max(known.totals.get(backend, unknown), 1e-3)
             if self.is_trusted(backend):
@@ -108,7 +108,7 @@ class WarmStart:
             whole += float(base[np.isnan(seen)].sum())
         return abs(whole - known.totals[backend]) < _DISTRUST * known.totals[backend]
 
-    def _hope(self, share: Vector) -> float:
+    def _unseen(self, share: Vector) -> float:
         """What all on a backend of which nothing was seen may take: half way to the fastest one."""
         totals = dict(self.known.totals)
         for backend, seen in self.known.profiles.items() if self.is_time else ():
