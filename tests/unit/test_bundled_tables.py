@@ -101,7 +101,7 @@ def test_the_bundled_run_is_what_the_docs_show():
     assert summary.header.model_digest == model.graph.digest
     assert summary.header.origin.keys() == {"command"}
     counts = (summary.trials, len(summary.measured), len(summary.failures), len(summary.front))
-    assert counts == (90, 52, 9, 16)
+    assert counts == (90, 52, 9, 15)
     # Memory of neighbours differs by less than where things lie in it.
     assert [check.about for check in summary.checks if not check.is_good] == ["trust"]
 
