@@ -331,7 +331,7 @@ def test_a_refusal_that_names_an_operation_is_blamed_on_it_alone():
     # Of what nobody blamed, some may fail, too.
     blamed = {said: np.mean([names == {"Add"} for names in f]) for said, f in found.items()}
     assert blamed[message] > 0.45
-    assert blamed["no reason given"] < 0.5 * blamed[message]
+    assert blamed["no reason given"] < 0.6 * blamed[message]
 
 
 def test_what_works_elsewhere_is_innocent_though_refusals_name_it():
@@ -1148,8 +1148,8 @@ def test_what_works_in_more_than_a_height_is_left_out_now_and_then():
     costs = Costs.none(structure, np.zeros(7, dtype=np.intp))
     costs.unary[:, 1] = -1.0
     costs.heights[:, 1] = np.arange(7)
-    problems = list(weighted_sums([costs], infeasible(structure), [], 40, np.random.default_rng(0)))
-    best = {tuple(unary.argmin(axis=1).tolist()) for unary, *_ in problems}
+    whole, *_ = weighted_sums([costs], infeasible(structure), [], 40, np.random.default_rng(0))
+    best = {tuple(unary.argmin(axis=1).tolist()) for unary in whole}
     able = structure.is_feasible[:, 1]
     highest = {max((i for i, b in enumerate(row) if b == 1), default=-1) for row in best}
     assert len(highest) > 2

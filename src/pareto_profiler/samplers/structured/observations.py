@@ -40,6 +40,7 @@ _UNKNOWN_EXTENT: Final = 0.5
 # Fits with workspaces, and from how many measurements on.
 _ROUNDS: Final = 6
 _ENOUGH: Final = 8
+_PATIENCE: Final = 3
 # By how much the evidence must rise for features that a fit before suggested.
 _GAIN: Final = 3.0
 # How many predicted faults have to come for each that does not.
@@ -219,16 +220,20 @@ class Observations:
     ) -> Iterator[ObjectiveModel]:
         """Fits with features that are made of what a fit before them found."""
         start = belief.terms.start
+        first, seen = belief.regression.evidence, list[float]()
         is_wide = self.structure.is_in_detail and len(levels) >= _ENOUGH
         rounds = int(any(belief.terms.of(SideBySide)))
         rounds = _ROUNDS if start.is_memory and is_wide else rounds
-        for _ in range(rounds):
+        for n in range(rounds):
+            if n == _PATIENCE and not any(again > first for again in seen):
+                break
             weights = belief.regression.weights
             learned = belief.terms.learned(weights, has_workspaces=start.is_memory)
             before, belief = (
                 belief,
                 self._belief(k, levels, Terms(start, learned), digits, profiled),
             )
+            seen.append(belief.regression.evidence)
             yield belief
             if belief.regression.evidence == before.regression.evidence:
                 break  # the same features: the next would be no other

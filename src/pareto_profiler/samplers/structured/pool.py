@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from itertools import product
 from typing import Final
 
@@ -132,11 +132,10 @@ class Pool:
             for d, setting in enumerate(used)
         ]
         problems = [
-            problem
+            weighted_sums(mine, closed, culprits[d], per_draw, random)
             for d, mine in enumerate(costs)
-            for problem in weighted_sums(mine, closed, culprits[d], per_draw, random)
         ]
-        rows = forest.solve(*(np.stack(parts) for parts in zip(*problems, strict=True)))
+        rows = forest.solve(*(np.concatenate(parts) for parts in zip(*problems, strict=True)))
         for d, setting in enumerate(used):
             mine = slice(d * per_draw, (d + 1) * per_draw)
             rows[mine, s.setting_variables] = setting[s.setting_variables]
@@ -222,37 +221,54 @@ def weighted_sums(
     explanation: list[NoGood],
     count: int,
     random: np.random.Generator,
-) -> Iterator[tuple[Vector, ...]]:
+) -> tuple[Vector, ...]:
     """Weighted sums of the objectives, with all choices and with some of them.
 
     Without random backends, and without what is higher than a random height: of what counts by its
     maximum alone, the best of sums below a height is the best of all that is as high.
+
+    Args:
+        costs: Of each objective under one drawn model.
+        closed: What makes choices never chosen, shape ``(variables, backends)``.
+        explanation: Conjunctions that fail.
+        count: How many sums.
+        random: Where chance decides.
+
+    Returns:
+        What :meth:`Forest.solve` takes.
     """
-    size = max(len(c.pairs) for c in costs)
-    beside = [c.pairs if len(c.pairs) else np.zeros((size, *c.pairs.shape[1:])) for c in costs]
     objectives = len(costs)
     scale = [max(1e-9, float(np.abs(c.unary).sum(axis=0).max())) for c in costs]
-    for n in range(count):
-        share = _SHARES[n % len(_SHARES)]
-        parts = [1 - share, share] if objectives == 2 else random.dirichlet(np.ones(objectives))
-        parts = [max(1e-4, float(p)) / z for p, z in zip(parts, scale, strict=True)]
-        banned = random.random(closed.shape[1]) < (0.0 if n < len(_SHARES) else 0.4)
-        whole = sum((p * c.unary for p, c in zip(parts, costs, strict=True)), closed * 0.0)
-        limited = closed + 1e3 * banned
-        for heights in [c.heights for c in costs if c.heights.any()]:
-            if n % 2:
-                least = np.where(closed > 0, np.inf, heights).min(axis=1).max()
-                limited += 1e3 * (heights > least + random.random() * (heights.max() - least))
-        for variable, choice in _broken(explanation, whole + limited, random):
-            limited[variable, choice] += 1e5
-        pairs = list(zip(parts, costs, strict=True))
-        yield (
-            whole + limited,
-            np.add.reduce([p * c.copies for p, c in pairs]),
-            np.add.reduce([p * c.copied_bytes for p, c in pairs]),
-            np.add.reduce([p * c.partitions for p, c in pairs]),
-            np.add.reduce([p * own for p, own in zip(parts, beside, strict=True)]),
-        )
+    shares = np.resize(_SHARES, count)
+    parts = np.column_stack([1 - shares, shares])
+    if objectives != 2:
+        parts = random.dirichlet(np.ones(objectives), count)
+    parts = np.maximum(1e-4, parts) / scale
+    banned = random.random((count, closed.shape[1])) < 0.4
+    banned[: len(_SHARES)] = False
+    limited = closed + 1e3 * banned[:, None, :]
+    for heights in [c.heights for c in costs if c.heights.any()]:
+        least = np.where(closed > 0, np.inf, heights).min(axis=1).max()
+        highest = least + random.random(count) * (heights.max() - least)
+        highest[::2] = np.inf
+        limited += 1e3 * (heights > highest[:, None, None])
+    whole = _summed(parts, [c.unary for c in costs]) + limited
+    for one in whole if explanation else ():
+        for variable, choice in _broken(explanation, one, random):
+            one[variable, choice] += 1e5
+    most = max(len(c.pairs) for c in costs)
+    pairs = [c.pairs if len(c.pairs) else np.zeros((most, *c.pairs.shape[1:])) for c in costs]
+    rest = (
+        [c.copies for c in costs],
+        [c.copied_bytes for c in costs],
+        [c.partitions for c in costs],
+    )
+    return (whole, *(_summed(parts, each) for each in (*rest, pairs)))
+
+
+def _summed(parts: Vector, values: Sequence[Vector]) -> Vector:
+    """Of each row of weights the weighted sum of some arrays of one shape."""
+    return np.tensordot(parts, np.stack(values), axes=1)
 
 
 def _broken(
