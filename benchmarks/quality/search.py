@@ -1,7 +1,7 @@
-"""Samplers on simulated devices and recorded tables: curves, figures, pictures for docs/search_appendix.md.
+"""Samplers on simulated devices and recorded tables: curves, figures, pictures for the appendix.
 
     python benchmarks/quality/search.py run OUT [TABLE…]   searches, two hours on two cores
-    python benchmarks/quality/search.py show OUT           the table of docs/search_appendix.md, and pictures
+    python benchmarks/quality/search.py show OUT           the appendix's table, and pictures
 
 ``OUT`` is a folder; a table that has its curves there is not run again.
 """

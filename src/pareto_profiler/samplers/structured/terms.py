@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Final
@@ -114,7 +115,7 @@ OF_WORK: Final = Unit("of its work", is_share=True)
 """Of the part of a backend's work that threads share, which is one at most."""
 
 
-class Family:
+class Family(ABC):
     """Weights of one kind: normal distributions beforehand, and the features they are of.
 
     Attributes:
@@ -161,23 +162,27 @@ class Family:
         """Of each weight whose use it tells of, a backend; -1 where of none's."""
         return np.full(len(self), -1)
 
+    def price(self, weights: Vector, costs: Costs) -> None:  # noqa: B027 - most sums have none
+        """Add to costs what of these is a sum over operations and edges; by default nothing."""
+
+
+class DenseFamily(Family):
+    """A family of few weights."""
+
+    @abstractmethod
     def features(self, chosen: Chosen) -> Vector:
         """Shape ``(assignments, weights)``."""
-        raise NotImplementedError
-
-    def price(self, weights: Vector, costs: Costs) -> None:
-        """Add to costs what of these is a sum over operations and edges; by default nothing."""
 
 
 class SparseFamily(Family):
     """A family of many weights, few of which have a part in an assignment."""
 
+    @abstractmethod
     def sparse(self, chosen: Chosen) -> tuple[Digits, Vector]:
         """Where features are not zero, and what they are: shape ``(assignments, any)`` each."""
-        raise NotImplementedError
 
 
-class Fixed(Family):
+class Fixed(DenseFamily):
     """What every assignment takes."""
 
     group = "fixed"
@@ -190,7 +195,7 @@ class Fixed(Family):
         return np.ones((len(chosen), 1))
 
 
-class _PerBackend(Family):
+class _PerBackend(DenseFamily):
     """One weight for each backend."""
 
     group = "backend"
@@ -348,7 +353,7 @@ class Partitions(_PerBackend):
         costs.partitions += np.maximum(0.0, weights) * ~np.eye(len(weights), dtype=bool)
 
 
-class HandOvers(Family):
+class HandOvers(DenseFamily):
     """Tensors that go from one backend to another, once for each taker's backend; or their bytes.
 
     Args:
@@ -400,7 +405,7 @@ class HandOvers(Family):
         return found
 
 
-class SideBySide(Family):
+class SideBySide(DenseFamily):
     """What backends save that work at the same time.
 
     Args:
@@ -426,7 +431,7 @@ class SideBySide(Family):
         return -saved[:, None]
 
 
-class Kinds(Family):
+class Kinds(DenseFamily):
     """What one kernel is good at, it is in all: where nothing tells of single operations."""
 
     group = "kind"
@@ -609,7 +614,7 @@ _SETTING_PRIORS: Final = {
 }
 
 
-class Setting(Family):
+class Setting(DenseFamily):
     """One setting: what each of its values changes, by itself and with what runs where.
 
     What one weight is of is a row of ``_columns``: a value (0 for the part that follows Amdahl's
@@ -761,7 +766,7 @@ class Terms:
         self.structure = start.structure
         backends = len(self.structure.backends)
         self._learned = learned or Learned(np.zeros((2, backends, backends)))
-        self.families: list[tuple[slice, Family]] = []
+        self.families: list[tuple[slice, DenseFamily | SparseFamily]] = []
         at = 0
         for family in _families(start, self._learned):
             self.families.append((slice(at, at + len(family)), family))
@@ -832,7 +837,7 @@ class Terms:
         return Learned(copies, heights)
 
 
-def _families(start: WarmStart, learned: Learned) -> Iterator[Family]:
+def _families(start: WarmStart, learned: Learned) -> Iterator[DenseFamily | SparseFamily]:
     s = start.structure
     yield Fixed(start)
     yield InUse(start)
