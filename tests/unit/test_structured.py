@@ -334,6 +334,24 @@ def test_a_refusal_that_names_an_operation_is_blamed_on_it_alone():
     assert blamed["no reason given"] < 0.6 * blamed[message]
 
 
+def test_a_refusal_that_names_an_operation_by_number_excludes_it_at_once():
+    made = device(SMALL, 1)
+    problem = Problem(made.space, graph=made.graph, traits=made.traits)
+    able = [i for i, v in enumerate(made.space.variables) if "npu" in v.feasible]
+    builtin = made.graph.operations[able[1]].builtin
+    found = []
+    for said in (f"Node number {able[1]} ({builtin}) failed to prepare.", "Node number 3 (CUSTOM)"):
+        sampler = StructuredSampler(problem)
+        measured = Measurement({"exec_time": (1.0,), "max_rss": (1e6,)})
+        sampler.tell(Trial(0, made.space.default, measured))
+        everywhere = tuple("npu" if "npu" in v.feasible else "cpu" for v in made.space.variables)
+        sampler.tell(Trial(1, everywhere, Failure(FailureKind.REJECTED, said)))
+        drawn = sampler.observations.culprits().draw(20, np.random.default_rng(0))
+        found.append([((able[1], 1),) in explanation for explanation in drawn])
+    assert all(found[0])
+    assert not all(found[1])
+
+
 def test_what_works_elsewhere_is_innocent_though_refusals_name_it():
     """Refusals say Pool2D, but some had it where it works: Add is what they have in common."""
     space = culprit_space()
@@ -968,6 +986,23 @@ def test_planners_are_expected_to_waste_what_they_are_known_to_waste():
         memory.terms.features(Chosen(memory.terms.structure, rows)), rows
     )[0]
     assert wic < first_fit < bump
+
+
+def test_executors_that_reuse_no_memory_are_expected_to_waste_it():
+    graph = device(Recipe("", 12, 2, holes=0.0), 1).graph
+    settings = {"executor": ("Linear", "Dataflow", "Parallel")}
+    support = Support.of(table=ONERT, allow=["*:*"])
+    space = onert_space(graph, BACKENDS, Granularity.OPERATION, support=support, settings=settings)
+    sampler = StructuredSampler(onert_problem(space, graph=graph))
+    measured = Measurement({"exec_time": (1.0,), "max_rss": (2e7,)})
+    sampler.tell(Trial(0, space.default, measured))
+    rows = sampler.observations.structure.encode(
+        [(*space.default[:-1], executor) for executor in settings["executor"]]
+    )
+    memory = sampler.observations.beliefs()[1]
+    features = memory.terms.features(Chosen(memory.terms.structure, rows))
+    linear, dataflow, parallel = memory.regression.predict(features, rows)[0]
+    assert linear < 0.99 * min(dataflow, parallel)
 
 
 def test_terms_of_which_nothing_was_learned_are_not_told():

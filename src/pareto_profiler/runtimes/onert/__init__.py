@@ -45,6 +45,10 @@ class _Onert:
             "memory_planner": SettingTrait(
                 Role.ARENA, {"WIC": (0.0, 0.02), "FirstFit": (0.1, 0.1), "Bump": (1.0, 0.5)}
             ),
+            # Reuse takes a fixed order: all but Linear keep every activation, whatever the planner.
+            "executor": SettingTrait(
+                Role.OTHER, {"Linear": (0.0, 0.02), "Dataflow": (1.0, 0.5), "Parallel": (1.0, 0.5)}
+            ),
         },
     )
 

@@ -45,6 +45,8 @@ _PATIENCE: Final = 3
 _GAIN: Final = 3.0
 # How many predicted faults have to come for each that does not.
 _DISPROOF: Final = 4
+# As in "Node number 3 (CONV_2D) failed to prepare".
+_NUMBERED: Final = re.compile(r"(?:[Nn]ode number|[Oo]peration|@)\s*(\d{1,9})\s*\(?(\w+)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,8 +154,9 @@ class Observations:
     def _blamed(self, failed: Digits) -> Flags:
         """Which variables may have a part in each failure, shape of ``failed``.
 
-        Where a refusal names kinds of operations, only these. Not where one with the same message
-        has them only where they are known to work: then they are innocent.
+        Where a refusal names an operation by its number, only that one's; where it names kinds of
+        operations, only these. Not where one with the same message has them only where they are
+        known to work: then they are innocent.
         """
         s = self.structure
         names = np.array(s.names)
@@ -166,11 +169,30 @@ class Observations:
             works[np.arange(len(names)), row] = True
         for message, alike in rows.items():
             named = _named(message, {s.names[v] for v in s.operation_variables})
+            numbered = self._numbered(message)
             is_named = np.isin(names, list(named))
+            if numbered:
+                is_named = np.isin(np.arange(len(names)), numbered)
             is_open = [is_named & ~works[np.arange(len(names)), failed[i]] for i in alike]
             if all(flags.any() for flags in is_open):
                 blamed[alike] = is_named
         return blamed
+
+    def _numbered(self, message: str) -> list[int]:
+        """Variables of operations that a message names by number, where their names agree."""
+        graph, owner = self._problem.graph, self.structure.owner
+        if graph is None or not owner:
+            return []
+        found = []
+        for number, word in _NUMBERED.findall(message):
+            o = int(number)
+            if (
+                o in owner
+                and o < len(graph.operations)
+                and word in {graph.operations[o].builtin, graph.operations[o].name}
+            ):
+                found.append(owner[o])
+        return found
 
     def worth_profiling(self) -> Sequence[Assignment]:
         """The uniform assignments, and where one does not run what comes closest of what does."""

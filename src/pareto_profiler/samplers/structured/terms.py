@@ -653,7 +653,7 @@ class Setting(DenseFamily):
             self._columns.append((name, choice, ITSELF, ("alone", 0), 0.0, self.whole))
             for b, backend in enumerate((*s.backends, "all backends")):
                 mean, loose = 0.0, each if b < all_backends else every
-                if memory and is_planner and b == all_backends:
+                if memory and b == all_backends:
                     mean, loose = _wasted(start, trait, self.named.choices, choice, loose)
                 row = (f"{name} with {backend}", choice, of_work, ("work", b), mean, loose)
                 self._columns.append(row)
