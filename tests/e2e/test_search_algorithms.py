@@ -184,11 +184,11 @@ def test_nothing_but_the_result_is_on_standard_output():
 
 
 def test_within_a_limit_all_goes_to_the_one_that_ships(tmp_path: Path):
-    device = ("replay", "simulated:mobile-53x3:1", "--budget", "50")
+    device = ("replay", "simulated:chain-20x3:1", "--budget", "40")
     front = run_tool(*device, "--output", str(tmp_path / "front"))
-    one = run_tool(*device, "--within", "max_rss=40MB", "--output", str(tmp_path / "one"))
-    assert "the smallest exec_time, with max_rss of at most 40MB" not in front.stdout
-    assert "the smallest exec_time, with max_rss of at most 40MB (38.1 MiB)" in one.stdout
+    one = run_tool(*device, "--within", "max_rss=24MB", "--output", str(tmp_path / "one"))
+    assert "the smallest exec_time, with max_rss of at most 24MB" not in front.stdout
+    assert "the smallest exec_time, with max_rss of at most 24MB (22.9 MiB)" in one.stdout
     assert len(read(tmp_path / "one").trials) < len(read(tmp_path / "front").trials)
     said = run_tool(*device, "--within", "max_rss=1MB", status=2).stderr
     assert "nothing on the front has max_rss of at most 1MB" in said

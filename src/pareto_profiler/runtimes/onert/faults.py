@@ -101,12 +101,11 @@ class Faults:
         tensors = self._graph.tensors
         for (o, t), instead in constants.given.items():
             wanted, got = tensors[t], tensors[instead]
-            is_known = bool(wanted.content and got.content)
-            # Of the first of longer zeros as many are read as are needed, but for one kernel.
-            is_enough = got.constant_bytes >= wanted.constant_bytes and got.content == "zeros"
-            is_enough &= not self._is_strided(o, t, backends[o])
-            is_long_enough = is_enough or got.constant_bytes == wanted.constant_bytes
-            if not is_known or (got.content == wanted.content and is_long_enough):
+            are_zeros = wanted.content == got.content == "zeros"
+            is_same = wanted.content == got.content and wanted.constant_bytes == got.constant_bytes
+            if not wanted.content or not got.content or is_same:
+                continue
+            if are_zeros and self._is_long_enough(o, t, instead, backends[o]):
                 continue
             words = (
                 f"{self._called(o)} on {backends[o]} gets constant {self._named(instead)} in place "
@@ -114,16 +113,18 @@ class Faults:
             )
             yield o, Fault(MIXED_UP, words)
 
-    def _is_strided(self, o: int, t: int, backend: str) -> bool:
-        """Whether a kernel goes over its output in strides of the length of a bias.
+    def _is_long_enough(self, o: int, t: int, instead: int, backend: str) -> bool:
+        """Whether an operation reads zeros alone of other zeros than its own.
 
-        It is the only one that looks at how long the bias is; all others read as many numbers of
-        it as they need.
+        Kernels read as many as they need; cpu's convolution goes over its output in strides of the
+        length of what it is given, whatever that is.
         """
-        operation = self._graph.operations[o]
+        operation, tensors = self._graph.operations[o], self._graph.tensors
         is_bias = len(operation.inputs) > _BIAS and operation.inputs[_BIAS] == t
-        is_float = operation.dtype == "float32"
-        return backend == "cpu" and operation.name == "Conv2D" and is_bias and is_float
+        is_strided = backend == "cpu" and operation.name == "Conv2D" and is_bias
+        if is_strided and operation.dtype == "float32":
+            return True
+        return tensors[instead].constant_bytes >= tensors[t].constant_bytes
 
     def _overwritten(
         self, lowered: Lowered, backend: str, planner: str
