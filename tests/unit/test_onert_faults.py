@@ -13,6 +13,7 @@ from conftest import ROOT
 
 from pareto_profiler.core.graph import Graph
 from pareto_profiler.core.measurement import Measurement
+from pareto_profiler.core.ports import no_faults
 from pareto_profiler.core.trial import Failure
 from pareto_profiler.errors import FailureKind
 from pareto_profiler.models.reader import read_graph
@@ -175,3 +176,12 @@ def test_of_a_run_without_a_graph_nothing_is_said_and_without_a_version_what_the
     assert faults_of(replace(table.header, graph=None))(mixed) == ()
     newest = faults_of(replace(table.header, runtime="onert 1.30.0"))
     assert faults_of(replace(table.header, runtime="onert"))(mixed) == newest(mixed) != ()
+
+
+def test_of_thousands_of_operations_nothing_is_said():
+    table = unpack(TABLES / "branchy_64-by_name-emulated_board.parquet")
+    graph = table.header.graph
+    assert graph is not None
+    many = tuple(replace(graph.operations[0], index=i) for i in range(2001))
+    header = replace(table.header, graph=replace(graph, operations=many))
+    assert faults_of(header) is no_faults

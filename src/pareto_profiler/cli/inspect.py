@@ -24,6 +24,7 @@ from pareto_profiler.runtimes import runtime as runtime_named
 from pareto_profiler.runtimes.base import Runtime
 
 _MIXES = 100
+_MIXED_OPERATIONS = 6500
 
 
 @command
@@ -168,11 +169,13 @@ def _faulty_mixes(
     header = Header(model.name, model.graph.digest, space, (), runtime=room.name, graph=model.graph)
     faults, causes = room.faults(header), Counter[str]()
     wrong = 0
-    for mix in space.draw(np.random.default_rng(0), _MIXES):
+    # Larger graphs take longer than in proportion.
+    count = max(1, min(_MIXES, _MIXED_OPERATIONS // max(1, len(model.graph.operations))))
+    for mix in space.draw(np.random.default_rng(0), count):
         found = {fault.cause for fault in faults(mix)}
         causes.update(found)
         wrong += bool(found)
-    return {"of": _MIXES, "wrong": wrong, "causes": dict(causes)}
+    return {"of": count, "wrong": wrong, "causes": dict(causes)}
 
 
 def _print(found: dict[str, Any], model: Model, room: Runtime, *, operations: bool) -> None:

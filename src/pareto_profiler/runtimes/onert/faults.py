@@ -26,15 +26,17 @@ _NEWEST: Final = (1, 30)
 _SHARING: Final = frozenset({"Reshape", "ExpandDims", "Squeeze"})
 _BIAS: Final = 2
 _REMEMBERED: Final = 100_000
+_MOST_OPERATIONS: Final = 2000
 
 
 def faults_of(header: Header) -> Callable[[Assignment], tuple[Fault, ...]]:
     """What is known of a run's assignments beforehand; of the newest version where none is told.
 
-    Models with loops or branches are left out: their bodies are planned by themselves.
+    Models with loops or branches are left out, since their bodies are planned by themselves, and
+    those of thousands of operations, which would take seconds an assignment.
     """
     space, graph = header.space, header.graph
-    if graph is None or graph.bodies:
+    if graph is None or graph.bodies or len(graph.operations) > _MOST_OPERATIONS:
         return no_faults
     version = re.match(r"onert (\d+)\.(\d+)", header.runtime)
     known = Faults(graph, tuple(map(int, version.groups())) if version else _NEWEST)
