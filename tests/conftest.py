@@ -6,6 +6,9 @@ import os
 import signal
 from pathlib import Path
 
+# As the commands do, before NumPy is imported: threads of small matrices wait by spinning.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 import pytest
 from build_model import build, chain, dense
 from hypothesis import settings

@@ -1,6 +1,9 @@
-"""How long structured thinks about a graph of thousands of operations, and in how much memory.
+"""How long samplers think about an ask, and structured about a graph of thousands of operations.
 
-python benchmarks/speed/bench_search.py [OPERATIONS] [BACKENDS]
+    python benchmarks/speed/bench_search.py [OPERATIONS] [BACKENDS]
+    python benchmarks/speed/bench_search.py peers [OPERATIONS] [BACKENDS]
+
+The second one lets three samplers make a search of 60 trials of one device, by turns.
 """
 
 from __future__ import annotations
@@ -13,15 +16,47 @@ from pareto_profiler.core.plan import Plan
 from pareto_profiler.core.ports import Problem
 from pareto_profiler.core.trial import Failure
 from pareto_profiler.loop import run_trial
+from pareto_profiler.samplers import SAMPLERS
 from pareto_profiler.samplers.structured import StructuredSampler
 from pareto_profiler.simulation.families import Device, Recipe
 
 ASKS = 5
 BATCH = 4
+BUDGET = 60
+PEERS = ("structured", "tpe", "nsga2")
+
+
+def peers(operations: int, backends: int) -> None:
+    """CPU time of asks for one assignment each and of their tells, where some samplers think."""
+    device = Device("a device", Recipe("", operations, backends), 0)
+    space, runner = device.space, device.runner(Plan(repeats=3, warmups=0))
+    samplers = {name: SAMPLERS[name](Problem(space, graph=device.graph)) for name in PEERS}
+    asks_s: dict[str, list[float]] = {name: [] for name in PEERS}
+    for sampler in samplers.values():
+        sampler.tell(run_trial(runner, space.default, 0, "uniform"))
+    for number in range(1, BUDGET):
+        for name, sampler in samplers.items():
+            start = time.process_time()
+            asked = sampler.ask(1)
+            asks_s[name].append(time.process_time() - start)
+            for assignment in asked:
+                trial = run_trial(runner, assignment, number, name)
+                start = time.process_time()
+                sampler.tell(trial)
+                asks_s[name][-1] += time.process_time() - start
+    for name, mine_s in asks_s.items():
+        print(f"{name}: an ask and a tell take {1e3 * sum(mine_s) / len(mine_s):.2f} ms")
+    for name in PEERS[1:]:
+        ratio = sum(asks_s["structured"]) / sum(asks_s[name])
+        print(f"ratio of structured's to {name}'s: {ratio:.1f}")
 
 
 def main() -> None:
-    operations, backends = (*map(int, sys.argv[1:]), *(5000, 8)[len(sys.argv) - 1 :])[:2]
+    said = sys.argv[1:]
+    if said[:1] == ["peers"]:
+        peers(*(*map(int, said[1:]), *(65, 3)[len(said) - 1 :])[:2])
+        return
+    operations, backends = (*map(int, said), *(5000, 8)[len(said) :])[:2]
     device = Device("a device", Recipe("", operations, backends, crashes=100), 0)
     space = device.space
     runner = device.runner(Plan(repeats=3, warmups=0))

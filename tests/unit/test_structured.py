@@ -327,11 +327,11 @@ def test_a_refusal_that_names_an_operation_is_blamed_on_it_alone():
             sampler.tell(trial)
         explanations = sampler.observations.culprits().draw(20, np.random.default_rng(0))
         names = space.variables
-        found[said] = [{names[v].name[:3] for v, _ in p} for e in explanations for p in e]
-    # Of what nobody blamed, some may fail, too.
-    blamed = {said: np.mean([names == {"Add"} for names in f]) for said, f in found.items()}
-    assert blamed[message] > 0.45
-    assert blamed["no reason given"] < 0.6 * blamed[message]
+        found[said] = [[{names[v].name[:3] for v, _ in p} for p in e] for e in explanations]
+    # Besides, what nobody blamed may fail, too.
+    blamed = {said: [{"Add"} in names for names in f] for said, f in found.items()}
+    assert all(blamed[message])
+    assert not all(blamed["no reason given"])
 
 
 def test_a_refusal_that_names_an_operation_by_number_excludes_it_at_once():
@@ -650,7 +650,9 @@ def test_climbing_finds_what_promises_more_than_what_the_solvers_found():
     known = posterior.means(measured)
     prospect = ExpectedImprovement.of(known, known, known.max(axis=(0, 1)), random)
     few = pool[:40]
-    found = local_search(structure, posterior, prospect, few, measured, random, lambda _: False)
+    found = local_search(
+        structure, posterior, prospect, few, posterior.means(few), measured, random, lambda _: False
+    )
     before, after = (
         prospect.gains(posterior.means(rows)).mean(axis=0).max() for rows in (few, found)
     )

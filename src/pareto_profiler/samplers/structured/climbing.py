@@ -26,6 +26,7 @@ def local_search(
     posterior: Posterior,
     improvement: Improvement,
     pool: Digits,
+    values: Vector,
     told: Digits,
     random: np.random.Generator,
     is_wrong: Callable[[Assignment], bool],
@@ -40,6 +41,7 @@ def local_search(
         posterior: What is believed.
         improvement: What candidates may add.
         pool: Candidates, shape ``(candidates, variables)``.
+        values: Theirs under each draw, shape ``(draws, candidates, objectives)``.
         told: What is not to be found again.
         random: Which moves are tried, where there are many.
         is_wrong: Whether an assignment is known to compute wrongly.
@@ -49,7 +51,7 @@ def local_search(
     """
     seen = {row.tobytes() for row in np.vstack([pool, told])}
     rows = pool
-    worth = _worth(posterior, improvement, rows)
+    worth = _worth(posterior, improvement, rows, values)
     found = [pool[:0]]
     for _ in range(_ROUNDS):
         top = np.argsort(-worth, kind="stable")[:_CLIMBERS]
@@ -59,7 +61,7 @@ def local_search(
             break
         seen |= new.keys()
         moved = moved[list(new.values())]
-        height = _worth(posterior, improvement, moved)
+        height = _worth(posterior, improvement, moved, posterior.means(moved))
         best = np.argsort(-height, kind="stable")[:_KEPT]
         fine = [not is_wrong(a) for a in structure.decode(moved[best])]
         best = best[fine]
@@ -68,9 +70,11 @@ def local_search(
     return np.vstack(found)
 
 
-def _worth(posterior: Posterior, improvement: Improvement, digits: Digits) -> Vector:
+def _worth(
+    posterior: Posterior, improvement: Improvement, digits: Digits, values: Vector
+) -> Vector:
     """What each is expected to add; whether it works is asked for the better ones alone."""
-    found: Vector = improvement.gains(posterior.means(digits)).mean(axis=0)
+    found: Vector = improvement.gains(values).mean(axis=0)
     likely = np.argsort(-found, kind="stable")[:_KEPT]
     works = posterior.works(digits[likely]).mean(axis=0)
     rest = np.ones(len(found), dtype=bool)

@@ -60,6 +60,8 @@ class Forest:
             worth = (self._follows[e], self._sizes[e])
             if last not in self._parent or worth > best[last]:
                 self._parent[last], best[last] = e, worth
+        others = set(range(len(self._edges))) - {*self._parent.values()}
+        self._untreed = {variable for e in others for variable in self._edges[e]}
 
     def solve(
         self, unary: Vector, copies: Vector, copied_bytes: Vector, partitions: Vector, pairs: Vector
@@ -95,13 +97,20 @@ class Forest:
                 digits[:, i] = picks[i][rows, digits[:, above]]
             else:
                 digits[:, i] = below[:, i].argmin(axis=1)
-        for _ in range(_SWEEPS):  # each moved to its best choice, all its neighbours seen
-            for i in order:
+        # The best of the trees is best for each of their variables: only what has another edge, or
+        # beside it something that was moved, may gain by a move.
+        restless = self._untreed.copy()
+        for _ in range(_SWEEPS):
+            for i in filter(restless.__contains__, order):
+                restless.remove(i)
                 local = unary[:, i].copy()
-                for e in self._around.get(i, ()):
+                for e in self._around[i]:
                     other = sum(self._edges[e]) - i
-                    local += self._price(e, other, *prices)[rows, digits[:, other]]
-                digits[:, i] = local.argmin(axis=1)
+                    local += self._beside(e, other, digits[:, other], *prices)
+                best = local.argmin(axis=1)
+                if (best != digits[:, i]).any():
+                    restless |= {sum(self._edges[e]) - i for e in self._around[i]}
+                digits[:, i] = best
         return digits
 
     def _with_host(self, unary: Vector, copies: Vector, copied_bytes: Vector) -> Vector:
@@ -134,6 +143,26 @@ class Forest:
             found = found + pairs[:, e]
         oriented: Vector = found if first == self._edges[e][0] else found.transpose(0, 2, 1)
         return oriented
+
+    def _beside(
+        self,
+        e: int,
+        other: int,
+        chosen: Digits,
+        copies: Vector,
+        copied_bytes: Vector,
+        partitions: Vector,
+        pairs: Vector,
+    ) -> Vector:
+        """Of an edge, by the choice of one variable beside what the other one chose."""
+        rows, every = np.arange(len(chosen)), slice(0, partitions.shape[2])
+        at = (rows, chosen, every) if other == self._edges[e][0] else (rows, every, chosen)
+        found: Vector = self._tensors[e] * copies[at] + self._sizes[e] * copied_bytes[at]
+        if self._follows[e]:
+            found = found + self._follows[e] * partitions[at]
+        if e < min(self._joined, pairs.shape[1]):
+            found = found + pairs[:, e][at]
+        return found
 
 
 def infeasible(structure: Structure) -> Vector:

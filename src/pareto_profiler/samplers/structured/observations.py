@@ -141,8 +141,10 @@ class Observations:
         One trial has to compute wrongly, as a later version may be mended; and few may have come
         out right against it.
         """
-        causes = {fault.cause for fault in self._problem.faults(assignment)}
-        return any(self._came[c] > _DISPROOF * self._failed_to_come[c] for c in causes)
+        shown = {c for c, n in self._came.items() if n > _DISPROOF * self._failed_to_come[c]}
+        if not shown:
+            return False
+        return any(fault.cause in shown for fault in self._problem.faults(assignment))
 
     def _failures(self) -> list[Assignment]:
         """What failed and was not predicted; what a table does not hold is no failure."""

@@ -15,7 +15,7 @@ from pareto_profiler.samplers.structured.fronts import Forest, infeasible
 from pareto_profiler.samplers.structured.nogoods import NoGood, given
 from pareto_profiler.samplers.structured.observations import Observations
 from pareto_profiler.samplers.structured.posterior import Posterior
-from pareto_profiler.samplers.structured.structure import Digits, Vector
+from pareto_profiler.samplers.structured.structure import Digits, Flags, Vector
 from pareto_profiler.samplers.structured.terms import Costs
 
 _SOLVED_DRAWS: Final = 16
@@ -75,38 +75,35 @@ class Pool:
             s.encode(self._others.ask(_DRAWN)),
             self._with_other_settings(solved),
         ]
-        rows = np.unique(np.vstack(found), axis=0)
-        pool = s.encode([a for a in s.decode(rows) if self._is_open(a)])
-        if len(pool) > _POOL and s.setting_variables:
-            values = self._posterior.values(pool, self._random)
-            pool = pool[np.logical_or.reduce([nondominated(of_draw) for of_draw in values])]
-        return self._thinned(pool)
-
-    def _is_open(self, assignment: Assignment) -> bool:
-        if assignment in self._told or not self._space.is_feasible(assignment):
-            return False
-        # What is known to compute wrongly is never worth a measurement.
-        return not self._evidence.is_predicted_wrong(assignment)
+        rows = s.new(np.unique(np.vstack(found), axis=0), self._told)
+        if len(rows) > _POOL and s.setting_variables:
+            rows = self._best(rows, np.ones((len(self._posterior.explanations), len(rows)), bool))
+        return self._thinned(rows)
 
     def _best_of_all(self) -> Digits:
         everything = self._structure.encode([a for a in self._space if a not in self._told])
-        if not len(everything):
-            return everything
-        values = self._posterior.values(everything, self._random)
-        works = self._posterior.works(everything)
-        kept = np.zeros(len(everything), dtype=bool)
+        return self._best(everything, self._posterior.works(everything))
+
+    def _best(self, rows: Digits, works: Flags) -> Digits:
+        """The fronts of all drawn models, where rows work under them, shape ``(draws, rows)``."""
+        if not len(rows):
+            return rows
+        values = self._posterior.values(rows, self._random)
         while True:
-            for rows, fine in zip(values, map(np.flatnonzero, works), strict=True):
+            kept = np.zeros(len(rows), dtype=bool)
+            for mine, fine in zip(values, map(np.flatnonzero, works), strict=True):
                 if len(fine):
-                    kept[fine[nondominated(rows[fine])]] = True
-            best = np.flatnonzero(kept)
-            found = self._structure.decode(everything[best])
-            wrong = best[[self._evidence.is_predicted_wrong(a) for a in found]]
+                    kept[fine[nondominated(mine[fine])]] = True
+            wrong = np.flatnonzero(kept)[self._are_wrong(rows[kept])]
             if not len(wrong):
-                return everything[kept]
+                return rows[kept]
             # Behind what is known to compute wrongly there is what does not.
             works[:, wrong] = False
-            kept[:] = False
+
+    def _are_wrong(self, rows: Digits) -> Flags:
+        """Which are known to compute wrongly, and never worth a measurement."""
+        is_wrong = self._evidence.is_predicted_wrong
+        return np.array([is_wrong(a) for a in self._structure.decode(rows)], dtype=bool)
 
     def _solved(self) -> Digits:
         """Fronts of some drawn models."""
@@ -195,9 +192,13 @@ class Pool:
         return np.array(found, dtype=np.intp).reshape(len(found), failed.shape[1])
 
     def _thinned(self, rows: Digits) -> Digits:
-        if len(rows) <= _POOL:
-            return rows
-        return rows[np.sort(self._random.choice(len(rows), _POOL, replace=False))]
+        """Some of those that are not known to compute wrongly, as many as are looked at."""
+        fine: list[int] = []
+        left = self._random.permutation(len(rows)) if len(rows) > _POOL else np.arange(len(rows))
+        while len(left) and len(fine) < _POOL:
+            some, left = np.split(left, [min(len(left), _POOL - len(fine))])
+            fine += some[~self._are_wrong(rows[some])].tolist()
+        return rows[sorted(fine)]
 
 
 def neighbours_of_front(

@@ -150,11 +150,16 @@ class StructuredSampler(ProposingSampler):
         )
         told = np.vstack([measured, observations.failed()])
         found = local_search(
-            s, posterior, improvement, pool, told, random, observations.is_predicted_wrong
+            s,
+            posterior,
+            improvement,
+            pool,
+            values[:, len(measured) :],
+            told,
+            random,
+            observations.is_predicted_wrong,
         )
-        space = self._problem.space
-        fine = [a for a in s.decode(found) if a not in self._told and space.is_feasible(a)]
-        return s.encode(fine)
+        return s.new(found, self._told)
 
     def _chosen(
         self,
@@ -170,7 +175,11 @@ class StructuredSampler(ProposingSampler):
         improvement = self._prospect(values, len(measured), posterior, works, random, doubt)
         # Where proposals failed, explanations leave too much out: smaller steps come first.
         caution = sum(self._failed_lately) / _LATELY
-        picks = choose(improvement, values[:, len(measured) :], works, count, caution)
+        new = values[:, len(measured) :]
+        picks = choose(improvement, new, works, count, caution)
+        if caution and picks[0][1] < _NO_GAIN:
+            # What is left is risky, which is no reason to end.
+            picks = choose(improvement, new, works, count)
         assignments = self.observations.structure.decode(pool[[i for i, _ in picks]])
         return [(a, gain) for a, (_, gain) in zip(assignments, picks, strict=True)]
 

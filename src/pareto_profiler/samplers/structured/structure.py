@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from pareto_profiler.core.graph import Graph, Operation
 from pareto_profiler.core.ports import Problem
 from pareto_profiler.core.space import Assignment
+from pareto_profiler.samplers.history import History
 
 Vector = NDArray[np.float64]
 Digits = NDArray[np.intp]
@@ -161,11 +162,18 @@ class Structure:
 
     def decode(self, digits: Digits) -> list[Assignment]:
         """Assignments of rows of digits."""
-        variables = self.problem.space.variables
-        return [
-            tuple(v.choices[d] for v, d in zip(variables, row, strict=True))
-            for row in digits.tolist()
+        columns = [
+            np.array(v.choices, dtype=object)[column]
+            for v, column in zip(self.problem.space.variables, digits.T, strict=True)
         ]
+        return [*map(tuple, np.stack(columns, axis=1).tolist())]
+
+    def new(self, digits: Digits, told: History) -> Digits:
+        """The feasible ones that were not told."""
+        rows = digits[self.is_feasible[np.arange(len(self.counts)), digits].all(axis=1)]
+        is_new = np.array([a not in told for a in self.decode(rows)], dtype=bool)
+        found: Digits = rows[is_new]
+        return found
 
     def neighbours(self) -> list[list[int]]:
         """Of each operations' variable, by position among these, what it shares a tensor with."""
@@ -445,16 +453,20 @@ class Chosen:
         """
         s = self.structure
         found = np.zeros(self.used.shape)
-        if s.alive_matrix is None or not s.is_in_detail:
+        if s.alive_matrix is None or not s.is_in_detail or not len(s.arena_edges):
             return found
         makers, sizes = s.arena
         tensors, takers = s.arena_edges.T
+        starts = np.flatnonzero(np.r_[True, np.diff(tensors) > 0])
+        taken = tensors[starts]
+        makers = self.digits[:, makers[taken]]
+        others = self.digits[:, takers] != np.repeat(
+            makers, np.diff([*starts, len(takers)]), axis=1
+        )
+        is_taken = np.logical_or.reduceat(others, starts, axis=1) * sizes[taken]
+        over = s.over_matrix[:, taken]
         for b, alive in enumerate(self._living):
-            here = ((self.digits[:, makers] == b) * sizes).T
-            is_taken = np.zeros(here.shape, dtype=bool)
-            rows, edges = np.nonzero(self.digits[:, takers] != b)
-            is_taken[tensors[edges], rows] = True
-            kept = np.cumsum(s.over_matrix @ (here * is_taken), axis=0)
+            kept = np.cumsum(over @ np.where(makers == b, is_taken, 0.0).T, axis=0)
             found[:, b] = (alive + kept).max(axis=0) - alive.max(axis=0)
         return found
 
