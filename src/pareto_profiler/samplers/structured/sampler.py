@@ -60,6 +60,7 @@ class StructuredSampler(ProposingSampler):
         self.observations = Observations(problem, self._told)
         self._trials = 0
         self._failed_lately = deque[bool](maxlen=_LATELY)
+        self._first = {problem.space.default, *problem.space.uniforms()}
 
     def profiles(self) -> Sequence[Assignment]:
         """The uniform assignments, and where one does not run what comes closest of what does."""
@@ -71,7 +72,9 @@ class StructuredSampler(ProposingSampler):
 
     def tell(self, trial: Trial) -> None:
         is_news = trial.assignment not in self._told and not is_absent(trial)
-        if is_news and not isinstance(trial.outcome, Profile):
+        # That a warm start fails says nothing of the explanations, of which there were none.
+        is_proposal = trial.assignment not in self._first
+        if is_news and is_proposal and not isinstance(trial.outcome, Profile):
             self._failed_lately.append(isinstance(trial.outcome, Failure))
         self._trials += 1
         self.observations.add(trial)
