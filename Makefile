@@ -20,7 +20,7 @@ demo: $(STAMP)
 # No test judges a time or a noise that it measures here: they run beside each other and beside
 # whatever else runs. Three on two processors, since many wait; the longest begin first.
 test: $(STAMP)
-	$(BIN)/python -m pytest -n 3 --dist worksteal
+	$(BIN)/python -m pytest -n 4 --dist worksteal
 
 # Restarts the board: nothing else may use it meanwhile.
 test-board: board-up

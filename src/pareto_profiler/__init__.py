@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 from pareto_profiler.version import __version__
 
 if TYPE_CHECKING:
-    from pareto_profiler.api import Run, compare, deploy, open, search, select  # noqa: A004
+    from pareto_profiler.api import search
     from pareto_profiler.core.configuration import Configuration
     from pareto_profiler.core.front import Front, hypervolume, nondominated
     from pareto_profiler.core.graph import Graph, Operation
@@ -22,10 +22,13 @@ if TYPE_CHECKING:
     from pareto_profiler.core.space import Assignment, DecisionSpace, Granularity, Variable
     from pareto_profiler.core.support import Support
     from pareto_profiler.core.trial import Failure, Placement, Trial
+    from pareto_profiler.errors import FailureKind, RunError
     from pareto_profiler.loop import Budget, verify
     from pareto_profiler.models import Model, load
     from pareto_profiler.report.summary import Summary
+    from pareto_profiler.runners.function import FunctionSpace
     from pareto_profiler.runners.table import TableRunner
+    from pareto_profiler.runs import JointRun, Point, Run, compare, deploy, open, select  # noqa: A004
     from pareto_profiler.runtimes import RUNTIMES, runtime
     from pareto_profiler.samplers import SAMPLERS
     from pareto_profiler.storage.journal import Store, read
@@ -49,7 +52,12 @@ _HOMES: Final = {
     "Placement": "core.trial",
     "Plan": "core.plan",
     "Recording": "core.recording",
-    "Run": "api",
+    "Run": "runs",
+    "JointRun": "runs",
+    "Point": "runs",
+    "FunctionSpace": "runners.function",
+    "RunError": "errors",
+    "FailureKind": "errors",
     "Runner": "core.ports",
     "RUNTIMES": "runtimes",
     "SAMPLERS": "samplers",
@@ -60,16 +68,16 @@ _HOMES: Final = {
     "TableRunner": "runners.table",
     "Trial": "core.trial",
     "Variable": "core.space",
-    "compare": "api",
-    "deploy": "api",
+    "compare": "runs",
+    "deploy": "runs",
     "hypervolume": "core.front",
     "load": "models",
     "nondominated": "core.front",
-    "open": "api",
+    "open": "runs",
     "read": "storage.journal",
     "runtime": "runtimes",
     "search": "api",
-    "select": "api",
+    "select": "runs",
     "verify": "loop",
 }
 
@@ -82,18 +90,23 @@ __all__ = [
     "Configuration",
     "DecisionSpace",
     "Failure",
+    "FailureKind",
     "Front",
+    "FunctionSpace",
     "Granularity",
     "Graph",
     "Header",
+    "JointRun",
     "Measurement",
     "Model",
     "Objective",
     "Operation",
     "Placement",
     "Plan",
+    "Point",
     "Recording",
     "Run",
+    "RunError",
     "Runner",
     "Sampler",
     "Store",

@@ -30,7 +30,7 @@ from pareto_profiler.models import Model, load
 from pareto_profiler.runners import inputs
 from pareto_profiler.runners.inputs import Array
 from pareto_profiler.runners.machine import describe, energy_sources
-from pareto_profiler.runtimes import runtime, runtime_of
+from pareto_profiler.runtimes import FUNCTION, PYTHON_ONLY, runtime, runtime_of
 from pareto_profiler.runtimes.base import Engine, Installation, Runtime, Where
 from pareto_profiler.shells.base import Shell
 from pareto_profiler.storage.seed_formats import Oplist
@@ -330,6 +330,8 @@ def choices_of(
     origin |= {key: str(path) for key, path in named.items() if path is not None}
     path = model_of(header, model)
     if path is None:
+        if header.runtime == FUNCTION:
+            raise InputError(f"a Python function measured this run: {PYTHON_ONLY}")
         raise InputError("the run does not say where its model is: name it with --model")
     plan = asdict(header.plan) if header.plan else {}
     plan.pop("input_digest", None)

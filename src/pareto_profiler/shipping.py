@@ -21,7 +21,7 @@ from pareto_profiler.jobs import (
 from pareto_profiler.models import Model
 from pareto_profiler.report.naming import id_of, on_front, point_of, short_id
 from pareto_profiler.report.summary import Row, Summary
-from pareto_profiler.runtimes import runtime_of
+from pareto_profiler.runtimes import FUNCTION, runtime_of
 from pareto_profiler.runtimes.base import Artifact, Form, Measured, Runtime
 from pareto_profiler.storage.journal import is_journal
 from pareto_profiler.storage.opening import open_recording
@@ -152,6 +152,9 @@ class Shipment:
             TargetError: It does not run, or the target is unusable.
         """
         header = self.summary.header
+        if self.model is None and header.runtime == FUNCTION:
+            _LOG.warning("not verified: a Python function measured this run")
+            return []
         if self.model is None:
             _LOG.warning(
                 "not verified: the run does not say where its model is; name it with --model"

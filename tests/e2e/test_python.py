@@ -21,7 +21,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> pp.Run:
     trials = []
     made = pp.search(
         folder / "m.tflite",
-        runtime="litert",
+        runtimes=["litert"],
         granularity="operation",
         budget=12,
         plan=PLAN,
@@ -38,11 +38,56 @@ def test_a_run_is_searched_opened_selected_compared_and_deployed(run: pp.Run, tm
     chosen = pp.select(run, max_rss="9GB").row
     assert chosen.id == pp.select(run.path, max_rss=9e6).row.id
     assert pp.select(run, is_knee=True).row
+    assert pp.select(run, minimise="exec_time").row.id == run.front[0].id
+    for wrong in ({"minimise": "latency"}, {"weights": {"latency": 1.0}}):
+        with pytest.raises(InputError, match="objective 'latency'"):
+            pp.select(run, **wrong)
     assert pp.compare(run, run.path).change in ("same", "no verdict")
-    shipped = pp.deploy(run, chosen.id, tmp_path / "a.json")
+    point = run.best(max_rss="9 GB")
+    assert point.id == chosen.id
+    assert set(point.choices.values()) <= set(run.recording.header.space.backends)
+    shipped = point.deploy(tmp_path / "a.json", format="json")
     assert shipped.path.is_file()
     assert not shipped.verified[0].mismatches
+    assert run.compare(run.path).change in ("same", "no verdict")
+    assert point.explain().to_json()
+    assert run.report(tmp_path / "page.html").read_text().startswith("<!")
+    assert [row["number"] for row in run.rows()] == [trial.number for trial in run.trials]
+    assert {row.get("exec_time") for row in run.rows()} - {None}
+    assert "<table>" in run._repr_html_()
     assert not pp.deploy(run.path, "fastest", tmp_path / "b.json", is_to_run=False).verified
+
+
+def test_several_runtimes_are_searched_together(tmp_path: Path):
+    (tmp_path / "m.tflite").write_bytes(build(dense()))
+    run = pp.search(
+        tmp_path / "m.tflite",
+        runtimes=["litert", "onert"],
+        budget=16,
+        plan=PLAN,
+        output=tmp_path / "run",
+    )
+    assert isinstance(run, pp.JointRun)
+    assert list(run.runs) == ["litert", "onert"]
+    point = run.front[0]
+    assert point.row.runtime in run.runs
+    assert run.best(minimise="exec_time").id == point.id
+    assert point.explain().to_json()
+    assert point.deploy(tmp_path / "shipped", is_to_run=False).path.exists()
+    assert point.row.runtime in run._repr_html_()
+    with pytest.raises(InputError, match="several runtimes"):
+        pp.compare(run.path, run.path)
+    with pytest.raises(InputError, match="one runtime"):
+        pp.search(tmp_path / "m.tflite", runtimes=["litert", "onert"], within={"model_rss": "1MB"})
+
+
+def test_within_a_limit_one_point_is_looked_for(tmp_path: Path):
+    (tmp_path / "m.tflite").write_bytes(build(dense()))
+    options = {"plan": PLAN, "budget": 6, "output": tmp_path / "run"}
+    run = pp.search(tmp_path / "m.tflite", within={"max_rss": "1GB"}, **options)
+    assert run.best(max_rss="1GB")
+    with pytest.raises(InputError, match="1 what"):
+        pp.search(tmp_path / "m.tflite", within={"max_rss": "1"}, **options)
 
 
 def test_a_model_that_is_refused_is_adapted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -68,6 +113,8 @@ def test_a_model_that_is_refused_is_adapted(tmp_path: Path, monkeypatch: pytest.
         ({"plan": {"tolerance": "top1"}}, "plan: "),
         ({"tolerance": "l3:1"}, "tolerance 'l3:1'"),
         ({"input_shapes": {"input": (1, 2)}}, "--input-shape input=1,2"),
+        ({"runtimes": "litert"}, "expected a list of names"),
+        ({"catch": (OSError,)}, "has no effect without measure"),
     ],
 )
 def test_what_makes_no_sense_is_an_error_of_the_package(wrong, words, tmp_path: Path):

@@ -18,7 +18,9 @@ from pareto_profiler import (
     Front,
     Granularity,
     Graph,
+    JointRun,
     Measurement,
+    Point,
     Recording,
     Run,
     Runner,
@@ -65,6 +67,8 @@ assert_type(nondominated([[1.0, 2.0]]), NDArray[np.bool_])
 assert_type(hypervolume([[1.0, 2.0]], [3.0, 3.0]), float)
 assert_type(Summary.of(recording).front[0].configuration, str)
 
-run = search("model.tflite", runtime="litert", budget=60)
-assert_type(run, Run)
+run = search("model.tflite", runtimes=["litert"], budget=60)
+assert_type(run, Run | JointRun)
+assert_type(run.best(max_rss="20 MB"), Point)
+assert_type(run.front[0].choices, dict[str, str])
 assert_type(select(run, max_rss="20 MB").row.id, int)

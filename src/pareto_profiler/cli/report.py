@@ -22,17 +22,15 @@ from pareto_profiler.core.recording import Recording
 from pareto_profiler.errors import InputError
 from pareto_profiler.files import is_folder
 from pareto_profiler.quantities import split
+from pareto_profiler.report.beliefs import beliefs_about
 from pareto_profiler.report.page import page_of
 from pareto_profiler.report.picture import picture_of
 from pareto_profiler.report.selection import Limit
 from pareto_profiler.report.summary import Summary
-from pareto_profiler.runtimes.problem import problem_of
-from pareto_profiler.samplers.structured.model_report import ModelReport, model_report_of
 from pareto_profiler.shipping import check_no_model
 from pareto_profiler.storage.opening import open_recording
 
 REPORT = "report.html"
-_MAX_LEARNED = 1000
 
 
 @command
@@ -81,13 +79,3 @@ def leave_report(recording: Recording, summary: Summary, folder: Path) -> None:
     """Write the page of a run into its folder."""
     write_file(folder / REPORT, page_of(summary, beliefs_about(recording, summary)))
     note(f"report: {folder / REPORT}")
-
-
-def beliefs_about(recording: Recording, summary: Summary) -> ModelReport | None:
-    """What the structured model makes of a run; None where it can say nothing in a moment."""
-    header = recording.header
-    if summary.baseline is None or len(summary.measured) > _MAX_LEARNED:
-        return None
-    problem = problem_of(header, summary.objectives)
-    found = model_report_of(problem, recording.trials, has_front=False)
-    return found and found.without(summary.baseline.untold)

@@ -18,6 +18,12 @@ RUNTIMES: Final = {
 }
 """Name → module with a ``RUNTIME``, imported when it is asked for; the first is the default."""
 
+FUNCTION: Final = "function"
+"""What stands in a run's header in place of a runtime where a Python function measured it."""
+
+PYTHON_ONLY: Final = "measure from Python, by pareto_profiler.search(…, measure=…)"
+"""What to do with such a run, for people."""
+
 
 def runtime(name: str = "") -> Runtime:
     """The runtime of a name; the default one where there is none.
@@ -42,6 +48,10 @@ def runtime(name: str = "") -> Runtime:
 def runtime_of(header: Header) -> Runtime:
     """The runtime of a run; the default one where that is not told, or unknown here."""
     word = header.runtime.split()[0] if header.runtime.strip() else ""
+    if word == FUNCTION:
+        from pareto_profiler.runtimes.function import RUNTIME
+
+        return RUNTIME
     return runtime(word if word in RUNTIMES else "")
 
 
