@@ -113,9 +113,9 @@ def search(
 
         A model, in four lines:
 
-        >>> run = pp.search("model.tflite", runtimes=["litert"], budget=60)  # doctest: +SKIP
+        >>> run = pp.search("model.tflite", granularity="operation", budget=60)  # doctest: +SKIP
         >>> point = run.best(max_rss="20 MB")  # doctest: +SKIP
-        >>> point.deploy("shipped.py", format="python")  # doctest: +SKIP
+        >>> point.deploy("shipped/")  # doctest: +SKIP
     """
     _check_numbers(budget=budget, seconds=seconds, seed=seed)
     lists = {"runtimes": runtimes, "backends": backends, "vary": vary, "objectives": objectives}
