@@ -18,7 +18,7 @@ demo: $(STAMP)
 	$(BIN)/pareto-profiler search $(DEMO_MODEL) --runtime litert,onert --granularity operation --budget 60 --output pareto-runs/demo
 
 # No test judges a time or a noise that it measures here: they run beside each other and beside
-# whatever else runs. Three on two processors, since many wait; the longest begin first.
+# whatever else runs. Four on two processors, since many wait; the longest begin first.
 test: $(STAMP)
 	$(BIN)/python -m pytest -n 4 --dist worksteal
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -19,7 +20,7 @@ from pareto_profiler.quantities import split
 from pareto_profiler.report.records import parquet_of
 from pareto_profiler.samplers import SAMPLERS
 
-DEFAULT_SAMPLERS = "structured,random,local,nsga2,hlps"
+DEFAULT_SAMPLERS = "structured,random,local,hlps" + (",nsga2" if find_spec("pymoo") else "")
 
 
 @command
@@ -36,7 +37,8 @@ def bench(
         str,
         typer.Option(
             help="Which, comma-separated; NAME:N has another budget, NAME:N:S another number of "
-            "searches. random is always among them."
+            "searches. random is always among them.",
+            show_default="structured, local, hlps, and nsga2 where pymoo is installed",
         ),
     ] = DEFAULT_SAMPLERS,
     seeds: Annotated[int, typer.Option(min=1, max=1000, help="Searches of each sampler.")] = 10,

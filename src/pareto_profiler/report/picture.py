@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 from pareto_profiler.core.membership import Verdict
+from pareto_profiler.errors import InputError
 from pareto_profiler.report.page import listed
 from pareto_profiler.report.selection import Limit, shown
 
@@ -32,9 +33,17 @@ def picture_of(summary: Summary, picture_format: str, limits: Sequence[Limit] = 
         summary: What is shown.
         picture_format: ``svg`` or ``png``.
         limits: Drawn as lines.
+
+    Raises:
+        InputError: Matplotlib is not installed.
     """
-    import matplotlib as mpl
-    from matplotlib.figure import Figure
+    try:
+        import matplotlib as mpl
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise InputError(
+            "pictures need Matplotlib: pip install 'pareto-profiler[pictures]'"
+        ) from error
 
     # The same run gives the same bytes.
     with mpl.rc_context({"svg.hashsalt": summary.header.model_name, "svg.fonttype": "none"}):

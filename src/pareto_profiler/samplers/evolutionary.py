@@ -9,6 +9,7 @@ import numpy as np
 
 from pareto_profiler.core.ports import Problem
 from pareto_profiler.core.space import Assignment
+from pareto_profiler.errors import InputError
 from pareto_profiler.samplers.waiting import WaitingSampler
 
 _POPULATION: Final = 32
@@ -95,16 +96,28 @@ class EvolutionarySampler(WaitingSampler):
 
 
 def nsga2(problem: Problem) -> EvolutionarySampler:
-    """NSGA-II (Deb et al. 2002): non-dominated sorting, then crowding; 32 in each generation."""
-    from pymoo.algorithms.moo.nsga2 import NSGA2
+    """NSGA-II (Deb et al. 2002): non-dominated sorting, then crowding; 32 in each generation.
 
+    Raises:
+        InputError: pymoo is not installed.
+    """
+    try:
+        from pymoo.algorithms.moo.nsga2 import NSGA2
+    except ImportError as error:
+        raise InputError("nsga2 needs pymoo: pip install 'pareto-profiler[samplers]'") from error
     return EvolutionarySampler(problem, NSGA2, **_operators())
 
 
 def spea2(problem: Problem) -> EvolutionarySampler:
-    """SPEA2 (Zitzler et al. 2001): strength, then distance to neighbours; 32 in each generation."""
-    from pymoo.algorithms.moo.spea2 import SPEA2
+    """SPEA2 (Zitzler et al. 2001): strength, then distance to neighbours; 32 in each generation.
 
+    Raises:
+        InputError: pymoo is not installed.
+    """
+    try:
+        from pymoo.algorithms.moo.spea2 import SPEA2
+    except ImportError as error:
+        raise InputError("spea2 needs pymoo: pip install 'pareto-profiler[samplers]'") from error
     return EvolutionarySampler(problem, SPEA2, **_operators())
 
 

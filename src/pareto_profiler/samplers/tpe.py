@@ -6,7 +6,9 @@ import warnings
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
+from pareto_profiler.core.ports import Problem
 from pareto_profiler.core.space import Assignment
+from pareto_profiler.errors import InputError
 from pareto_profiler.samplers.proposing import ProposingSampler, seed_of
 
 if TYPE_CHECKING:
@@ -25,7 +27,17 @@ class TpeSampler(ProposingSampler):
 
     Args:
         problem: What is searched.
+
+    Raises:
+        InputError: Optuna is not installed.
     """
+
+    def __init__(self, problem: Problem) -> None:
+        try:
+            import optuna  # noqa: F401
+        except ImportError as error:
+            raise InputError("tpe needs Optuna: pip install 'pareto-profiler[samplers]'") from error
+        super().__init__(problem)
 
     def _propose(self, count: int) -> list[Assignment]:
         found = list(self._proposed)
