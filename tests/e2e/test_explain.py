@@ -10,6 +10,7 @@ from e2e.command import pp, pp_error, pp_json
 
 from pareto_profiler.core.measurement import Measurement
 from pareto_profiler.core.trial import Trial
+from pareto_profiler.report.naming import short_id
 from pareto_profiler.storage.journal import read
 
 TABLE = ROOT / "examples" / "tables" / "mobilenet_v2_035_96_logits-emulated_board"
@@ -35,7 +36,7 @@ def measured(run: Path) -> list[Trial]:
 def test_where_the_difference_comes_from(tmp_path: Path):
     row = pp_json("show", TABLE, cwd=tmp_path)["front"][0]
     text = pp("explain", TABLE, row["id"], cwd=tmp_path).stdout
-    assert f"id {row['id']} of mobilenet_v2_035_96_logits" in text
+    assert f"(id {short_id(int(row['id']))}) of mobilenet_v2_035_96_logits" in text
     for part in ("xnnpack in use", "in all", "What each choice changes", "cpu → xnnpack"):
         assert part in text
     data = pp_json("explain", TABLE, row["id"], cwd=tmp_path)

@@ -299,7 +299,7 @@ def test_a_point_of_a_joint_front_ships_and_other_commands_ask_for_one_run(
     options = ("--no-verify", "--to", "json", "--output", "out.json")
     pp("deploy", joint, point["name"], *options, cwd=tmp_path)
     assert json.loads((tmp_path / "out.json").read_text())["id"] == point["id"]
-    assert "id " in pp("explain", joint, point["name"], cwd=tmp_path).stdout
+    assert "(id " in pp("explain", joint, point["name"], cwd=tmp_path).stdout
     first = pp_json("show", joint, cwd=tmp_path)["front"][0]
     explained = pp_json("explain", joint, "A", cwd=tmp_path)
     assert explained["id"] == first["id"]
@@ -317,7 +317,7 @@ def test_what_fits_a_goal_is_selected_over_all_runtimes(joint: Path, tmp_path: P
     within = pp_json("select", joint, "--max-time", limit, cwd=tmp_path)["selected"]
     assert within["name"] == fastest["name"]
     assert (
-        f"id {fastest['name']}: the smallest exec_time" in pp("select", joint, cwd=tmp_path).stdout
+        f"A ({fastest['name']}): the smallest exec_time" in pp("select", joint, cwd=tmp_path).stdout
     )
 
 

@@ -424,14 +424,15 @@ def test_searching_a_huge_space_by_the_clock_shows_no_huge_number(tmp_path: Path
     options = ("--granularity", "operation", "--allow", "ruy:*", "--time", "0.2s", *QUICK)
     done = pp("search", model, *options, cwd=tmp_path)
     assert max(map(len, done.stderr.splitlines())) < 300
-    assert "2000 variables by operation, backends cpu, ruy, about 10^602" in done.stdout
+    assert "2000 variables by operation; cpu, ruy\n" in done.stdout
+    assert "of about 10^602 assignments" in done.stdout
 
 
 def test_show_and_export(dense_file: Path, tmp_path: Path):
     options = ("--granularity", "operation", "--allow", "ruy:*", *ONCE, "--sampler", "random")
     found = search(dense_file, tmp_path, *options)
     text = pp("show", "run", cwd=tmp_path).stdout
-    for part in ("Front", "baseline", "best uniform", "hypervolume", "NYI", "●", "BACKENDS="):
+    for part in ("Front", "baseline", "best uniform", "hypervolume", "NYI", "●", "ship one:"):
         assert part in text
     assert all(str(row["id"]) in text for row in found["front"])
     other = pp_json("show", "run", "--objectives", "cpu_time,model_rss", cwd=tmp_path)

@@ -7,6 +7,8 @@ from pathlib import Path
 from conftest import ROOT
 from e2e.command import pp, pp_error, pp_json
 
+from pareto_profiler.report.naming import short_id
+
 TABLE = ROOT / "examples" / "tables" / "mobilenet_v2_035_96_logits-emulated_board"
 
 
@@ -18,9 +20,15 @@ def test_the_fastest_within_a_limit_with_its_price_and_configuration(tmp_path: P
     assert trade["breaks"] == "max_rss"
     assert trade["changes"]["exec_time"] < 0 < trade["changes"]["max_rss"]
     text = pp("select", TABLE, "--max-rss", "1.2x baseline", cwd=tmp_path).stdout
-    assert f"id {found['selected']['id']}: the smallest exec_time, with max_rss of at most" in text
+    assert (
+        f"(id {short_id(int(found['selected']['id']))}): the smallest exec_time, with max_rss"
+        in text
+    )
     assert "more would save" in text
     assert found["selected"]["configuration"].strip() in text
+    long = pp("select", ROOT / "examples" / "runs" / "emulated_board", cwd=tmp_path).stdout
+    assert "(deploy writes it, --json shows it)" in long
+    assert max(map(len, long.splitlines())) <= 80
 
 
 def test_every_goal_is_another_one(tmp_path: Path):

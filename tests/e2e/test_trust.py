@@ -132,7 +132,7 @@ def test_every_point_has_an_interval_and_a_probability(dense_file: Path, tmp_pat
     low, high = found["hypervolume_interval"] or (0, 1)
     assert 0 <= low <= high <= 1
     text = pp("show", "run", cwd=tmp_path).stdout
-    for words in ("on the", "±", "noise from process to process", "count as none"):
+    for words in ("knee:", "±", "noise from process to process", "95 % interval"):
         assert words in text
 
 

@@ -17,7 +17,7 @@ from conftest import ROOT
 from pareto_profiler.errors import InputError, StoreError
 from pareto_profiler.report.selection import Goal, Selection
 from pareto_profiler.report.summary import Summary
-from pareto_profiler.report.terminal import renderables
+from pareto_profiler.report.terminal import summary_text
 from pareto_profiler.storage.journal import is_journal, read
 from pareto_profiler.storage.seed_formats import is_dump
 
@@ -100,7 +100,7 @@ def test_mutations_are_read_or_refused_with_their_line(tmp_path: Path):
         said = summary.to_json()
         json.dumps(said, allow_nan=False)
         assert all(abs(number) < 1e16 for number in numbers(said)), way
-        assert renderables(summary)
+        assert summary_text(summary)
         if summary.measured:
             Selection.of(summary, Goal.smallest(summary.objectives, ()))
     assert min(outcomes.values()) > MUTATIONS // 20, outcomes
@@ -176,7 +176,7 @@ def test_names_cannot_command_a_terminal(tmp_path: Path):
     written[1]["notes"] = ["so\x1b[2J"]
     path = tmp_path / "journal.jsonl"
     path.write_text("\n".join(map(json.dumps, written)) + "\n")
-    shown = "\n".join(str(part) for part in renderables(Summary.of(read(path))))
+    shown = summary_text(Summary.of(read(path)))
     assert "a?[31mred: " in shown
     assert "note: so?[2J" in shown
     assert "\x1b" not in shown

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
-from rich.console import Console
+from conftest import ROOT
 from rooms import ONERT, onert_problem
 
 from pareto_profiler.core.configuration import Configuration
@@ -18,11 +20,13 @@ from pareto_profiler.errors import FailureKind, InputError
 from pareto_profiler.loop import Budget, MemoryJournal, search
 from pareto_profiler.report.health import Check
 from pareto_profiler.report.summary import Summary
-from pareto_profiler.report.terminal import renderables, scatter
+from pareto_profiler.report.terminal import scatter, summary_text
 from pareto_profiler.runtimes.base import Runtime
 from pareto_profiler.samplers.structured import StructuredSampler
 from pareto_profiler.simulation.families import Device
+from pareto_profiler.storage.opening import open_recording
 
+RUNS = sorted(p for p in (ROOT / "examples").glob("[rt]*s/*") if p.suffix != ".md")
 SPACE = DecisionSpace.by_names(("cpu", "ruy"), ["a", "b", "c"])
 HEADER = Header("net", "", SPACE, ("exec_time", "max_rss"))
 FIGURES = {0: (10.0, 100.0), 7: (8.0, 300.0), 1: (9.0, 150.0), 2: (6.0, 160.0), 3: (11.0, 90.0)}
@@ -101,7 +105,7 @@ def test_the_best_uniform_has_any_settings():
     assert summary.best_uniform is not None
     assert summary.best_uniform.estimate.assignment == ("cpu", "cpu", "2")
     text = shown(summary)
-    assert "best uniform by exec_time: id" in text
+    assert "best uniform by exec_time: " in text
     assert "cpu, threads 2" in text
     # What has the baseline's backends, but for settings, is no rival worth a column.
     assert "uniform\n" not in text.split("baseline:")[0]
@@ -130,27 +134,38 @@ def test_an_empty_recording_can_be_shown():
     assert "not measured" in shown(empty)
 
 
-def shown(summary: Summary, width: int = 100) -> str:
-    console = Console(width=width, record=True, file=open("/dev/null", "w"))  # noqa: SIM115, PTH123
-    for part in renderables(summary):
-        console.print(part, markup=False)
-    text = console.export_text()
-    console.file.close()
-    return text
+def shown(summary: Summary) -> str:
+    return summary_text(summary, Path("runs/one"))
 
 
 def test_the_text_has_every_point_of_the_front_and_its_configuration():
     text = shown(Summary.of(recording()))
-    for part in ("baseline", "best uniform", "60.0%", "2 × NYI", "OP_BACKEND_b=ruy", "●"):
+    for part in ("baseline", "best uniform", "knee", "2 × NYI", "1 ruy", "●"):
         assert part in text
 
 
 def test_the_text_has_what_the_health_checks_say():
     summary = Summary.of(recording())
-    assert summary.checks
-    text = shown(summary, width=1000)
+    assert {c.is_good for c in summary.checks} == {True, False}
+    text = " ".join(shown(summary).split())
     for check in summary.checks:
-        assert f"{'✓' if check.is_good else '!'} {check.words}" in text
+        assert check.words in text
+        assert check.is_good or f"! {check.words}" in text
+
+
+def test_the_text_says_what_to_do_next():
+    text = shown(Summary.of(recording()))
+    assert re.search("^ship one:    pareto-profiler deploy runs/one [A-Z]$", text, re.MULTILINE)
+    assert "ship one" not in summary_text(Summary.of(recording()))
+
+
+@pytest.mark.parametrize("path", RUNS, ids=lambda p: p.stem)
+def test_the_text_fits_a_terminal(path: Path):
+    text = summary_text(Summary.of(open_recording(path)), Path("a/run"))
+    lines = text.splitlines()
+    assert max(map(len, lines)) <= 80
+    assert len(lines) <= 46
+    assert all(line == line.rstrip() for line in lines)
 
 
 def test_a_sampler_that_asks_for_no_more_is_done():

@@ -114,7 +114,7 @@ def replay(
     summary = Summary.of(recording, reference=whole.reference if whole else ())
     if not as_json:
         _say(summary, recording, offline)
-    print_summary(summary, as_json=as_json)
+    print_summary(summary, output, as_json=as_json)
     if output is not None:
         leave_report(recording, summary, output)
     if limits and not as_json:

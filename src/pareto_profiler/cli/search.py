@@ -270,7 +270,7 @@ def _measure(
         margin=choices.margin,
         confidence=choices.confidence,
     )
-    print_summary(summary, as_json=as_json)
+    print_summary(summary, folder, as_json=as_json)
     again = ["pareto-profiler", "show", str(folder)]
     if objectives != recording.header.objectives:
         again += ["--objectives", ",".join(objectives)]

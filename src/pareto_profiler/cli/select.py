@@ -13,12 +13,14 @@ from pareto_profiler.cli.options import (
     TableOptions,
     command,
 )
-from pareto_profiler.cli.output import console, print_json
+from pareto_profiler.cli.output import print_json
 from pareto_profiler.core.measurement import Objective
 from pareto_profiler.errors import InputError
 from pareto_profiler.report.joint import judged
+from pareto_profiler.report.naming import named
 from pareto_profiler.report.selection import Goal, Limit, Selection, Trade, check_objective, shown
 from pareto_profiler.report.summary import Judged
+from pareto_profiler.report.terminal import configured, wrap
 
 
 @command
@@ -106,16 +108,16 @@ def _weights_of(text: str) -> dict[str, float]:
 
 def print_selection(found: Selection) -> None:
     """Print what was selected, how surely, and what else there is."""
-    out = console()
 
     def say(text: str) -> None:
-        out.print(text, highlight=False, markup=False, soft_wrap=True)
+        for line in text.splitlines():
+            print(*wrap(line), sep="\n")
 
     summary, row = found.summary, found.row
     for text in summary.warnings:
         say(f"warning: {text}")
     asked = "".join(f", with {limit.words}" for limit in found.goal.limits)
-    say(f"id {row.name}: {found.goal.words(summary.objectives)}{asked}")
+    say(f"{named(summary, row.name)}: {found.goal.words(summary.objectives)}{asked}")
     for objective in summary.objectives:
         say(f"  {objective.name:12s} {_figure(found, objective)}")
     if summary.is_noise_known:
@@ -123,7 +125,8 @@ def print_selection(found: Selection) -> None:
             kept = _percent(found.within) if found.within is not None else "no verdict"
             say(f"within the limits: {kept}")
         if found.best is not None:
-            others = f"; perhaps id {', '.join(found.rivals[:3])}" if found.rivals else ""
+            rivals = ", ".join(named(summary, name) for name in found.rivals[:3])
+            others = f"; perhaps {rivals}" if found.rivals else ""
             say(f"none is better: {_percent(found.best)}{others}")
         else:
             say("none is better: no verdict, see the warnings")
@@ -131,7 +134,8 @@ def print_selection(found: Selection) -> None:
         say(_words(found, trade))
     if found.goal.limits and not found.trades and found.best is not None:
         say("looser limits would buy nothing that was measured")
-    say(f"configuration:\n  {row.configuration}")
+    # To be copied: whole, however long.
+    print(f"configuration:\n  {configured(row)}")
 
 
 def _figure(found: Selection, objective: Objective) -> str:
@@ -165,7 +169,7 @@ def _words(found: Selection, trade: Trade) -> str:
             (more if theirs > mine else less).append(f"{change} {objective.name}")
     cost = f"{' and '.join(more)} more" if more else "nothing"
     gain = f"{' and '.join(less)}" if less else "nothing"
-    return f"{cost} would save {gain}: id {trade.row.name}"
+    return f"{cost} would save {gain}: {named(found.summary, trade.row.name)}"
 
 
 def _percent(probability: float) -> str:

@@ -60,7 +60,7 @@ def show(
         print_joint(Joint.of(open_runs(run), wanted, **judging.given), run, as_json=as_json)
         return
     recording = open_recording(run, given.names, given.baseline)
-    print_summary(Summary.of(recording, wanted, **judging.given), as_json=as_json)
+    print_summary(Summary.of(recording, wanted, **judging.given), run, as_json=as_json)
 
 
 @command

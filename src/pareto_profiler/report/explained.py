@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from pareto_profiler.core.space import Assignment
+from pareto_profiler.report.naming import named
 from pareto_profiler.report.summary import Summary
 from pareto_profiler.samplers.structured.explanation import Choice, Effect, Explanation
 from pareto_profiler.storage.journal import is_journal
@@ -50,9 +51,9 @@ def explained(
 def _headline(summary: Summary, assignment: Assignment, found: Explanation) -> str:
     row = summary.row_of(assignment)
     number = summary.header.space.id_of(assignment)
-    lines = []
+    name, lines = named(summary, str(number)), []
     if row is None:
-        lines.append(f"id {number} of {summary.header.model_name}: not measured, as predicted")
+        lines.append(f"{name} of {summary.header.model_name}: not measured, as predicted")
     else:
         of = {name: f" ({x:.1%} of the baseline)" for name, x in row.against_baseline.items()}
         figures = [
@@ -61,7 +62,7 @@ def _headline(summary: Summary, assignment: Assignment, found: Explanation) -> s
             for o in summary.objectives
         ]
         place = "on the front" if any(r.id == number for r in summary.front) else "not on the front"
-        lines.append(f"id {number} of {summary.header.model_name}: {', '.join(figures)}; {place}")
+        lines.append(f"{name} of {summary.header.model_name}: {', '.join(figures)}; {place}")
     untold = _untold(summary)
     if untold:
         lines.append(f"no verdict on {', '.join(sorted(untold))}: the baseline's cannot be told")
@@ -202,7 +203,7 @@ def _simplifications(
             if o.name not in _untold(summary)
         )
         lines.append(
-            f"  id {space.id_of(simpler.assignment)}: {len(simpler.put_back)} of "
+            f"  {named(summary, str(space.id_of(simpler.assignment)))}: {len(simpler.put_back)} of "
             f"{len(found.choices)} ({names}): {changes}, predicted; works with {simpler.works:.0%}"
         )
     if is_journal(run) and "model" in summary.header.origin:

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import math
 import shlex
-import textwrap
 from pathlib import Path
-from typing import Final
 
 from pareto_profiler.core.measurement import Objective
-from pareto_profiler.core.membership import Verdict
 from pareto_profiler.core.space import readable
 from pareto_profiler.core.trial import Failure
 from pareto_profiler.errors import tame
@@ -17,11 +13,13 @@ from pareto_profiler.report.joint import Joint
 from pareto_profiler.report.naming import handle
 from pareto_profiler.report.selection import Goal, Selection
 from pareto_profiler.report.summary import Row, Summary
-from pareto_profiler.report.terminal import counts_of, decimals_of, half_width
-
-_WIDTH: Final = 80
-_SHOWN: Final = 20
-_BACKENDS_WIDTH: Final = 30
+from pareto_profiler.report.terminal import (
+    counts_of,
+    decimals_of,
+    front_legend,
+    front_table,
+    wrap,
+)
 
 
 def joint_text(joint: Joint, folder: Path) -> str:
@@ -33,12 +31,11 @@ def joint_text(joint: Joint, folder: Path) -> str:
     """
     lines = [f"{joint.header.model_name} on {joint.header.target}"]
     for summary in joint.runs.values():
-        lines += textwrap.wrap(
-            _searched(summary), _WIDTH, initial_indent="  ", subsequent_indent="    "
-        )
-    lines += ["", *_legend(joint), "", *_table(joint), ""]
+        lines += wrap(f"  {_searched(summary)}")
+    lines += ["", *front_legend("Joint front", joint.objectives), ""]
+    lines += [*front_table(joint, _counts), ""]
     for words in (*(f"warning: {w}" for w in joint.warnings), *_pure(joint), *_knee(joint)):
-        lines += textwrap.wrap(words, _WIDTH, subsequent_indent="  ", break_on_hyphens=False)
+        lines += wrap(words)
     path = shlex.quote(str(folder))
     lines += [
         "",
@@ -58,40 +55,9 @@ def _searched(summary: Summary) -> str:
     )
 
 
-def _legend(joint: Joint) -> list[str]:
-    words = " and ".join(f"{o.name} ({o.meaning})" for o in joint.objectives)
-    return textwrap.wrap(f"Joint front of {words}", _WIDTH)
-
-
-def _table(joint: Joint) -> list[str]:
-    objectives = joint.objectives
-    decimals = {o: decimals_of([r.values[o.name] for r in joint.front], o) for o in objectives}
-    rows = [["", "", *(f"{o.name}, {o.shown_unit}" for o in objectives), "", "operations on"]]
-    for place, row in enumerate(joint.front[:_SHOWN]):
-        figures = [
-            f"{row.values[o.name]:.{decimals[o]}f}" + (half_width(row, o) if row.intervals else "")
-            for o in objectives
-        ]
-        rows.append([handle(place), row.runtime, *figures, *_marks(row, joint)])
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    lines = ["  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)) for row in rows]
-    lines = [line.rstrip() for line in lines]
-    if (more := len(joint.front) - _SHOWN) > 0:
-        lines.append(f"and {more} more (--json has all)")
-    marks = ["✓ placement read back from the runtime"]
-    if joint.is_noise_known:
-        marks.append(f"without ?: on the front with {100 * joint.header.confidence:g} %")
-    return [*lines, f"({', '.join(marks)})"]
-
-
-def _marks(row: Row, joint: Joint) -> list[str]:
-    """How sure its place is, and what runs where."""
-    sure = "✓" if row.placement is not None else ""
-    if joint.is_noise_known and row.place.verdict is not Verdict.ON:
-        sure += f" {math.floor(100 * row.place.probability)}%?" if not row.untold else " ?"
-    run = joint.runs[row.runtime]
-    counts = counts_of(run.header.space, row.estimate.assignment)
-    return [sure, textwrap.shorten(counts, _BACKENDS_WIDTH, placeholder=" …")]
+def _counts(row: Row, width: int) -> str:
+    del width
+    return counts_of(row.header.space, row.estimate.assignment)
 
 
 def _pure(joint: Joint) -> list[str]:

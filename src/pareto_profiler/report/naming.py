@@ -46,6 +46,20 @@ def handle(place: int) -> str:
     return text
 
 
+def named(judged: Judged, name: str) -> str:
+    """A point as people read it: its handle where it is on the front, and its id, in short.
+
+    Args:
+        judged: A run, or several together.
+        name: Of a row.
+    """
+    runtime, _, number = name.rpartition(":")
+    known = f"{runtime}:{short_id(int(number))}" if runtime else f"id {short_id(int(number))}"
+    places = (i for i, row in enumerate(judged.front) if row.name == name)
+    place = next(places, None)
+    return known if place is None else f"{handle(place)} ({known})"
+
+
 def point_of(path: Path, name: str) -> tuple[Path, str]:
     """The run and the id that a name means in a folder of the runs of several runtimes.
 

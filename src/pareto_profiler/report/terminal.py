@@ -3,61 +3,208 @@
 from __future__ import annotations
 
 import math
+import shlex
+import textwrap
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Final
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Final
 
 from pareto_profiler.core.measurement import Objective
 from pareto_profiler.core.membership import Verdict
 from pareto_profiler.core.space import Assignment, DecisionSpace, readable
 from pareto_profiler.core.trial import Failure, Trial
 from pareto_profiler.errors import FailureKind, tame
-from pareto_profiler.report.naming import short_id
-from pareto_profiler.report.summary import Row, Summary
+from pareto_profiler.report.naming import handle
+from pareto_profiler.report.selection import Goal, Selection
+from pareto_profiler.report.summary import Judged, Row, Summary
+from pareto_profiler.runtimes import runtime_of
 
-if TYPE_CHECKING:
-    from rich.console import RenderableType
-    from rich.table import Table
-
-_MESSAGE_WIDTH: Final = 300
-_CONFIGURATION_WIDTH: Final = 400
-_MESSAGES: Final = 3
+_WIDTH: Final = 80
+_HEIGHT: Final = 40
+_MESSAGE_WIDTH: Final = 100
 # How far beyond the front and the uniform choices the scatter looks: one outlier of 100 times the
 # latency would squeeze all that matters into a corner.
 _WINDOW: Final = 2.0
 _TELLING_POINTS: Final = 3
-_SCATTER_SIZE: Final = (76, 18)
-_UNDECIDED: Final = 8
+_SCATTER_WIDTH: Final = 76
+_SCATTER_HEIGHTS: Final = (7, 16)
+_FRONT: Final = 18
+_UNDECIDED: Final = 1
 _MIN_SHOWN: Final = 0.0005
-_TIES: Final = 3
+_MIN_CHOICES: Final = 18
+_SHORT_ID: Final = 7
+_LONG_CONFIGURATION: Final = 400
 
 
-def renderables(summary: Summary) -> list[RenderableType]:
-    """The parts of the report, in order, for a Rich console."""
-    from rich.text import Text
+def summary_text(summary: Summary, path: Path | None = None) -> str:
+    """What was searched, the front, what is uncertain, and what to do next: 80 columns wide.
 
-    plain = [_title(summary), *(f"warning: {text}" for text in summary.warnings), ""]
-    plain.append(_legend(summary))
-    parts: list[RenderableType] = [Text(tame("\n".join(plain))), _front_table(summary)]
-    if summary.undecided:
-        parts.append(Text(_undecided_line(summary)))
-    parts.append(Text(tame("\n".join(_reference_lines(summary)))))
-    checks = [f"{'✓' if c.is_good else '!'} {c.words}" for c in summary.checks]
-    parts.append(Text(tame("\n".join([*checks, ""]))))
+    Where the front leaves room on a screen of 40 lines it is drawn, too.
+
+    Args:
+        summary: What is shown.
+        path: Of the run, for the commands that come next; None where it is kept nowhere.
+    """
+    lines = [*_title(summary), *(f"warning: {text}" for text in summary.warnings), ""]
+    lines += front_legend("Front", summary.objectives)
+    lines += ["", *front_table(summary, _choices_of), *_undecided_table(summary), ""]
+    lines += _reference_lines(summary)
+    lines += [f"! {c.words}" for c in summary.checks if not c.is_good]
+    good = [c.words for c in summary.checks if c.is_good]
+    lines += [f"✓ {'; '.join(good)}"] if good else []
+    lines += _failure_lines(summary)
+    after = _next_lines(summary, path)
+    wrapped = [one for line in lines for one in wrap(line)]
     if len(summary.measured) > 1:
-        parts.append(Text.from_ansi(scatter(summary)))
-    parts.append(Text("Configurations of the front", style="bold"))
-    parts += [
-        Text(f"  id {row.id}:\n    {_configured(row, summary)}", overflow="fold")
-        for row in summary.front
+        room = _HEIGHT - len(wrapped) - len(after) - 3
+        if room >= _SCATTER_HEIGHTS[0]:
+            height = min(room, _SCATTER_HEIGHTS[1])
+            drawn = scatter(summary, height).rstrip().splitlines()
+            wrapped += ["", *(line.rstrip() for line in drawn)]
+    return tame("\n".join([*wrapped, *after]))
+
+
+def wrap(line: str) -> list[str]:
+    """A line as lines of 80 columns, the further ones indented; tables are that narrow by design.
+
+    Examples:
+        >>> wrap("! " + "word " * 30)[1][:7]
+        '  word '
+    """
+    if len(line) <= _WIDTH:
+        return [line]
+    indent = " " * (len(line) - len(line.lstrip()) + 2)
+    # A path or an id is copied from here: whole, however long.
+    return textwrap.wrap(
+        line, _WIDTH, subsequent_indent=indent, break_on_hyphens=False, break_long_words=False
+    )
+
+
+def front_legend(title: str, objectives: Sequence[Objective]) -> list[str]:
+    """What the columns of figures are."""
+    return wrap(f"{title} of " + " and ".join(f"{o.name} ({o.meaning})" for o in objectives))
+
+
+def front_table(judged: Judged, choices: Callable[[Row, int], str]) -> list[str]:
+    """The points of a front, a line each: handle, figures, how sure, what runs where.
+
+    Args:
+        judged: A run, or several together.
+        choices: Of a row, in so many columns, what runs where.
+    """
+    objectives = [f"{o.name}, {o.shown_unit}" for o in judged.objectives]
+    second = [] if _second(judged, judged.front[:1]) is None else [""]
+    heads = ["", *second, *objectives, "", "operations on"]
+    return _rows_of(judged, judged.front[:_FRONT], choices, heads) + _marks_told(judged)
+
+
+def _second(judged: Judged, rows: Sequence[Row]) -> list[str] | None:
+    """Of each row what stands behind its handle: its runtime, or its id where all are short."""
+    if any(row.runtime for row in rows):
+        return [row.runtime for row in rows]
+    if all(len(str(row.id)) <= _SHORT_ID for row in (*judged.front, *rows)):
+        return [f"id {row.id}" for row in rows]
+    return None
+
+
+def _rows_of(
+    judged: Judged,
+    rows: Sequence[Row],
+    choices: Callable[[Row, int], str],
+    heads: Sequence[str] = (),
+) -> list[str]:
+    objectives, places = judged.objectives, {r.name: i for i, r in enumerate(judged.front)}
+    decimals = {o: decimals_of([r.values[o.name] for r in judged.front], o) for o in objectives}
+    second = _second(judged, rows)
+    table = [[*heads[:-1]]] if heads else []
+    for n, row in enumerate(rows):
+        figures = [
+            f"{row.values[o.name]:.{decimals[o]}f}" + (half_width(row, o) if row.intervals else "")
+            for o in objectives
+        ]
+        name = handle(places[row.name]) if row.name in places else "·"
+        table.append([name, *([] if second is None else [second[n]]), *figures, _sure(row, judged)])
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    left = max(_MIN_CHOICES, _WIDTH - sum(widths) - 2 * len(widths))
+    told = [
+        *heads[-1:],
+        *(textwrap.shorten(choices(r, left), left, placeholder=" …") for r in rows),
     ]
-    failures = _failure_lines(summary)
-    if failures:
-        parts += [Text("\nFailures", style="bold"), Text(tame("\n".join(failures)))]
-    return parts
+    return [
+        "  ".join([*(cell.ljust(w) for cell, w in zip(cells, widths, strict=True)), last]).rstrip()
+        for cells, last in zip(table, told, strict=True)
+    ]
 
 
-def scatter(summary: Summary) -> str:
+def _marks_told(judged: Judged) -> list[str]:
+    marks = []
+    if (more := len(judged.front) - _FRONT) > 0:
+        marks.append(f"{more} more with --json")
+    marks.append("✓ placement read back")
+    if judged.is_noise_known:
+        marks.append(f"? not decided with {100 * judged.header.confidence:g} %")
+        marks.append("= cannot be told from that one")
+        marks.append("±: 95 % interval")
+    return wrap(f"({'; '.join(marks)})")
+
+
+def _sure(row: Row, judged: Judged) -> str:
+    """How sure the place of a row is."""
+    parts = ["✓" if row.placement is not None else " "]
+    if judged.is_noise_known and row.untold:
+        parts.append("?")
+    elif judged.is_noise_known and row.place.verdict is not Verdict.ON:
+        # Never rounded up to what would be a verdict.
+        parts.append(f"{math.floor(100 * row.place.probability)}%?")
+    names = {(other.runtime, other.id): handle(i) for i, other in enumerate(judged.front)}
+    same = [names[row.runtime, tie] for tie in row.ties if (row.runtime, tie) in names]
+    parts += [f"={name}" for name in same[:1]]
+    if row.estimate.is_contended:
+        parts.append("busy")
+    return " ".join(parts)
+
+
+def configured(row: Row) -> str:
+    """The configuration to be copied; of a long one how many operations run where."""
+    text = row.configuration.strip()
+    if len(text) <= _LONG_CONFIGURATION:
+        return text
+    counts = counts_of(row.header.space, row.estimate.assignment)
+    return f"{counts} (deploy writes it, --json shows it)"
+
+
+def _choices_of(row: Row, width: int) -> str:
+    """The configuration where it is short, else how many operations run where."""
+    text = row.configuration.strip()
+    return text if len(text) <= width else counts_of(row.header.space, row.estimate.assignment)
+
+
+def _undecided_table(summary: Summary) -> list[str]:
+    if not summary.undecided:
+        return []
+    count = len(summary.undecided)
+    told = f"{count} more are perhaps on it, less likely than not; the likeliest:"
+    if count == 1:
+        told = "one more is perhaps on it, less likely than not:"
+    return [told, *_rows_of(summary, summary.undecided[:_UNDECIDED], _choices_of)]
+
+
+def _next_lines(summary: Summary, path: Path | None) -> list[str]:
+    """The commands that come next."""
+    if path is None or not summary.front:
+        return []
+    row, run = Selection.of(summary, Goal()).row, shlex.quote(str(path))
+    place = next((i for i, other in enumerate(summary.front) if other.id == row.id), None)
+    name = str(row.id) if place is None else handle(place)
+    lines = ["", f"ship one:    pareto-profiler deploy {run} {name}"]
+    lines.append(f"understand:  pareto-profiler explain {run} {name}")
+    if summary.undecided and summary.is_noise_known and runtime_of(summary.header).forms:
+        lines.append(f"be surer:    pareto-profiler confirm {run}")
+    return lines
+
+
+def scatter(summary: Summary, height: int = _SCATTER_HEIGHTS[1]) -> str:
     """The front, the baseline and the measured points near them, over the first two objectives."""
     import plotext
 
@@ -71,7 +218,7 @@ def scatter(summary: Summary) -> str:
         near = others
     plot = plotext.figure
     plot.clear()
-    plot.plot_size(*_SCATTER_SIZE)
+    plot.plot_size(_SCATTER_WIDTH, height)
     groups: list[tuple[Sequence[Row], str, str]] = [
         (near, "·", "measured"),
         (summary.front, "●", "front"),
@@ -105,76 +252,29 @@ def _axis(objective: Objective) -> tuple[float, str]:
     return (1024, "MiB") if objective.is_memory else (1, objective.shown_unit)
 
 
-def _title(summary: Summary) -> str:
-    header = summary.header
-    space = header.space
+def _title(summary: Summary) -> list[str]:
+    header, space = summary.header, summary.header.space
     where = f"{header.runtime} on {header.target}" if header.runtime else "a result dump"
-    plan = header.plan
-    how = f", {plan.in_words}" if plan else ""
     unknown = sum(_kind(t) is FailureKind.NOT_RECORDED for t in summary.failures)
     processes = sum(len(row.estimate.trials) for row in summary.measured)
     counts = [
-        f"{len(summary.measured)} measured"
+        f"{len(summary.measured)} of {readable(space.size)} assignments measured"
         + (f" in {processes} processes" if processes > len(summary.measured) else ""),
         f"{len(summary.failures) - unknown} failed",
         f"{unknown} not recorded" if unknown else "",
         f"{len(summary.misplaced)} misplaced" if summary.misplaced else "",
     ]
-    return (
-        f"{header.model_name}: {len(space.variables)} variables by {space.granularity}, "
-        f"backends {', '.join(space.backends)}, {readable(space.size)} feasible assignments; "
-        f"{where}{how}\n{', '.join(filter(None, counts))}"
-    )
+    plan = [f"  {header.plan.in_words}"] if header.plan else []
+    return [
+        f"{header.model_name}: {where}",
+        f"  {len(space.variables)} variables by {space.granularity}; {', '.join(space.backends)}",
+        f"  {', '.join(filter(None, counts))}",
+        *plan,
+    ]
 
 
 def _kind(trial: Trial) -> FailureKind | None:
     return trial.outcome.kind if isinstance(trial.outcome, Failure) else None
-
-
-def _legend(summary: Summary) -> str:
-    return "\n".join(f"{o.name} ({o.shown_unit}): {o.meaning}" for o in summary.objectives)
-
-
-def _front_table(summary: Summary) -> Table:
-    from rich import box
-    from rich.table import Table
-
-    baseline, best = summary.baseline, summary.best_uniform
-    # Other settings alone make no rival that is worth two columns.
-    has_rival = best is not None and (
-        baseline is None or _backends(best, summary) != _backends(baseline, summary)
-    )
-    table = Table(
-        title="Front",
-        title_justify="left",
-        title_style="bold",
-        box=box.SIMPLE_HEAD,
-        padding=(0, 1, 0, 0),
-    )
-    table.add_column("id", justify="right")
-    decimals = {}
-    for o in summary.objectives:
-        decimals[o.name] = decimals_of([row.values[o.name] for row in summary.front], o)
-        table.add_column(f"{o.name}\n{o.shown_unit}", justify="right")
-        if baseline:
-            table.add_column("of the\nbaseline", justify="right")
-        if has_rival:
-            table.add_column("of the best\nuniform", justify="right")
-    if summary.is_noise_known:
-        table.add_column("on the\nfront", justify="right")
-    table.add_column("")
-    for row in (*summary.front, *summary.undecided[:_UNDECIDED]):
-        if summary.undecided and row is summary.undecided[0]:
-            table.add_section()
-        cells = []
-        for o in summary.objectives:
-            width = half_width(row, o) if summary.is_noise_known else ""
-            cells.append(f"{row.values[o.name]:.{decimals[o.name]}f}{width}")
-            cells += [_percent(row.against_baseline, o)] if baseline else []
-            cells += [_percent(row.against_best_uniform, o)] if has_rival else []
-        cells += [_probability(row)] if summary.is_noise_known else []
-        table.add_row(short_id(row.id), *cells, _role(row, summary))
-    return table
 
 
 def half_width(row: Row, objective: Objective) -> str:
@@ -187,47 +287,25 @@ def half_width(row: Row, objective: Objective) -> str:
     return "" if not share else f" ±{share:.1%}" if share >= _MIN_SHOWN else " ±<0.1%"
 
 
-def _probability(row: Row) -> str:
-    if row.place.verdict is Verdict.ON:
-        return "yes"
-    if row.untold:
-        return "?"
-    # Never rounded up to what would be a verdict.
-    return f"{math.floor(100 * row.place.probability)}%?"
-
-
-def _undecided_line(summary: Summary) -> str:
-    more = len(summary.undecided) - _UNDECIDED
-    rest = f"; {more} more like them" if more > 0 else ""
-    return f"below the line: less likely than not to be on the front, but not decided{rest}\n"
-
-
-def _role(row: Row, summary: Summary) -> str:
-    roles = []
-    if summary.baseline and row.id == summary.baseline.id:
-        roles.append("baseline")
-    elif summary.best_uniform and row.id == summary.best_uniform.id:
-        roles.append("best uniform")
-    if row.placement is not None:
-        roles.append("verified")
-    if row.estimate.is_contended:
-        roles.append("busy")
-    if row.ties:
-        more = ", …" if len(row.ties) > _TIES else ""
-        roles.append("tie " + ", ".join(map(short_id, row.ties[:_TIES])) + more)
-    return ", ".join(roles)
-
-
 def _reference_lines(summary: Summary) -> list[str]:
     lines = []
     first = summary.objectives[0].name
     rivals = (("baseline", summary.baseline), (f"best uniform by {first}", summary.best_uniform))
+    places = {row.id: handle(i) for i, row in enumerate(summary.front)}
     for what, row in rivals:
         if row is None:
             lines.append(f"{what}: not measured")
             continue
         figures = " · ".join(_figure(row.values[o.name], o) for o in summary.objectives)
-        lines.append(f"{what}: id {short_id(row.id)} · {figures} · {_choices(row, summary)}")
+        where = f"{places[row.id]} · " if row.id in places else ""
+        choices = counts_of(summary.header.space, row.estimate.assignment)
+        lines.append(f"{what}: {where}{figures} · {choices}")
+    if summary.front and summary.baseline:
+        row = Selection.of(summary, Goal()).row
+        names = [o.name for o in summary.objectives if o.name in row.against_baseline]
+        shares = [f"{name} {row.against_baseline[name] - 1:+.0%}" for name in names]
+        name = places.get(row.id, str(row.id))
+        lines.append(f"knee: {name} · {', '.join(shares)} against the baseline")
     corner = " × ".join(
         _figure(o.shown(r), o) for o, r in zip(summary.objectives, summary.reference, strict=True)
     )
@@ -236,35 +314,9 @@ def _reference_lines(summary: Summary) -> list[str]:
         spread = f" ({interval[0]:.4f} to {interval[1]:.4f})" if interval else ""
         lines.append(f"hypervolume: {summary.hypervolume:.4f}{spread} of the box up to {corner}")
     if summary.is_noise_known:
-        lines.append(
-            f"±: half the width of the 95 % interval, ? where it cannot be told; on "
-            f"the front: yes where that holds with {100 * summary.header.confidence:g} %, else how "
-            f"probable it is; differences below {100 * summary.header.margin:g} % count as none"
-        )
         noise = ", ".join(f"{name} {size:.2%}" for name, size in summary.noise.items())
-        lines.append(f"noise from process to process (standard deviation): {noise}")
-    return [*lines, *(f"note: {text}" for text in summary.notes), ""]
-
-
-def _choices(row: Row, summary: Summary) -> str:
-    settings = summary.header.space.settings(row.estimate.assignment)
-    words = [f"{name} {choice}" for name, choice in settings.items()]
-    return ", ".join([" + ".join(_backends(row, summary)), *words])
-
-
-def _backends(row: Row, summary: Summary) -> list[str]:
-    """Those that a row uses, by their first operation."""
-    chosen = zip(summary.header.space.variables, row.estimate.assignment, strict=True)
-    return list(dict.fromkeys(choice for v, choice in chosen if not v.is_setting))
-
-
-def _configured(row: Row, summary: Summary) -> str:
-    """The configuration; of a long one how many operations run where."""
-    text = row.configuration.rstrip()
-    if len(text) <= _CONFIGURATION_WIDTH:
-        return text
-    counts = counts_of(summary.header.space, row.estimate.assignment)
-    return f"{counts} (deploy writes it, --json shows it)"
+        lines.append(f"noise from process to process: {noise}")
+    return [*lines, *(f"note: {text}" for text in summary.notes)]
 
 
 def counts_of(space: DecisionSpace, assignment: Assignment) -> str:
@@ -283,10 +335,6 @@ def counts_of(space: DecisionSpace, assignment: Assignment) -> str:
     return ", ".join([*parts, *(f"{n} {c}" for n, c in space.settings(assignment).items())])
 
 
-def _percent(ratios: Mapping[str, float], objective: Objective) -> str:
-    return f"{ratios[objective.name]:.1%}" if objective.name in ratios else "–"
-
-
 def decimals_of(values: Sequence[float], objective: Objective) -> int:
     """Decimals that give the smallest of some times four digits; none for memory."""
     least = min((v for v in values if v > 0), default=1.0)
@@ -300,16 +348,13 @@ def _figure(value: float, objective: Objective) -> str:
 def _failure_lines(summary: Summary) -> list[str]:
     lines = []
     for kind, messages in summary.failures_by_kind().items():
-        lines.append(f"  {kind} ({sum(n for _, n in messages)}):")
-        for message, count in messages[:_MESSAGES]:
-            shown = message if len(message) <= _MESSAGE_WIDTH else message[:_MESSAGE_WIDTH] + " …"
-            lines.append(f"    {count} × {shown}")
-        if len(messages) > _MESSAGES:
-            lines.append(f"    and {len(messages) - _MESSAGES} other messages")
-        if kind == FailureKind.WRONG_OUTPUT:
-            lines.append(
-                "    some mixes of backends and planners compute wrong results in the runtime "
-                "itself; see docs/measurement.md"
-            )
-    lines += [f"  misplaced: {m}" for p in summary.misplaced for m in p.mismatches[:1]]
+        message, count = messages[0]
+        more = sum(n for _, n in messages) - count
+        rest = f"; {more} with other words" if more else ""
+        lines.append(f"{kind}: {count} × {_shortened(message)}{rest}")
+    lines += [f"misplaced: {m}" for p in summary.misplaced for m in p.mismatches[:1]]
     return lines
+
+
+def _shortened(message: str) -> str:
+    return message if len(message) <= _MESSAGE_WIDTH else message[:_MESSAGE_WIDTH] + " …"
