@@ -122,7 +122,8 @@ def search(
     for name, value in lists.items():
         if isinstance(value, str):
             raise InputError(f"{name}={value!r}: expected a list of names, such as [{value!r}]")
-    names = tuple(objectives) or (JOINT_OBJECTIVES if len(runtimes) > 1 else _OBJECTIVES)
+    usual = JOINT_OBJECTIVES if len(runtimes) > 1 else Choices(Path()).objectives
+    names = tuple(o.name for o in objectives_of(objectives or usual))
     if within and len(runtimes) > 1:
         raise InputError("within: is for the search of one runtime, name a single one")
     asked = [f"{name}={value}" for name, value in (within or {}).items()]
@@ -182,9 +183,6 @@ def search(
         with opened(job, folder) as exploration:
             explore(exploration, limit, rules.confirm_share)
             return Run(folder, exploration.recording)
-
-
-_OBJECTIVES = ("exec_time", "max_rss")
 
 
 def _choices(

@@ -9,7 +9,7 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pareto_profiler.core.measurement import Measurement, objectives_of
+from pareto_profiler.core.measurement import ALIASES, Measurement, objectives_of
 from pareto_profiler.core.recording import Recording
 from pareto_profiler.core.trial import Failure, Trial
 from pareto_profiler.errors import InputError
@@ -274,12 +274,23 @@ def select(
         4
     """
     summary = _run_of(run).summary
-    bounds = Limit.several([(name, str(value)) for name, value in limits.items()], summary)
+    units = {o.name: o.shown_unit for o in summary.objectives}
+    asked = [
+        (
+            name,
+            f"{value:f}{units.get(ALIASES.get(name, name), '')}"
+            if isinstance(value, int | float)
+            else value,
+        )
+        for name, value in limits.items()
+    ]
+    bounds = Limit.several(asked, summary)
     if is_knee:
         return Selection.of(summary, Goal(bounds))
-    known = [o.name for o in summary.objectives]
-    for name in (*filter(None, [minimise]), *(weights or {})):
-        check_objective(name, known)
+    minimise = ALIASES.get(minimise, minimise)
+    weights = {ALIASES.get(name, name): weight for name, weight in (weights or {}).items()}
+    for name in (*filter(None, [minimise]), *weights):
+        check_objective(name, units)
     if minimise:
         weights = {minimise: 1.0}
     if weights:

@@ -95,7 +95,7 @@ class Shipment:
         chosen = form or next(iter(room.forms), "")
         if chosen not in room.forms:
             ways = ", ".join(room.forms) or "nothing"
-            raise InputError(f"--to {chosen}: {room.name} ships as {ways}")
+            raise InputError(f"--format {chosen}: {room.name} ships as {ways}")
         way = room.forms[chosen]
         rows = _rows(path, summary, name, chosen, way)
         if path != given:

@@ -77,7 +77,7 @@ def test_what_ships_does_on_the_board_what_was_measured(form: str, mixed: Path, 
     recording = read(mixed)
     measured = [t.assignment for t in recording.trials if isinstance(t.outcome, Measurement)]
     mix = min(a for a in measured if len(set(a)) > 1)
-    arguments = ("--to", form, *TARGETS, "--output", tmp_path / "it")
+    arguments = ("--format", form, *TARGETS, "--output", tmp_path / "it")
     done = pp(*("deploy", mixed, recording.header.space.id_of(mix), *arguments), cwd=tmp_path)
     assert "every operation runs where it was measured" in done.stdout
     assert "ignores" not in done.stderr

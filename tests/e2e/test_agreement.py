@@ -54,7 +54,7 @@ def test_the_front_is_the_same_everywhere(run: Path):
     assert [p["id"] for p in data["points"] if p["front"]] == ids
     rows = csv.DictReader(io.StringIO(said("export", run, "--format", "csv", cwd=run)))
     assert {row["id"] for row in rows if row["on_front"] == "True"} == set(ids)
-    pp("deploy", run, "--to", "json", "--no-verify", "--output", "s.json", cwd=run)
+    pp("deploy", run, "--format", "json", "--no-verify", "--output", "s.json", cwd=run)
     switching = json.loads((run / "s.json").read_text())["configurations"]
     assert [entry["id"] for entry in switching] == ids
     # 3 where it cannot be told, which is not what is asked here.
@@ -71,7 +71,7 @@ def test_figures_and_verdicts_are_the_same_everywhere(run: Path):
     shown = pp_json("show", run, cwd=run)
     data, text = page(run)
     points = {point["id"]: point for point in data["points"]}
-    pp("deploy", run, "--to", "json", "--no-verify", "--output", "s.json", cwd=run)
+    pp("deploy", run, "--format", "json", "--no-verify", "--output", "s.json", cwd=run)
     switching = {e["id"]: e for e in json.loads((run / "s.json").read_text())["configurations"]}
     words = {"on the front": "on", "off the front": "off", "inconclusive": "open"}
     names = list(shown["objectives"])

@@ -72,7 +72,7 @@ def deployed(*words: object, cwd: Path) -> subprocess.CompletedProcess[str]:
 @pytest.mark.parametrize("form", ["env", "nnpackage", "api", "python"])
 def test_what_ships_runs_where_it_was_measured(run, tmp_path, form):
     number = a_mix(run)
-    words = (run, number, "--to", form, "--output", tmp_path / "it", "--json")
+    words = (run, number, "--format", form, "--output", tmp_path / "it", "--json")
     done = deployed(*words, cwd=tmp_path)
     found = json.loads(done.stdout)
     assert found["ids"] == [number]
@@ -83,7 +83,7 @@ def test_what_ships_runs_where_it_was_measured(run, tmp_path, form):
 
 
 def test_the_whole_front_ships_as_a_switching_set(run, tmp_path):
-    done = deployed(run, "--to", "json", cwd=tmp_path)
+    done = deployed(run, "--format", "json", cwd=tmp_path)
     front = pp_json("show", run, cwd=tmp_path)["front"]
     data = json.loads((tmp_path / "mobilenet_v2_035_96-switching.json").read_text())
     assert [c["id"] for c in data["configurations"]] == [row["id"] for row in front]
@@ -92,7 +92,9 @@ def test_the_whole_front_ships_as_a_switching_set(run, tmp_path):
 
 def test_a_package_on_this_onert_needs_the_calls_and_says_so(run, tmp_path):
     done = subprocess.run(
-        command("pareto-profiler", "deploy", run, a_mix(run), "--to", "nnpackage", "--output", "p"),
+        command(
+            "pareto-profiler", "deploy", run, a_mix(run), "--format", "nnpackage", "--output", "p"
+        ),
         cwd=tmp_path,
         capture_output=True,
         text=True,
@@ -128,14 +130,14 @@ def test_what_does_not_do_what_was_measured_is_found_out(run, tmp_path):
 def test_what_cannot_be_deployed_says_what_to_do(run, tmp_path):
     assert "name an id; on the front: " in pp_error("deploy", run, cwd=tmp_path)
     assert "was not measured" in pp_error("deploy", run, "12345", cwd=tmp_path)
-    assert "leave the id out" in pp_error("deploy", run, "0", "--to", "json", cwd=tmp_path)
+    assert "leave the id out" in pp_error("deploy", run, "0", "--format", "json", cwd=tmp_path)
     other = MODELS / "mobilenet_v1_025_128.tflite"
     assert "is not the model of the run" in pp_error(
         "deploy", run, "0", "--model", other, cwd=tmp_path
     )
     (tmp_path / "there").mkdir()
     assert "is there already" in pp_error(
-        *("deploy", run, "0", "--to", "nnpackage", "--output", tmp_path / "there"), cwd=tmp_path
+        *("deploy", run, "0", "--format", "nnpackage", "--output", tmp_path / "there"), cwd=tmp_path
     )
     assert "cannot be written" in pp_error(
         "deploy", run, "0", "--output", "/nowhere/x.sh", cwd=tmp_path
@@ -171,7 +173,7 @@ def test_without_verification_nothing_is_run(run, tmp_path):
             "deploy",
             run,
             "0",
-            "--to",
+            "--format",
             "python",
             "--model",
             moved,
@@ -189,7 +191,7 @@ def test_without_verification_nothing_is_run(run, tmp_path):
 
 def test_where_the_target_is_not_known_nothing_is_written(tmp_path):
     name = MODELS / "mobilenet_v2_035_96_logits.tflite"
-    asked = ("deploy", BOARD_RUN, "knee", "--to", "nnpackage", "--model", name, "--output", "p")
+    asked = ("deploy", BOARD_RUN, "knee", "--format", "nnpackage", "--model", name, "--output", "p")
     assert "name its file with --targets, or --no-verify" in pp_error(*asked, cwd=tmp_path)
     assert list(tmp_path.iterdir()) == []
     pp(*asked, "--no-verify", cwd=tmp_path)

@@ -30,7 +30,11 @@ def run(without: str, *words: object) -> subprocess.CompletedProcess[str]:
         ("pymoo", ("replay", RUN, "--sampler", "spea2"), "spea2 needs pymoo: pip install 'pareto-"),
         ("optuna", ("replay", RUN, "--sampler", "tpe"), "tpe needs Optuna: pip install 'pareto-"),
         ("matplotlib", ("report", RUN, "--svg", "x.svg"), "pictures need Matplotlib: pip install"),
-        ("pyarrow", ("export", RUN, "--format", "parquet", "--to", "x"), "parquet needs pyarrow"),
+        (
+            "pyarrow",
+            ("export", RUN, "--format", "parquet", "--output", "x"),
+            "parquet needs pyarrow",
+        ),
     ],
 )
 def test_what_is_not_installed_is_named(
@@ -48,7 +52,7 @@ def test_everything_else_works_without(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.chdir(tmp_path)
     for words in (
         ("show", RUN),
-        ("report", RUN, "--to", "page.html"),
+        ("report", RUN, "--output", "page.html"),
         ("explain", RUN, "A"),
         ("replay", "simulated:tiny-8x2:0", "--budget", "6"),
         ("bench", "simulated:tiny-8x2:0", "--seeds", "1", "--budget", "6"),

@@ -75,7 +75,7 @@ def test_the_shell_completes_what_is_known(tmp_path: Path):
     assert {"structured", "nsga2"} <= completed("search m --sampler ", tmp_path)
     assert completed("search m --target od", tmp_path) == {"odroid"}
     assert completed("explain run k", tmp_path) == {"knee"}
-    assert completed("deploy run knee --to n", tmp_path) == {"nnpackage"}
+    assert completed("deploy run knee --format n", tmp_path) == {"nnpackage"}
 
 
 def test_the_shell_is_told_how_to_complete(tmp_path: Path):
@@ -89,3 +89,13 @@ def test_the_shell_is_told_how_to_complete(tmp_path: Path):
         check=True,
     )
     assert "_pareto_profiler_completion" in done.stdout
+
+
+def test_options_by_their_former_names_still_work(dense_file: Path, tmp_path: Path):
+    options = ("--least-repeats", 2, "--budget", 1, "--output", "run")
+    pp("search", dense_file, *options, cwd=tmp_path)
+    pp("report", "run", "--to", "page.html", cwd=tmp_path)
+    pp("export", "run", "--format", "csv", "--to=run.csv", cwd=tmp_path)
+    pp("deploy", "run", "0", "--to", "env", "--no-verify", "--output", "run.sh", cwd=tmp_path)
+    written = {"page.html", "run.csv", "run.sh"}
+    assert written <= {path.name for path in tmp_path.iterdir()}

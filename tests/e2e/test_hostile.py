@@ -107,7 +107,7 @@ def test_nothing_overwrites_a_journal(dense_file: Path, tmp_path: Path, target: 
     pp(*options, cwd=tmp_path)
     (tmp_path / "link").symlink_to("run/journal.jsonl")
     before = (tmp_path / "run" / "journal.jsonl").read_bytes()
-    export = ("export", "run", "--format", "csv", "--to", target)
+    export = ("export", "run", "--format", "csv", "--output", target)
     for arguments in (export, (*options, "--dumpfile", target)):
         assert "is the journal of a run" in pp_error(*arguments, cwd=tmp_path)
     assert (tmp_path / "run" / "journal.jsonl").read_bytes() == before
@@ -122,7 +122,7 @@ def test_a_dump_does_not_depend_on_the_screen(dense_file: Path, tmp_path: Path):
 
 def test_a_full_disk_does_not_cost_the_file_that_was_there(dense_file: Path, tmp_path: Path):
     pp("search", dense_file, "--output", "run", *QUICK, cwd=tmp_path)
-    done = pp("export", "run", "--format", "csv", "--to", "/dev/full", cwd=tmp_path, status=1)
+    done = pp("export", "run", "--format", "csv", "--output", "/dev/full", cwd=tmp_path, status=1)
     assert "No space left on device" in done.stderr
 
 

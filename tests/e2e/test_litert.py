@@ -184,7 +184,7 @@ def test_what_cannot_be_used_is_one_line(tmp_path: Path):
 @pytest.mark.parametrize("form", ["json", "c", "python"])
 def test_what_ships_does_what_was_measured(run: Path, tmp_path: Path, form: str):
     # Whether both are as fast as each other is the machine's affair.
-    options = ("--to", form, "--output", "out")
+    options = ("--format", form, "--output", "out")
     words = ("deploy", run, a_mix(run), *options, "--json")
     told = pp(*words, cwd=tmp_path, status=(0, 1, 3)).stdout
     found = json.loads(told)["verified"][0]
@@ -222,7 +222,7 @@ int main(int argc, char **argv) {
 
 
 def test_the_c_file_compiles_without_a_warning_and_places(run: Path, tmp_path: Path):
-    pp("deploy", run, a_mix(run), "--to", "c", "--no-verify", "--output", "p.c", cwd=tmp_path)
+    pp("deploy", run, a_mix(run), "--format", "c", "--no-verify", "--output", "p.c", cwd=tmp_path)
     program = tmp_path / "main.c"
     program.write_text('#include "p.c"\n' + MAIN)
     compiler = [sys.executable, "-m", "ziglang", "cc", "-Wall", "-Wextra", "-std=gnu23"]
@@ -237,7 +237,17 @@ def test_the_c_file_compiles_without_a_warning_and_places(run: Path, tmp_path: P
 
 
 def test_the_python_module_gives_the_models_outputs(run: Path, tmp_path: Path):
-    pp("deploy", run, a_mix(run), "--to", "python", "--no-verify", "--output", "p.py", cwd=tmp_path)
+    pp(
+        "deploy",
+        run,
+        a_mix(run),
+        "--format",
+        "python",
+        "--no-verify",
+        "--output",
+        "p.py",
+        cwd=tmp_path,
+    )
     script = (
         "import numpy as np, os, p\n"
         "x = np.random.default_rng(1).random((1, 96, 96, 3), np.float32)\n"
@@ -296,7 +306,7 @@ def test_a_point_of_a_joint_front_ships_and_other_commands_ask_for_one_run(
     point = next(
         p for p in pp_json("show", joint, cwd=tmp_path)["front"] if p["runtime"] == "litert"
     )
-    options = ("--no-verify", "--to", "json", "--output", "out.json")
+    options = ("--no-verify", "--format", "json", "--output", "out.json")
     pp("deploy", joint, point["name"], *options, cwd=tmp_path)
     assert json.loads((tmp_path / "out.json").read_text())["id"] == point["id"]
     assert "(id " in pp("explain", joint, point["name"], cwd=tmp_path).stdout

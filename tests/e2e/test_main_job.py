@@ -447,7 +447,7 @@ def test_show_and_export(dense_file: Path, tmp_path: Path):
     assert all(r["exec_time_ms"] == "" and "NYI" in r["message"] for r in failed)
     assert rows[0]["FullyConnected@0"] == "cpu"
 
-    pp("export", "run", "--format", "parquet", "--to", "run.parquet", cwd=tmp_path)
+    pp("export", "run", "--format", "parquet", "--output", "run.parquet", cwd=tmp_path)
     table = parquet.read_table(tmp_path / "run.parquet")
     assert table.num_rows == 64
     assert str(table.schema.field("exec_time_ms").type) == "double"

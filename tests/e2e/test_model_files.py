@@ -75,7 +75,7 @@ def test_a_search_proposes_to_adapt_and_does_it(swish: Path, tmp_path: Path, mon
     pp("report", "run", cwd=tmp_path)
     assert '"origin":1' in (tmp_path / "run" / "report.html").read_text().replace(" ", "")
     # What ships is what was measured.
-    pp("deploy", "run", "baseline", "--to", "nnpackage", "--output", "p", cwd=tmp_path)
+    pp("deploy", "run", "baseline", "--format", "nnpackage", "--output", "p", cwd=tmp_path)
     inspected = pp_json("inspect", "p", cwd=tmp_path)
     assert inspected["original"] == pp_json("inspect", swish, cwd=tmp_path)["digest"]
     assert [o["origin"] for o in inspected["operations"]] == [0, 1, 1, 1, 2, 3]
@@ -102,10 +102,10 @@ def test_nothing_overwrites_the_model_of_a_run(swish: Path, tmp_path: Path):
     content = swish.read_bytes()
     pp("search", swish, "--runtime", "litert", *QUICK, "--output", "run", cwd=tmp_path)
     for words in (
-        ("deploy", "run", "baseline", "--to", "json", "--output", swish),
-        ("export", "run", "--format", "csv", "--to", swish),
+        ("deploy", "run", "baseline", "--format", "json", "--output", swish),
+        ("export", "run", "--format", "csv", "--output", swish),
         ("report", "run", "--svg", swish),
-        ("report", "run", "--to", swish),
+        ("report", "run", "--output", swish),
     ):
         assert "is the run's model" in pp_error(*words, cwd=tmp_path)
     other = ("search", swish, "--runtime", "litert", *QUICK, "--output", "other")

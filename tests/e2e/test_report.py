@@ -191,7 +191,7 @@ def test_a_graph_of_a_thousand_operations_is_drawn(browser, tmp_path):
 
 def test_report_makes_the_page_again_with_limits_and_pictures(browser, run, tmp_path):
     pp(
-        *("report", run, "--to", tmp_path / "r.html", "--max-rss", "1.02x baseline"),
+        *("report", run, "--output", tmp_path / "r.html", "--max-rss", "1.02x baseline"),
         *("--png", tmp_path / "f.png", "--svg", tmp_path / "f.svg", "--max", "exec_time=2.5ms"),
         cwd=tmp_path,
     )
@@ -210,9 +210,11 @@ def test_a_report_that_cannot_be_made_says_why(run, tmp_path):
     assert "the run's are exec_time, max_rss" in pp_error(
         "report", run, "--max", "energy=1mJ", cwd=tmp_path
     )
-    assert "cannot be written" in pp_error("report", run, "--to", "/nowhere/r.html", cwd=tmp_path)
+    assert "cannot be written" in pp_error(
+        "report", run, "--output", "/nowhere/r.html", cwd=tmp_path
+    )
     assert "is the journal of a run" in pp_error(
-        "report", run, "--to", run / "journal.jsonl", cwd=tmp_path
+        "report", run, "--output", run / "journal.jsonl", cwd=tmp_path
     )
 
 
@@ -220,7 +222,7 @@ def test_settings_of_many_values_are_shown(browser, tmp_path):
     rows = [f"cpu,{i + 1},{3 + i},{100 - i}" for i in range(40)]
     text = "\n".join(["a,threads,exec_time_ms,max_rss_kib", *rows]) + "\n"
     (tmp_path / "many.csv").write_text(text)
-    pp("report", "many.csv", "--to", "many.html", cwd=tmp_path)
+    pp("report", "many.csv", "--output", "many.html", cwd=tmp_path)
     opened = Opened(browser, tmp_path / "many.html")
     last = opened.page.locator("#front .point.front").last
     last.hover(force=True)
@@ -255,3 +257,18 @@ def test_what_cannot_be_told_is_no_verdict(browser, tmp_path: Path):
     assert lines
     assert all(line.get_attribute("x1") == line.get_attribute("x2") for line in lines)
     assert opened.diagnostics == []
+
+
+def test_without_a_name_the_newest_run_is_reported(dense_file: Path, tmp_path: Path):
+    assert "holds no run" in pp_error("report", cwd=tmp_path)
+    for name in ("older", "newer"):
+        options = ("--budget", 1, "--output", f"pareto-runs/{name}")
+        pp("search", dense_file, *options, cwd=tmp_path)
+        (tmp_path / "pareto-runs" / name / "report.html").unlink()
+    opened = tmp_path / "browser"
+    opened.write_text(f"#!/bin/sh\necho $1 >{tmp_path}/opened\n")
+    opened.chmod(0o755)
+    pp("report", "--open", cwd=tmp_path, BROWSER=f"{opened} %s")
+    page = tmp_path / "pareto-runs" / "newer" / "report.html"
+    assert page.is_file()
+    assert (tmp_path / "opened").read_text().strip() == page.as_uri()

@@ -67,3 +67,17 @@ def test_silly_goals_are_one_line(tmp_path: Path):
         (("--knee", "--minimise", "max_rss"), "exclude each other"),
     ):
         assert found in pp_error("select", TABLE, *options, cwd=tmp_path)
+
+
+def test_a_limit_needs_a_unit_and_objectives_have_other_names(tmp_path: Path):
+    told = pp_error("select", TABLE, "--max-rss", "14", cwd=tmp_path)
+    assert "14 what? Expected one of b, kb, mb, gb, kib, mib, gib, or x baseline" in told
+    told = pp_error("report", TABLE, "--max-time", "14", cwd=tmp_path)
+    assert "14 what? Expected one of ns, us, ms, s" in told
+    assert pp_json("select", TABLE, "--max", "memory=100MB", cwd=tmp_path) == pp_json(
+        "select", TABLE, "--max-rss", "100MB", cwd=tmp_path
+    )
+    by_memory = pp_json("select", TABLE, "--minimise", "memory", cwd=tmp_path)
+    assert by_memory == pp_json("select", TABLE, "--minimise", "max_rss", cwd=tmp_path)
+    shown = pp_json("show", TABLE, "--objectives", "latency,memory", cwd=tmp_path)
+    assert list(shown["objectives"]) == ["exec_time", "max_rss"]

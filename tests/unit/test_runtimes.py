@@ -115,5 +115,5 @@ def test_what_it_refuses_is_a_failure(run: Path):
 
 
 def test_what_it_does_not_ship_is_one_line(run: Path):
-    done = CliRunner().invoke(app, ["deploy", str(run), "fastest", "--to", "env"])
+    done = CliRunner().invoke(app, ["deploy", str(run), "fastest", "--format", "env"])
     assert done.exit_code == 2

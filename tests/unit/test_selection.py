@@ -60,11 +60,11 @@ def test_without_limits_the_smallest_of_the_first_objective_and_its_neighbours()
         ("max_rss=1.6x baseline", 2),
         ("max_rss=160% baseline", 2),
         ("max_rss=0.5x uniform", 1),
-        ("max_rss=163840", 2),
+        ("max_rss=163840KiB", 2),
         ("exec_time=10ms", 0),
         ("exec_time=10500 us", 0),
         ("exec_time=0.0115s", 3),
-        ("exec_time=7", 2),
+        ("exec_time=7ms", 2),
     ],
 )
 def test_a_limit_is_kept_and_what_is_left_is_smallest(text: str, expected: int):
@@ -153,7 +153,7 @@ def test_limits_before_anything_is_measured_are_absolute_and_have_units():
 @pytest.mark.parametrize(
     ("texts", "words"),
     [
-        (["max_rss=20"], "'max_rss=20': 20 what? Expected one of b, kb, mb"),
+        (["max_rss=20"], "max_rss of '20': 20 what? Expected one of b, kb, mb"),
         (["max_rss"], "max_rss of ''"),
         (["max_rss=fast"], "expected something like 100MB"),
         (["max_rss=1.2x baseline"], "the baseline is not measured yet"),

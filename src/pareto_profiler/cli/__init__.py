@@ -13,6 +13,12 @@ from importlib import import_module
 from typing import Any, Final
 
 # Options that were called otherwise once: they still work, and no help shows them.
+_FORMER_TO: Final = {
+    "deploy": "--format",
+    "report": "--output",
+    "export": "--output",
+    "bench": "--output",
+}
 _FORMER_OPTIONS: Final = {
     "--least-repeats": "--min-repeats",
     "--most-repeats": "--max-repeats",
@@ -44,7 +50,8 @@ def _run(module: str, app: str) -> None:
     # Matrices of a few hundred rows gain nothing from threads, and these wait for each other by
     # spinning, on a busy machine for longer than they compute. NumPy reads it when it is imported.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    sys.argv[1:] = map(_as_of_today, sys.argv[1:])
+    command = next((word for word in sys.argv[1:] if not word.startswith("-")), "")
+    sys.argv[1:] = [_as_of_today(word, command) for word in sys.argv[1:]]
     try:
         try:
             sys.exit(_status(getattr(import_module(f"{__name__}.{module}"), app)))
@@ -60,9 +67,11 @@ def _run(module: str, app: str) -> None:
         leave(CANNOT_KEEP, f"error: output cannot be written: {error.strerror}")
 
 
-def _as_of_today(word: str) -> str:
+def _as_of_today(word: str, command: str) -> str:
     """A word of the command line, an option by the name it has now."""
     name, sign, value = word.partition("=")
+    if name == "--to":
+        name = _FORMER_TO.get(command, name)
     return f"{_FORMER_OPTIONS.get(name, name)}{sign}{value}"
 
 

@@ -47,7 +47,8 @@ def bench(
         int, typer.Option(min=1, max=256, help="Processes.", show_default="all cores")
     ] = os.cpu_count() or 1,
     to: Annotated[
-        Path | None, typer.Option("--to", help="Write every search's curve there, as Parquet.")
+        Path | None,
+        typer.Option("--output", "-o", help="Write every search's curve there, as Parquet."),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:

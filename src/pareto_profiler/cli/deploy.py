@@ -40,7 +40,7 @@ def deploy(
     form: Annotated[
         str,
         typer.Option(
-            "--to",
+            "--format",
             help="env: a shell script; nnpackage: a package with the configuration inside; api: a "
             "C header for its calls; json: data for schedulers or applications; c: a file for an "
             "application; python: a program.",
@@ -51,7 +51,10 @@ def deploy(
     output: Annotated[
         Path | None,
         typer.Option(
-            help="File or folder to write.", show_default="named after model and id, here"
+            "--output",
+            "-o",
+            help="File or folder to write.",
+            show_default="named after model and id, here",
         ),
     ] = None,
     verify: Annotated[

@@ -113,14 +113,14 @@ COMMANDS: Final = {
         "Choose and ship",
         "Write an assignment in the form that ships, and run it to see that it does what was "
         "measured.",
-        "pareto-runs/RUN knee --to nnpackage",
+        "pareto-runs/RUN knee --format nnpackage",
         "deploy",
     ),
     "export": Command(
         "Choose and ship",
         "Write a run as a table: every trial as csv or parquet, the summary as json, or a ONE "
         "dump.",
-        "pareto-runs/RUN --format csv --to trials.csv",
+        "pareto-runs/RUN --format csv --output trials.csv",
         "show",
     ),
     "replay": Command(

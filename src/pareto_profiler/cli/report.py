@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import webbrowser
 from pathlib import Path
 from typing import Annotated
 
@@ -12,7 +13,6 @@ from pareto_profiler.cli.options import (
     InsteadOption,
     JudgingOptions,
     LimitOptions,
-    RunArgument,
     TableOptions,
     command,
 )
@@ -28,26 +28,37 @@ from pareto_profiler.report.picture import picture_of
 from pareto_profiler.report.selection import Limit
 from pareto_profiler.report.summary import Summary
 from pareto_profiler.shipping import check_no_model
-from pareto_profiler.storage.opening import open_recording
+from pareto_profiler.storage.opening import newest_run, open_recording
 
 REPORT = "report.html"
 
 
 @command
 def report(
-    run: RunArgument,
     judging: JudgingOptions,
     limits: LimitOptions,
     given: TableOptions,
+    run: Annotated[
+        Path | None,
+        typer.Argument(
+            metavar="[RUN]",
+            help="Folder of a run, its journal, or a result dump of ONE's tools.",
+            show_default="the newest in pareto-runs",
+        ),
+    ] = None,
     to: Annotated[
         Path | None,
         typer.Option(
-            "--to", help="Page to write.", show_default="report.html in the run's folder, or here"
+            "--output",
+            "-o",
+            help="Page to write.",
+            show_default="report.html in the run's folder, or here",
         ),
     ] = None,
     png: Annotated[Path | None, typer.Option(help="Write the front as a PNG, too.")] = None,
     svg: Annotated[Path | None, typer.Option(help="Write the front as an SVG, too.")] = None,
     objectives: InsteadOption = "",
+    is_to_open: Annotated[bool, typer.Option("--open", help="Open it in the browser.")] = False,
 ) -> None:
     """Write a run as one HTML page that opens anywhere, without a network.
 
@@ -55,6 +66,7 @@ def report(
     failed, and how it was made. Limits are drawn as lines. `search` leaves the page in the run's
     folder; this makes it again.
     """
+    run = run or newest_run(Path("pareto-runs"))
     recording = open_recording(run, given.names, given.baseline)
     for written in filter(None, (to, png, svg)):
         check_no_model(written, recording.header)
@@ -73,6 +85,8 @@ def report(
     file = to or (run / REPORT if is_folder(run) else Path(REPORT))
     write_file(file, page_of(summary, beliefs_about(recording, summary), lines))
     note(f"report: {file}")
+    if is_to_open and not webbrowser.open(file.resolve().as_uri()):
+        raise InputError(f"{file}: there is no browser here to open it")
 
 
 def leave_report(recording: Recording, summary: Summary, folder: Path) -> None:

@@ -105,7 +105,8 @@ def search(
     runtimes = split(where.runtime)
     if len(runtimes) > 1 and dumpfile is not None:
         raise InputError("dumpfile: ONE's format is of one runtime, name a single --runtime")
-    names = split(objectives) or (OBJECTIVES if len(runtimes) > 1 else Choices(model).objectives)
+    usual = OBJECTIVES if len(runtimes) > 1 else Choices(model).objectives
+    names = [o.name for o in objectives_of(split(objectives) or usual)]
     rules = trust.rules(seed, _RULES.confirm_share if confirm else 0.0)
     if within and len(runtimes) > 1:
         raise InputError("--within: is for the search of one runtime, name a single --runtime")
@@ -138,7 +139,7 @@ def record(
     Resumable like `search`.
     """
     rules = trust.rules(seed, 0.0)
-    names = split(objectives)
+    names = [o.name for o in objectives_of(split(objectives))]
     choices = _choices(model, space, measuring, where, rules, names, "exhaustive")
     _measure(choices, Budget(), rules, output, dumpfile, as_json=as_json, largest=_LARGEST_TABLE)
 

@@ -14,7 +14,7 @@ from pareto_profiler.cli.options import (
     command,
 )
 from pareto_profiler.cli.output import print_json
-from pareto_profiler.core.measurement import Objective
+from pareto_profiler.core.measurement import ALIASES, Objective
 from pareto_profiler.errors import InputError
 from pareto_profiler.report.joint import judged
 from pareto_profiler.report.naming import named
@@ -80,14 +80,12 @@ def _goal(
     known = [o.name for o in summary.objectives]
     if is_knee:
         return Goal(limits)
-    if weights:
-        found = _weights_of(weights)
-        for name in found:
-            check_objective(name, known)
+    found = _weights_of(weights) if weights else {minimise: 1.0} if minimise else {}
+    found = {ALIASES.get(name, name): weight for name, weight in found.items()}
+    for name in found:
+        check_objective(name, known)
+    if found:
         return Goal(limits, found)
-    if minimise:
-        check_objective(minimise, known)
-        return Goal(limits, {minimise: 1.0})
     return Goal.smallest(summary.objectives, limits)
 
 

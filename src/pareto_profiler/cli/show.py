@@ -69,7 +69,8 @@ def export(
     given: TableOptions,
     file_format: Annotated[ExportFormat, typer.Option("--format", help="What to write.")],
     to: Annotated[
-        Path | None, typer.Option("--to", help="File to write; standard output without it.")
+        Path | None,
+        typer.Option("--output", "-o", help="File to write; standard output without it."),
     ] = None,
 ) -> None:
     """Write a run as a table: every trial as csv or parquet, the summary as json, or a ONE dump.
@@ -85,7 +86,7 @@ def export(
         check_no_model(to, recording.header)
     if to is None:
         if file_format in {ExportFormat.PACKED, ExportFormat.PARQUET}:
-            raise InputError(f"{file_format} is no text: name a file with --to")
+            raise InputError(f"{file_format} is no text: name a file with --output")
         sys.stdout.write(_text(recording, Summary.of(recording), file_format))
         return
     if file_format is ExportFormat.PACKED:

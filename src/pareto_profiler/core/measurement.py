@@ -116,8 +116,12 @@ OBJECTIVES: Final[Mapping[str, Objective]] = MappingProxyType(
 """Everything that can be minimised, by name."""
 
 
+ALIASES: Final[Mapping[str, str]] = MappingProxyType({"latency": "exec_time", "memory": "max_rss"})
+"""Other words for objectives, as people say them."""
+
+
 def objectives_of(names: Iterable[str]) -> tuple[Objective, ...]:
-    """The objectives of these names, in order.
+    """The objectives of these names or aliases, in order.
 
     Raises:
         InputError: A name is unknown or given twice, or there are fewer than two.
@@ -125,8 +129,10 @@ def objectives_of(names: Iterable[str]) -> tuple[Objective, ...]:
     Examples:
         >>> [o.shown_unit for o in objectives_of(["exec_time", "max_rss"])]
         ['ms', 'KiB']
+        >>> [o.name for o in objectives_of(["latency", "memory"])]
+        ['exec_time', 'max_rss']
     """
-    names = tuple(names)
+    names = tuple(ALIASES.get(name, name) for name in names)
     for name in names:
         if name not in OBJECTIVES:
             raise InputError(f"objective {name!r}: expected one of {', '.join(OBJECTIVES)}")

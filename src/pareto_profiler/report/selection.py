@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from pareto_profiler.core.estimate import Estimates
 from pareto_profiler.core.front import nondominated, plausible_values
-from pareto_profiler.core.measurement import Objective
+from pareto_profiler.core.measurement import ALIASES, Objective
 from pareto_profiler.errors import InputError
 from pareto_profiler.report.summary import Judged, Row
 
@@ -55,11 +55,12 @@ class Limit:
     def of(cls, text: str, objective: Objective, summary: Judged | None) -> Limit:
         """Read a limit such as ``12ms``, ``100 MB``, ``1.2x baseline`` or ``90% uniform``.
 
-        A number alone is in the unit that the objective is shown in; ``uniform`` is the best
-        uniform assignment. Before anything was measured there is no summary.
+        ``uniform`` is the best uniform assignment. Before anything was measured there is no
+        summary.
 
         Raises:
-            InputError: It is none, or is relative to what was not measured.
+            InputError: It is none, has no unit where there are several, or is relative to what was
+                not measured.
         """
         found = _QUANTITY.fullmatch(text.lower())
         expected = f"{objective.name} of {text!r}: expected something like {_example(objective)}"
@@ -79,6 +80,13 @@ class Limit:
             base = row.estimate.values[summary.objectives.index(objective)]
             return cls(objective, number * base / (100 if unit == "%" else 1), text)
         if not unit:
+            units = [u for u in _UNITS.get(objective.unit, {}) if u.isascii()]
+            if len(units) > 1:
+                raise InputError(
+                    f"{objective.name} of {text!r}: {text.strip()} what? Expected one of "
+                    + ", ".join(units)
+                    + (", or x baseline" if summary is not None else "")
+                )
             return cls(objective, number / objective.shown_per_unit, text)
         if unit not in _UNITS.get(objective.unit, {}):
             raise InputError(expected)
@@ -92,6 +100,7 @@ class Limit:
             InputError: An objective is not the run's or comes twice, or a value is none.
         """
         objectives = {o.name: o for o in summary.objectives}
+        asked = [(ALIASES.get(name, name), text) for name, text in asked]
         names = [name for name, _ in asked]
         for name in names:
             check_objective(name, objectives)
@@ -110,13 +119,11 @@ class Limit:
         known = {o.name: o for o in objectives}
         found: dict[str, Limit] = {}
         for text in asked:
-            name, _, value = text.partition("=")
+            word, _, value = text.partition("=")
+            name = ALIASES.get(word, word)
             check_objective(name, known)
             if name in found:
                 raise InputError(f"two limits of {name}")
-            units = [unit for unit in _UNITS.get(known[name].unit, {}) if unit.isascii()]
-            if units and value.strip() and value.strip()[-1].isdigit():
-                raise InputError(f"{text!r}: {value} what? Expected one of {', '.join(units)}")
             found[name] = cls.of(value, known[name], None)
         return tuple(found.values())
 

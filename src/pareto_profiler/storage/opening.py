@@ -54,6 +54,18 @@ def runs_in(folder: Path) -> dict[str, Path]:
     return {name: folder / name for name in RUNTIMES if (folder / name / JOURNAL).is_file()}
 
 
+def newest_run(folder: Path) -> Path:
+    """The run in a folder of runs that was added to last, those of several runtimes included.
+
+    Raises:
+        InputError: There is none.
+    """
+    journals = [*folder.glob(f"*/{JOURNAL}"), *folder.glob(f"*/*/{JOURNAL}")]
+    if not journals:
+        raise InputError(f"{folder}: holds no run: name one, or search first")
+    return max(journals, key=lambda journal: journal.stat().st_mtime).parent
+
+
 def open_runs(folder: Path) -> dict[str, Recording]:
     """The recordings of a folder of runs that have trials, in the order in which they began."""
     recordings = {name: read(path) for name, path in runs_in(folder).items()}

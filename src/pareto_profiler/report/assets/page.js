@@ -255,7 +255,7 @@
     if (text === undefined) {
       const words = document.createElement("p");
       words.className = "soft";
-      words.textContent = `Not on the front, so it is not in this file: pareto-profiler deploy RUN ${p.id} --to env writes it.`;
+      words.textContent = `Not on the front, so it is not in this file: pareto-profiler deploy RUN ${p.id} --format env writes it.`;
       host.replaceChildren(words);
       return;
     }
