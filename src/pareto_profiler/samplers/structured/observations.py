@@ -122,6 +122,11 @@ class Observations:
             is_refused = trial.outcome.kind is FailureKind.REJECTED
             self._messages[trial.assignment] = trial.outcome.message if is_refused else ""
 
+    @property
+    def is_traced(self) -> bool:
+        """Whether any profile was told."""
+        return bool(self._profiles)
+
     def measured(self) -> Digits:
         """Digits of what was measured, in the order of ``told.values``."""
         return self.structure.encode(list(self.told.values))

@@ -107,7 +107,8 @@ class StructuredSampler(ProposingSampler):
             # Beyond the ends of what is sure there may be more.
             chosen = self._chosen(pool, posterior, count, random, doubt=0.0)
             if chosen[0][1] < _NO_GAIN:
-                return []
+                # Few figures alone may come with a model by chance.
+                return [] if self._is_told_enough() else self._mixed(chosen, count, random)
         promising = [a for a, gain in chosen if gain > 0]
         is_front = not self._problem.within
         if is_front and chosen[0][1] < _LITTLE_GAIN and self.observations.structure.is_in_detail:
@@ -226,6 +227,12 @@ class StructuredSampler(ProposingSampler):
         """What each objective may be at most, over the baseline's."""
         pairs = zip(self._problem.objectives, posterior.beliefs, strict=True)
         return np.array([self._problem.within.get(o.name, np.inf) / b.base for o, b in pairs])
+
+    def _is_told_enough(self) -> bool:
+        """Whether operations were traced, or about as many assignments measured as there are."""
+        observations = self.observations
+        operations = len(observations.structure.operation_variables)
+        return observations.is_traced or len(self._told.values) >= operations
 
     def _is_doubtful(self, posterior: Posterior) -> bool:
         """Whether predictions do not come with what is measured."""
