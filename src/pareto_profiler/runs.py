@@ -170,7 +170,8 @@ class Run:
         from pareto_profiler.report.beliefs import beliefs_about
         from pareto_profiler.report.page import page_of
 
-        write_whole(Path(to), page_of(self.summary, beliefs_about(self.recording, self.summary)))
+        beliefs = beliefs_about(self.recording, self.summary)
+        write_whole(Path(to), page_of(self.summary, beliefs, run=str(self.path or "RUN")))
         return Path(to)
 
     def rows(self) -> list[dict[str, object]]:

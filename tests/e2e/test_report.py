@@ -272,3 +272,81 @@ def test_without_a_name_the_newest_run_is_reported(dense_file: Path, tmp_path: P
     page = tmp_path / "pareto-runs" / "newer" / "report.html"
     assert page.is_file()
     assert (tmp_path / "opened").read_text().strip() == page.as_uri()
+
+
+BUNDLED = MODELS.parent / "runs" / "emulated_board"
+
+
+@pytest.fixture(scope="module")
+def board_page(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The page of the bundled run, with a limit."""
+    folder = tmp_path_factory.mktemp("board")
+    pp("report", BUNDLED, "-o", folder / "board.html", "--max-rss", "17.5MB", cwd=folder)
+    return folder / "board.html"
+
+
+def test_the_page_begins_with_what_to_ship(browser, board_page: Path):
+    opened = Opened(browser, board_page)
+    page, shown = opened.page, pp_json("show", BUNDLED, cwd=board_page.parent)
+    cards = {card.split("\n")[0]: card for card in page.locator("article.ship").all_inner_texts()}
+    titles = [title.split(" · ")[0] for title in cards]
+    assert [t.split(" ", 1)[1] for t in titles] == [
+        "within the limits",
+        "fastest",
+        "knee",
+        "smallest",
+    ]
+    best = pp_json("select", BUNDLED, "--max-rss", "17.5MB", cwd=board_page.parent)["selected"]
+    first = page.locator("article.ship").first
+    assert first.get_attribute("data-point") == best["id"]
+    name = titles[0].split()[0]
+    assert f"deploy {BUNDLED} {name}" in "".join(first.locator("pre").inner_text().split("\n"))
+    knee = pp_json("select", BUNDLED, "--knee", cwd=board_page.parent)["selected"]["id"]
+    assert "selected" in (
+        page.locator(f'article[data-point="{knee}"]').get_attribute("class") or ""
+    )
+    assert page.locator("#front-table tbody tr").first.inner_text().startswith("A")
+    assert (
+        page.locator("article.ship").nth(1).get_attribute("data-point") == shown["front"][0]["id"]
+    )
+    assert opened.diagnostics == []
+
+
+def test_two_points_are_compared_operation_by_operation(browser, board_page: Path):
+    opened = Opened(browser, board_page)
+    page, front = opened.page, pp_json("show", BUNDLED, cwd=board_page.parent)["front"]
+    knee = page.locator("article.ship.selected").get_attribute("data-point")
+    chosen = next(row for row in front if row["id"] == knee)
+    assert not page.locator("#compared").is_visible()
+    page.locator("#compare").click()
+    page.locator("#front-table tbody tr").first.click()
+    differing = sum(
+        a != b for a, b in zip(chosen["assignment"], front[0]["assignment"], strict=True)
+    )
+    assert f"{differing} of 64 operations run elsewhere" in page.locator("#compared").inner_text()
+    assert page.locator("#compared-table tbody tr").count() == differing
+    place = front.index(chosen)
+    assert page.url.endswith(f"#{'ABCDEFGHIJKLMNO'[place]},A")
+    # The address brings both back, and the same click ends it.
+    page.reload()
+    assert page.locator("#compared-table tbody tr").count() == differing
+    page.locator("#compare").click()
+    assert not page.locator("#compared").is_visible()
+    page.locator("#front-table tbody tr").nth(1).click(modifiers=["Shift"])
+    assert page.locator("#compared-title").inner_text().endswith("against B")
+    assert opened.diagnostics == []
+
+
+def test_wide_fronts_are_drawn_by_logarithms_and_details_stand_beside_them(
+    browser, board_page: Path
+):
+    opened = Opened(browser, board_page, width=1400)
+    page = opened.page
+    assert page.locator("#log").get_attribute("aria-pressed") == "true"
+    ticks = page.locator("#front .axis").first.text_content()
+    page.locator("#log").click()
+    assert page.locator("#log").get_attribute("aria-pressed") == "false"
+    assert page.locator("#front .axis").first.text_content() != ticks
+    front, details = (page.locator(name).bounding_box() for name in ("#front", "#selected"))
+    assert details["x"] > front["x"] + front["width"]
+    assert opened.diagnostics == []

@@ -83,7 +83,7 @@ def report(
             write_file(file, picture_of(summary, picture_format, lines))
             note(f"picture: {file}")
     file = to or (run / REPORT if is_folder(run) else Path(REPORT))
-    write_file(file, page_of(summary, beliefs_about(recording, summary), lines))
+    write_file(file, page_of(summary, beliefs_about(recording, summary), lines, str(run)))
     note(f"report: {file}")
     if is_to_open and not webbrowser.open(file.resolve().as_uri()):
         raise InputError(f"{file}: there is no browser here to open it")
@@ -91,5 +91,7 @@ def report(
 
 def leave_report(recording: Recording, summary: Summary, folder: Path) -> None:
     """Write the page of a run into its folder."""
-    write_file(folder / REPORT, page_of(summary, beliefs_about(recording, summary)))
+    write_file(
+        folder / REPORT, page_of(summary, beliefs_about(recording, summary), run=str(folder))
+    )
     note(f"report: {folder / REPORT}")

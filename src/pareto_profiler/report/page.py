@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import re
+import shlex
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from importlib.resources import files
@@ -13,8 +15,10 @@ from typing import TYPE_CHECKING, Any, Final
 from pareto_profiler.core.membership import Verdict
 from pareto_profiler.core.space import Assignment, readable
 from pareto_profiler.core.trial import Failure
-from pareto_profiler.report.naming import short_id
-from pareto_profiler.report.selection import Limit, shown
+from pareto_profiler.errors import InputError
+from pareto_profiler.report.naming import handle, short_id
+from pareto_profiler.report.selection import Goal, Limit, Selection, shown
+from pareto_profiler.report.terminal import counts_of
 
 if TYPE_CHECKING:
     from pareto_profiler.report.summary import Row, Summary
@@ -38,7 +42,10 @@ _MIN_SHOWN: Final = 0.001
 
 
 def page_of(
-    summary: Summary, beliefs: ModelReport | None = None, limits: Sequence[Limit] = ()
+    summary: Summary,
+    beliefs: ModelReport | None = None,
+    limits: Sequence[Limit] = (),
+    run: str = "RUN",
 ) -> str:
     """The page: opens from disk, asks no network, follows the reader's light or dark.
 
@@ -49,6 +56,7 @@ def page_of(
         summary: What is shown.
         beliefs: What a model learned; left out without it.
         limits: Drawn as lines.
+        run: Where the run is, for the commands that ship its points.
     """
     from jinja2 import Environment
     from markupsafe import Markup
@@ -67,6 +75,7 @@ def page_of(
     return template.render(
         facts=_facts(summary),
         checks=_checks(summary),
+        cards=_cards(summary, limits, run),
         objectives=[{"name": o.name, "unit": o.shown_unit} for o in summary.objectives],
         rows=[_row(row, summary) for row in listed(summary)],
         learned=_learned(beliefs) if beliefs else None,
@@ -83,6 +92,64 @@ def page_of(
         dagre=script(asset("dagre.min.js")),
         licences=asset("d3.LICENSE") + "\n" + asset("dagre.LICENSE"),
     )
+
+
+def _cards(summary: Summary, limits: Sequence[Limit], run: str) -> list[dict[str, Any]]:
+    """What to ship: the best within the limits, the fastest, the knee and the smallest."""
+    wanted: dict[int, tuple[list[str], Row]] = {}
+
+    def want(title: str, row: Row) -> None:
+        wanted.setdefault(row.id, ([], row))[0].append(title)
+
+    if not summary.front:
+        return []
+    if limits:
+        with contextlib.suppress(InputError):  # nothing keeps them
+            goal = Goal.smallest(summary.objectives, tuple(limits))
+            want("within the limits", Selection.of(summary, goal).row)
+    first = summary.objectives[0]
+    want("fastest" if first.name == "exec_time" else f"least {first.name}", summary.front[0])
+    want("knee", Selection.of(summary, Goal()).row)
+    for o in [o for o in summary.objectives if o.is_memory][:1]:
+        want("smallest", min(summary.front, key=lambda row: row.values[o.name]))
+    return [_card(titles, row, summary, run) for titles, row in wanted.values()]
+
+
+def _card(titles: Sequence[str], row: Row, summary: Summary, run: str) -> dict[str, Any]:
+    against = [("baseline", row.against_baseline, summary.baseline)]
+    best = summary.best_uniform
+    if best and not (summary.baseline and best.id == summary.baseline.id):
+        against.append(("best uniform", row.against_best_uniform, best))
+    gains = [
+        ", ".join(f"{_change(ratio)} {name}" for name, ratio in ratios.items())
+        + f" than the {what}"
+        for what, ratios, other in against
+        if other is not None and other.id != row.id and ratios
+    ]
+    handles = {other.id: handle(i) for i, other in enumerate(summary.front)}
+    name = handles.get(row.id, str(row.id))
+    is_sure = row.place.verdict is Verdict.ON
+    sure = "on the front" if is_sure else f"on the front: {100 * row.place.probability:.0f} %"
+    return {
+        "title": " and ".join(titles),
+        "name": name if row.id in handles else short_id(row.id),
+        "id": str(row.id),
+        "figures": [{"value": shown(o, v), "name": o.name} for o, v in _values(row, summary)],
+        "mix": _mix(row, summary),
+        "gains": [_unbroken(text) for text in gains],
+        "sure": _unbroken(sure) if summary.is_noise_known and not row.untold else "",
+        "command": f"pareto-profiler deploy {shlex.quote(run)} {name}",
+    }
+
+
+def _change(ratio: float) -> str:
+    """A ratio as people say it."""
+    return f"{100 * abs(1 - ratio):.0f} % {'less' if ratio < 1 else 'more'}"
+
+
+def _mix(row: Row, summary: Summary) -> str:
+    counts = counts_of(summary.header.space, row.estimate.assignment)
+    return _unbroken(counts)
 
 
 def listed(summary: Summary) -> list[Row]:
@@ -138,6 +205,7 @@ def data_of(summary: Summary, limits: Sequence[Limit] = ()) -> dict[str, Any]:
     found = []
     for n, row in enumerate(points):
         point = _point(row, summary)
+        point |= {"handle": handle(n)} if row.id in front else {}
         point |= {"front": row.id in front, "perhaps": row.id in perhaps}
         if n < kept_digits:
             point["digits"] = digits(row.estimate.assignment)
@@ -146,7 +214,7 @@ def data_of(summary: Summary, limits: Sequence[Limit] = ()) -> dict[str, Any]:
             point["configuration"] = text
         found.append(point)
     failures = list(_failures(summary, digits if kept_digits > len(points) else None))
-    first = summary.front[0] if summary.front else None
+    first = Selection.of(summary, Goal()).row if summary.front else None
     return {
         "objectives": [{"name": o.name, "unit": o.shown_unit} for o in summary.objectives],
         "backends": list(space.backends),
@@ -303,12 +371,13 @@ def _row(row: Row, summary: Summary) -> dict[str, Any]:
     whole = sum(chosen.values())
     backends = summary.header.space.backends
     roles = [r for r in (_role(row, summary),) if r]
-    roles += ["placement verified"] if row.placement and not row.placement.mismatches else []
+    roles += ["verified"] if row.placement and not row.placement.mismatches else []
     roles += ["disturbed"] if row.estimate.is_contended else []
     verdict = row.place.verdict
     words = {Verdict.ON: "yes", Verdict.OFF: "no"}
     return {
         "id": str(row.id),
+        "name": next((handle(i) for i, r in enumerate(summary.front) if r.id == row.id), "·"),
         "short_id": short_id(row.id),
         "cells": [_cell(row, o.name, o.shown(v)) for o, v in _values(row, summary)],
         "probability": (verdict and words.get(verdict))

@@ -7,7 +7,8 @@
   const tip = document.getElementById("tip");
   const byKey = (id) => document.getElementById(id);
   const colour = (backend) => data.colours[backends.indexOf(backend)] || "var(--soft)";
-  const state = { x: 0, y: Math.min(1, objectives.length - 1), all: false, selected: null };
+  const state = { x: 0, y: Math.min(1, objectives.length - 1), all: false, log: false, selected: null, compared: null, comparing: false };
+  const nameOf = (p) => p.handle || `id ${shortId(p.id)}`;
 
   const figure = (o, v) => {
     if (o.unit === "KiB" && Math.abs(v) >= 1024) return `${(v / 1024).toFixed(v >= 102400 ? 1 : 2)} MiB`;
@@ -50,7 +51,7 @@
   }
   const hideTip = () => tip.classList.remove("on");
   const wordsOf = (p) => [
-    `id ${shortId(p.id)}${p.role ? ` · ${p.role}` : ""}`,
+    `${p.handle ? `${p.handle} · ` : ""}id ${shortId(p.id)}${p.role ? ` · ${p.role}` : ""}`,
     ...objectives.map((o, i) => {
       const known = p.low && p.low[i] !== null && p.high[i] !== null;
       return `${o.name} ${figure(o, p.values[i])}${known ? ` (${figure(o, p.low[i])} to ${figure(o, p.high[i])})` : ""}`;
@@ -63,6 +64,7 @@
   // ---- the front
   function domain(values, limits) {
     const [low, high] = d3.extent(values.concat(limits));
+    if (state.log && low > 0) return [low / 1.08, high * 1.08];
     const pad = (high - low || Math.abs(high) * 0.02 || 1) * 0.07;
     return [low - pad < 0 && low >= 0 ? 0 : low - pad, high + pad];
   }
@@ -80,15 +82,18 @@
     const near = points.filter((p) => p.front || p.perhaps || p.role);
     const limits = (axis, o) => data.limits.filter((l) => l.objective === axis).map((l) => scaled(o, l.most));
     const shown = state.all || near.length < 2 ? points : near;
-    const x = d3.scaleLinear(domain(shown.map(px), limits(state.x, ox)), [m.left, width - m.right]);
-    const y = d3.scaleLinear(domain(shown.map(py), limits(state.y, oy)), [height - m.bottom, m.top]);
+    const scaleOf = (range) => (state.log && range[0] > 0 ? d3.scaleLog : d3.scaleLinear);
+    const xs = domain(shown.map(px), limits(state.x, ox)), ys = domain(shown.map(py), limits(state.y, oy));
+    const x = scaleOf(xs)(xs, [m.left, width - m.right]);
+    const y = scaleOf(ys)(ys, [height - m.bottom, m.top]);
+    const ticks = state.log ? [4, "~g"] : [narrow ? 4 : 8];
     const inside = (p) => px(p) <= x.domain()[1] && py(p) <= y.domain()[1] && px(p) >= x.domain()[0] && py(p) >= y.domain()[0];
     const svg = d3.create("svg").attr("width", width).attr("height", height).attr("role", "group")
       .attr("aria-label", `${ox.name} against ${oy.name}, ${points.length} points`);
     svg.append("g").selectAll("line").data(y.ticks(5)).join("line").attr("class", "gridline")
       .attr("x1", m.left).attr("x2", width - m.right).attr("y1", y).attr("y2", y);
-    svg.append("g").attr("class", "axis").attr("transform", `translate(0,${height - m.bottom})`).call(d3.axisBottom(x).ticks(narrow ? 4 : 8));
-    svg.append("g").attr("class", "axis").attr("transform", `translate(${m.left},0)`).call(d3.axisLeft(y).ticks(5));
+    svg.append("g").attr("class", "axis").attr("transform", `translate(0,${height - m.bottom})`).call(d3.axisBottom(x).ticks(...ticks));
+    svg.append("g").attr("class", "axis").attr("transform", `translate(${m.left},0)`).call(d3.axisLeft(y).ticks(5, state.log ? "~g" : null));
     svg.append("text").attr("x", width - m.right).attr("y", height - 10).attr("text-anchor", "end").text(`${label(ox)} →`);
     svg.append("text").attr("x", 4).attr("y", m.top - (failed ? 8 : 2)).text(`↑ ${label(oy)}`);
     for (const limit of data.limits) {
@@ -120,20 +125,20 @@
     const order = (p) => (p.front ? 2 : p.perhaps ? 1 : 0);
     const drawn = points.filter(inside).sort((a, b) => order(a) - order(b));
     const dots = svg.append("g").selectAll("g").data(drawn).join("g")
-      .attr("class", (p) => `point${p.front ? " front" : ""}${p.front && p.verdict !== "on" && data.isNoiseKnown ? " unsure" : ""}${p.perhaps ? " perhaps" : ""}${p === state.selected ? " selected" : ""}`)
+      .attr("class", (p) => `point${p.front ? " front" : ""}${p.front && p.verdict !== "on" && data.isNoiseKnown ? " unsure" : ""}${p.perhaps ? " perhaps" : ""}${p === state.selected ? " selected" : ""}${p === state.compared ? " compared" : ""}`)
       .attr("data-id", (p) => p.id).attr("transform", (p) => `translate(${x(px(p))},${y(py(p))})`)
       .attr("tabindex", (p) => (p.front || p.perhaps || p.role ? 0 : null)).attr("role", "button").attr("aria-label", (p) => wordsOf(p).filter(Boolean).join(", "));
     dots.append("circle").attr("class", "hit").attr("r", 12);
     dots.append("circle").attr("class", "dot").attr("r", (p) => (p.front ? 6 : p.perhaps ? 4.5 : 3.5));
     dots.filter((p) => p.role).append("circle").attr("class", "ring").attr("r", 9);
-    const tagged = drawn.filter((p) => p.role), isFarRight = (p) => x(px(p)) > width * 0.7;
+    const tagged = drawn.filter((p) => p.role || p.handle), isFarRight = (p) => x(px(p)) > width * 0.7;
     svg.append("g").selectAll("text").data(tagged).join("text").attr("class", "tag")
       // To the left of what is far right the front comes in: above it.
       .attr("x", (p) => x(px(p)) + (isFarRight(p) ? 9 : 13)).attr("y", (p) => y(py(p)) + (isFarRight(p) ? -13 : 4))
-      .attr("text-anchor", (p) => (isFarRight(p) ? "end" : "start")).attr("pointer-events", "none").text((p) => p.role);
+      .attr("text-anchor", (p) => (isFarRight(p) ? "end" : "start")).attr("pointer-events", "none").text((p) => [p.handle, p.role].filter(Boolean).join(" · "));
     dots.on("pointerenter pointermove", (event, p) => showTip(wordsOf(p), event)).on("focus", (event, p) => showTip(wordsOf(p), event))
-      .on("pointerleave blur", hideTip).on("click", (_, p) => select(p))
-      .on("keydown", (event, p) => { if (event.key === "Enter" || event.key === " ") { event.preventDefault(); select(p); } });
+      .on("pointerleave blur", hideTip).on("click", (event, p) => pick(p, event.shiftKey))
+      .on("keydown", (event, p) => { if (event.key === "Enter" || event.key === " ") { event.preventDefault(); pick(p, event.shiftKey); } });
     const out = points.filter((p) => !inside(p));
     svg.append("g").selectAll("path").data(out.length > 40 ? [] : out).join("path").attr("class", "outside").attr("d", d3.symbol(d3.symbolTriangle, 26)())
       .attr("transform", (p) => {
@@ -176,6 +181,19 @@
       group.append(button);
     }
     if (points.length > 2) host.append(group);
+    const log = document.createElement("button");
+    log.type = "button";
+    log.id = "log";
+    log.textContent = "Log axes";
+    const near = points.filter((p) => p.front);
+    state.log = [state.x, state.y].some((i) => near.length && d3.min(near, (p) => p.values[i]) > 0 && d3.max(near, (p) => p.values[i]) > 5 * d3.min(near, (p) => p.values[i]));
+    log.setAttribute("aria-pressed", String(state.log));
+    log.addEventListener("click", () => {
+      state.log = !state.log;
+      log.setAttribute("aria-pressed", String(state.log));
+      drawFront();
+    });
+    if (points.length > 2) host.append(log);
     if (objectives.length > 2)
       for (const axis of ["x", "y"]) {
         const label = document.createElement("label"), choice = document.createElement("select");
@@ -199,14 +217,27 @@
     if (data.isNoiseKnown) legend.append("lines: 95 % intervals");
   }
 
-  // ---- the selected assignment
+  // ---- the selected assignment, and the one that it is compared with
+  function pick(p, isCompared = false, scroll = false) {
+    const isSecond = (isCompared || state.comparing) && state.selected && p.values && state.selected.values;
+    state.comparing = false;
+    if (isSecond) state.compared = p === state.selected || p === state.compared ? null : p;
+    select(isSecond ? state.selected : p, scroll);
+  }
   function select(p, scroll = false) {
     state.selected = p;
+    if (state.compared === p || !p.values) state.compared = null;
     if (p.values) drawFront();
-    for (const row of document.querySelectorAll("tr[data-point]")) row.classList.toggle("selected", row.dataset.point === p.id);
+    for (const row of document.querySelectorAll("[data-point]")) {
+      row.classList.toggle("selected", row.dataset.point === p.id);
+      row.classList.toggle("compared", Boolean(state.compared) && row.dataset.point === state.compared.id);
+    }
+    drawCompared(p, state.compared);
+    const words = [p, state.compared].filter(Boolean).map((q) => q.handle || q.id).join(",");
+    try { history.replaceState(null, "", `#${words}`); } catch { /* a page in a frame has no address of its own */ }
     const section = byKey("selected");
     section.hidden = false;
-    byKey("selected-title").textContent = `Selected: id ${shortId(p.id)}${p.role ? ` (${p.role})` : ""}`;
+    byKey("selected-title").textContent = `${p.handle ? `${p.handle} · ` : ""}id ${shortId(p.id)}${p.role ? ` (${p.role})` : ""}`;
     drawTiles(p);
     drawConfiguration(p);
     const isDrawn = Boolean(p.digits) && operations.length > 0;
@@ -214,8 +245,39 @@
     byKey("graph").style.display = isDrawn ? "" : "none";
     byKey("backends").replaceChildren(...(p.digits ? keyOf(p) : []));
     if (isDrawn) { drawGraph(p); drawTable(p); }
-    if (scroll) section.scrollIntoView({ behavior: "smooth", block: "start" });
+    // Beside the front it is in sight already.
+    if (scroll && section.getBoundingClientRect().top > innerHeight * 0.7) section.scrollIntoView({ behavior: "smooth", block: "start" });
     hideTip();
+  }
+  function drawCompared(p, q) {
+    const button = byKey("compare");
+    button.setAttribute("aria-pressed", String(state.comparing));
+    button.textContent = state.comparing ? "Click the other point" : q ? `Compared with ${nameOf(q)}: end` : "Compare with another point";
+    button.hidden = !p.values || points.length < 2;
+    byKey("compared").hidden = !q;
+    if (!q) return;
+    byKey("compared-title").textContent = `${nameOf(p)} against ${nameOf(q)}`;
+    const changes = objectives.map((o, i) => {
+      const ratio = q.values[i] ? p.values[i] / q.values[i] - 1 : 0;
+      return `${o.name} ${ratio > 0 ? "+" : "−"}${Math.abs(100 * ratio).toFixed(1)} %`;
+    });
+    const settings = variables.map((v, i) => (v.isSetting && p.digits && q.digits && choiceOf(p, i) !== choiceOf(q, i) ? `${v.name} ${choiceOf(q, i)} → ${choiceOf(p, i)}` : "")).filter(Boolean);
+    const known = p.digits && q.digits;
+    const units = known && operations.length ? operations.map((o, i) => ({ name: `@${i} ${o.name}`, from: backendOf(q, o), to: backendOf(p, o), i, bytes: o.bytes }))
+      : known ? variables.flatMap((v, i) => (v.isSetting ? [] : [{ name: v.name, from: choiceOf(q, i), to: choiceOf(p, i), i: -1 }])) : [];
+    const moved = units.filter((u) => u.from !== u.to);
+    byKey("compared-words").textContent = [...changes, ...settings, known ? `${moved.length} of ${units.length} operations run elsewhere` : "what ran where is not in this file"].join("; ") + ".";
+    const table = document.createElement("table");
+    const row = (cells, kind) => {
+      const tr = document.createElement("tr");
+      cells.forEach(([text, left]) => { const cell = document.createElement(kind); cell.textContent = text; if (left) cell.className = "left"; tr.append(cell); });
+      return tr;
+    };
+    const time = (b, i) => (profiles[b] && profiles[b][i] !== undefined ? `${Number(profiles[b][i].toPrecision(3))} ms` : "–");
+    table.createTHead().append(row([["operation", 1], [nameOf(q), 1], ["", 0], [nameOf(p), 1], ["", 0], ["in and out", 0]], "th"));
+    const body = table.createTBody();
+    moved.forEach((u) => body.append(row([[u.name, 1], [u.from || "runtime", 1], [time(u.from, u.i), 0], [u.to || "runtime", 1], [time(u.to, u.i), 0], [u.bytes ? bytes(u.bytes) : "–", 0]], "td")));
+    byKey("compared-table").replaceChildren(...(moved.length ? [table] : []));
   }
   function keyOf(p) {
     const found = counts(p).map(([b, n]) => {
@@ -428,14 +490,23 @@
       else bySelection();
       return;
     }
-    const row = event.target.closest("tr[data-point]");
-    if (row) select(byId.get(row.dataset.point), true);
+    const row = event.target.closest("[data-point]");
+    if (row) pick(byId.get(row.dataset.point), event.shiftKey, true);
   });
   document.addEventListener("keydown", (event) => {
-    if (event.key === "Enter" && event.target.matches("tr[data-point]")) select(byId.get(event.target.dataset.point), true);
+    if (event.key === "Enter" && event.target.matches("[data-point]")) pick(byId.get(event.target.dataset.point), event.shiftKey, true);
   });
   drawControls();
-  const first = byId.get(data.first);
+  byKey("compare").addEventListener("click", () => {
+    if (state.compared) state.compared = null;
+    else state.comparing = !state.comparing;
+    if (state.comparing) drawCompared(state.selected, null);
+    else select(state.selected);
+  });
+  const byHandle = new Map(points.filter((p) => p.handle).map((p) => [p.handle, p]));
+  const asked = decodeURIComponent(location.hash.slice(1)).split(",").map((name) => byHandle.get(name) || byId.get(name));
+  const first = asked[0] || byId.get(data.first);
+  if (asked[0] && asked[1] && asked[1] !== first) state.compared = asked[1];
   if (first) select(first);
   else drawFront();
   drawHistory();
