@@ -176,8 +176,11 @@ def configured(row: Row) -> str:
 
 def _choices_of(row: Row, width: int) -> str:
     """The configuration where it is short, else how many operations run where."""
-    text = row.configuration.strip()
-    return text if len(text) <= width else counts_of(row.header.space, row.estimate.assignment)
+    space, assignment = row.header.space, row.estimate.assignment
+    counts = counts_of(space, assignment)
+    fitting = (text for text in (row.configuration.strip(), counts) if len(text) <= width)
+    # Where there is no room for the names of settings, their values have to do.
+    return next(fitting, counts_of(space, assignment, has_names=False))
 
 
 def _undecided_table(summary: Summary) -> list[str]:
@@ -319,8 +322,8 @@ def _reference_lines(summary: Summary) -> list[str]:
     return [*lines, *(f"note: {text}" for text in summary.notes)]
 
 
-def counts_of(space: DecisionSpace, assignment: Assignment) -> str:
-    """How many operations run where, and the settings.
+def counts_of(space: DecisionSpace, assignment: Assignment, *, has_names: bool = True) -> str:
+    """How many operations run where, and the settings, with their names or without.
 
     Examples:
         >>> space = DecisionSpace.by_names(("cpu", "npu"), ["a", "b", "c"])
@@ -332,7 +335,8 @@ def counts_of(space: DecisionSpace, assignment: Assignment) -> str:
         if not variable.is_setting:
             counts[choice] += max(1, len(variable.operations))
     parts = [f"{count} {backend}" for backend, count in counts.most_common()]
-    return ", ".join([*parts, *(f"{n} {c}" for n, c in space.settings(assignment).items())])
+    settings = space.settings(assignment).items()
+    return ", ".join([*parts, *(f"{name} {c}" if has_names else c for name, c in settings)])
 
 
 def decimals_of(values: Sequence[float], objective: Objective) -> int:
