@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import shutil
@@ -285,6 +286,11 @@ def board_page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "board.html"
 
 
+def titles_of(page: Page) -> list[str]:
+    titles = page.locator("article.ship .eyebrow").all_inner_texts()
+    return [" ".join(title.split()) for title in titles]
+
+
 def test_the_page_begins_with_what_to_ship(browser, board_page: Path):
     opened = Opened(browser, board_page)
     page, shown = opened.page, pp_json("show", BUNDLED, cwd=board_page.parent)
@@ -300,6 +306,8 @@ def test_the_page_begins_with_what_to_ship(browser, board_page: Path):
     first = page.locator("article.ship").first
     assert first.get_attribute("data-point") == best["id"]
     name = titles[0].split()[0]
+    likely = math.floor(100 * shown["front"][0]["probability_on_front"])
+    assert f"on the front: {likely} %" in titles_of(page)[1]
     assert f"deploy {BUNDLED} {name}" in "".join(first.locator("pre").inner_text().split("\n"))
     knee = pp_json("select", BUNDLED, "--knee", cwd=board_page.parent)["selected"]["id"]
     assert "selected" in (

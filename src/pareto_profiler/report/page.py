@@ -129,7 +129,9 @@ def _card(titles: Sequence[str], row: Row, summary: Summary, run: str) -> dict[s
     handles = {other.id: handle(i) for i, other in enumerate(summary.front)}
     name = handles.get(row.id, str(row.id))
     is_sure = row.place.verdict is Verdict.ON
-    sure = "on the front" if is_sure else f"on the front: {100 * row.place.probability:.0f} %"
+    # Never rounded up to what would be a verdict.
+    chance = math.floor(100 * row.place.probability)
+    sure = "on the front" if is_sure else f"on the front: {chance} %"
     return {
         "title": " and ".join(titles),
         "name": name if row.id in handles else short_id(row.id),
