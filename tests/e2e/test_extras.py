@@ -29,6 +29,7 @@ def run(without: str, *words: object) -> subprocess.CompletedProcess[str]:
         ("pymoo", ("replay", RUN, "--sampler", "nsga2"), "nsga2 needs pymoo: pip install 'pareto-"),
         ("pymoo", ("replay", RUN, "--sampler", "spea2"), "spea2 needs pymoo: pip install 'pareto-"),
         ("optuna", ("replay", RUN, "--sampler", "tpe"), "tpe needs Optuna: pip install 'pareto-"),
+        ("optuna", ("export", RUN, "--format", "optuna", "-o", "x"), "a study needs Optuna: pip"),
         ("matplotlib", ("report", RUN, "--svg", "x.svg"), "pictures need Matplotlib: pip install"),
         (
             "pyarrow",

@@ -27,6 +27,7 @@ from pareto_profiler.errors import InputError
 from pareto_profiler.quantities import split
 from pareto_profiler.report.joint import Joint
 from pareto_profiler.report.records import csv_of, parquet_of, records_of, seed_dump
+from pareto_profiler.report.study import study_of
 from pareto_profiler.report.summary import Summary
 from pareto_profiler.shipping import check_no_model
 from pareto_profiler.storage.opening import open_recording, open_runs, runs_in
@@ -41,6 +42,7 @@ class ExportFormat(StrEnum):
     JSON = "json"
     PARQUET = "parquet"
     PACKED = "packed"
+    OPTUNA = "optuna"
 
 
 @command
@@ -78,6 +80,8 @@ def export(
     `packed` is a Parquet file with everything, raw samples included, which all commands read like
     the run itself.
 
+    `optuna` is a study that Optuna's dashboard opens.
+
     `seed` is the format of ONE's random_sampler: the front, milliseconds and KiB, with the
     configuration string of each id.
     """
@@ -85,7 +89,7 @@ def export(
     if to is not None:
         check_no_model(to, recording.header)
     if to is None:
-        if file_format in {ExportFormat.PACKED, ExportFormat.PARQUET}:
+        if file_format in {ExportFormat.PACKED, ExportFormat.PARQUET, ExportFormat.OPTUNA}:
             raise InputError(f"{file_format} is no text: name a file with --output")
         sys.stdout.write(_text(recording, Summary.of(recording), file_format))
         return
@@ -93,6 +97,8 @@ def export(
         write_file(to, pack(recording))
     elif file_format is ExportFormat.PARQUET:
         write_file(to, parquet_of(records_of(recording)))
+    elif file_format is ExportFormat.OPTUNA:
+        write_file(to, study_of(recording))
     else:
         write_file(to, _text(recording, Summary.of(recording), file_format))
     note(f"written: {to}")
