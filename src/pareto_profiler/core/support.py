@@ -30,7 +30,9 @@ class SupportTable(Protocol):
         ...
 
 
-class _Trusting:
+class Trusting:
+    """A table that denies nothing."""
+
     def why_not(self, backend: str, operation: Operation) -> str:
         del backend, operation
         return ""
@@ -43,8 +45,8 @@ class _Trusting:
         del graph, granularity
 
 
-TRUSTING: Final[SupportTable] = _Trusting()
-"""The table that denies nothing."""
+TRUSTING: Final[SupportTable] = Trusting()
+"""One for all."""
 
 
 @dataclass(frozen=True, slots=True)

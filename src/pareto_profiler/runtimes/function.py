@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from pareto_profiler.core.graph import Graph, Operation
 from pareto_profiler.core.plan import Plan
 from pareto_profiler.core.ports import Fault, no_faults
 from pareto_profiler.core.recording import Header
 from pareto_profiler.core.space import Assignment, DecisionSpace
+from pareto_profiler.core.support import Trusting
 from pareto_profiler.core.traits import Traits
 from pareto_profiler.errors import InputError
 from pareto_profiler.files import write_whole
@@ -27,7 +27,7 @@ class _Choices:
     text: str
 
 
-class _Function:
+class _Function(Trusting):
     name = "function"
     backends: tuple[str, ...] = ()
     on_request: frozenset[str] = frozenset()
@@ -42,17 +42,6 @@ class _Function:
 
     def read(self, path: Path) -> Model:
         raise InputError(f"{path}: {PYTHON_ONLY}")
-
-    def why_not(self, backend: str, operation: Operation) -> str:
-        del backend, operation
-        return ""
-
-    def is_fixed(self, operation: Operation) -> bool:
-        del operation
-        return False
-
-    def check_granularity(self, graph: Graph, granularity: str) -> None:
-        del graph, granularity
 
     def configuration(
         self, space: DecisionSpace, assignment: Assignment, plan: Plan | None
