@@ -37,6 +37,11 @@ MOBILENET_NAMES = [
 ]
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let the longest begin first, so that no processor waits for one of them in the end."""
+    items.sort(key=lambda item: item.path.name != "test_documentation.py")
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _short_runs(tmp_path_factory: pytest.TempPathFactory) -> None:
     """What is measured here is judged by nobody: a hundredth of the time will do."""
