@@ -283,7 +283,7 @@ def _check_unused(where: str, **told: object) -> None:
         InputError: Something was.
     """
     for name, value in told.items():
-        if value not in (None, "", (), False):
+        if value:
             raise InputError(f"{name}={value!r}: has no effect {where}")
 
 

@@ -135,6 +135,17 @@ def test_several_runs_are_the_samples_of_a_measurement():
     assert run.front[0].values == {"exec_time": 200.0, "max_rss": pytest.approx(5e6 / 1024)}
 
 
+def test_settings_alone_are_searched_too():
+    def measure(chosen: dict[str, str]) -> Mapping[str, Any]:
+        threads = int(chosen["threads"])
+        return {"exec_time": 1 / threads, "max_rss": 1e6 * threads}
+
+    told = pp.FunctionSpace.of({}, settings={"threads": ["1", "2", "4"]})
+    run = pp.search(told, measure=measure, budget=12, runtimes=[])
+    assert [point.choices for point in run.front] == [{"threads": n} for n in ("4", "2", "1")]
+    assert run.front[0].configuration == "threads=4"
+
+
 @pytest.mark.parametrize(
     ("operations", "more", "words"),
     [
