@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 from conftest import ROOT
@@ -81,3 +82,14 @@ def test_a_limit_needs_a_unit_and_objectives_have_other_names(tmp_path: Path):
     assert by_memory == pp_json("select", TABLE, "--minimise", "max_rss", cwd=tmp_path)
     shown = pp_json("show", TABLE, "--objectives", "latency,memory", cwd=tmp_path)
     assert list(shown["objectives"]) == ["exec_time", "max_rss"]
+
+
+def test_errors_are_json_where_that_is_asked_for(tmp_path: Path):
+    words = ("select", TABLE, "--max-rss", "14", "--json")
+    done = pp(*words, cwd=tmp_path, status=2)
+    told = json.loads(done.stdout)
+    assert told["status"] == 2
+    assert told["error"].startswith("max_rss of '14': 14 what?")
+    assert told["error"] in done.stderr
+    unknown = pp("select", TABLE, "--speed", "--json", cwd=tmp_path, status=2)
+    assert "--speed" in json.loads(unknown.stdout)["error"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import json
 import logging
 import os
 import shlex
@@ -107,12 +108,18 @@ def status_of(error: ParetoProfilerError) -> int:
 
 
 def leave(status: int, text: str) -> NoReturn:
-    """End the command with one line on stderr."""
+    """End the command with one line on stderr; with ``--json`` as an object on stdout, too."""
     line = shortened(" ".join(tame(text).split()).rstrip(": "))
     try:
         print(f"{program()}: {line}", file=sys.stderr, flush=True)
     except OSError:
         silence(sys.stderr)
+    if "--json" in sys.argv:
+        words = line.removeprefix("error: ")
+        try:
+            print(json.dumps({"error": words, "status": status}), flush=True)
+        except OSError:
+            silence(sys.stdout)
     sys.exit(status)
 
 
