@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import optuna
@@ -11,7 +10,11 @@ from conftest import ROOT
 from e2e.command import pp, pp_error, pp_json
 from optuna.trial import TrialState
 
-RUN = ROOT / "examples" / "runs" / "emulated_board"
+from pareto_profiler.core.trial import Failure
+from pareto_profiler.storage.opening import open_recording
+
+TABLES = ROOT / "examples" / "tables"
+RUN = TABLES / "mobilenet_v2_035_96_logits-by_name-emulated_board.parquet"
 
 
 @pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
@@ -19,14 +22,15 @@ def test_optuna_opens_the_study_of_a_run(tmp_path: Path):
     pp("export", RUN, "--format", "optuna", "-o", "study.db", cwd=tmp_path)
     study = optuna.load_study(study_name=None, storage=f"sqlite:///{tmp_path}/study.db")
     shown = pp_json("show", RUN, cwd=tmp_path)
-    records = [json.loads(line) for line in (RUN / "journal.jsonl").read_text().splitlines()]
-    failures = [r["failure"] for r in records if "failure" in r]
+    recording = open_recording(RUN)
+    failures = [t.outcome for t in recording.trials if isinstance(t.outcome, Failure)]
     done = study.get_trials(states=[TrialState.COMPLETE])
     failed = study.get_trials(states=[TrialState.FAIL])
     assert len(failed) == len(failures)
-    assert {t.user_attrs["failure"] for t in failed} == {kind for kind, _ in failures}
+    assert failures
+    assert {t.user_attrs["message"] for t in failed} == {f.message for f in failures}
     assert study.metric_names == ["exec_time (ms)", "max_rss (KiB)"]
-    names = [v["name"] for v in records[0]["space"]["variables"]]
+    names = [v.name for v in recording.header.space.variables]
     by_id = {t.user_attrs["id"]: t for t in done}
     assert set(by_id) >= {row["id"] for row in shown["front"]}
     for row in shown["front"]:
