@@ -13,6 +13,7 @@ from pareto_profiler.core.front import nondominated
 from pareto_profiler.core.measurement import Measurement, Objective
 from pareto_profiler.core.membership import Verdict, memberships, undecided_within
 from pareto_profiler.core.ports import LearningSampler, Sampler
+from pareto_profiler.core.repeating import Contest, worth_repeating
 from pareto_profiler.core.rules import Rules
 from pareto_profiler.core.space import Assignment, DecisionSpace
 from pareto_profiler.core.trial import AGAIN, ANCHOR, CONFIRM, Failure, Profile, Trial
@@ -170,28 +171,36 @@ class Schedule:
         known = estimates
         if self._learning is not None:
             known = estimates.combined_with(self._learning.predictions())
+        contests, candidates = [], set[int]()
+        for one, rival in self._contests(known):
+            pair = [one] if rival is None else [one, rival]
+            members = [i for i in pair if self._is_told_more_by_repeats(estimates, i)]
+            contests += [(one, rival)] * bool(members)
+            candidates.update(members)
+        fine = _FINE * rules.margin
+        chosen = worth_repeating(known, contests, candidates, rules.block, fine=fine)
+        return [(CONFIRM, estimates.items[i].assignment) for i in chosen]
+
+    def _contests(self, known: Estimates) -> list[Contest]:
+        """What is not decided, and against what."""
+        rules = self._rules
         margin, confidence = rules.margin, rules.confidence
-        wanted: set[int] = set()
         if rules.within:
-            wanted = set(
-                undecided_within(known, rules.within, margin=margin, confidence=confidence)
-            )
-        else:
-            places = memberships(known, margin=margin, confidence=confidence, draws=_DRAWS)
-            for i, place in enumerate(places):
-                if place.verdict is Verdict.INCONCLUSIVE:
-                    wanted |= _worth_repeating(estimates, i, place.rival)
-        # What is known to a small part of the margin is no better decided by knowing it better.
-        fine = _FINE * self._rules.margin
-        open_ones = [
-            i
-            for i in wanted
-            if any(f.deviation > fine for f in estimates.items[i].figures)
-            and self._may_be_repeated(estimates.items[i].assignment)
+            open_ones = undecided_within(known, rules.within, margin=margin, confidence=confidence)
+            best = open_ones[:1]
+            return [(i, None) for i in best] + [(i, j) for i in best for j in open_ones[1:]]
+        places = memberships(known, margin=margin, confidence=confidence, draws=_DRAWS)
+        return [
+            (i, place.rival)
+            for i, place in enumerate(places)
+            if place.verdict is Verdict.INCONCLUSIVE
         ]
-        fewest_first = sorted(open_ones, key=lambda i: (len(estimates.items[i].trials), i))
-        chosen_now = fewest_first[: self._rules.block]
-        return [(CONFIRM, estimates.items[i].assignment) for i in chosen_now]
+
+    def _is_told_more_by_repeats(self, estimates: Estimates, position: int) -> bool:
+        # What is known to a small part of the margin is no better decided by knowing it better.
+        item, fine = estimates.items[position], _FINE * self._rules.margin
+        is_open = any(figure.deviation > fine for figure in item.figures)
+        return is_open and self._may_be_repeated(item.assignment)
 
     def _may_be_repeated(self, assignment: Assignment) -> bool:
         # What fails, or what other work disturbs again and again, is left as it is.
@@ -204,13 +213,3 @@ class Schedule:
             return block
         order = np.random.default_rng([self._rules.seed, len(self._trials)])
         return [block[i] for i in order.permutation(len(block)).tolist()]
-
-
-def _worth_repeating(estimates: Estimates, one: int, other: int | None) -> set[int]:
-    """Of two the less certain one; both where they are about as certain."""
-    if other is None:
-        return {one}
-    a, b = (sum(f.deviation**2 for f in estimates.items[i].figures) for i in (one, other))
-    if a > 4 * b:
-        return {one}
-    return {other} if b > 4 * a else {one, other}

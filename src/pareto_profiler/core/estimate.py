@@ -6,7 +6,7 @@ import math
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final
 
@@ -133,10 +133,14 @@ class Predictions:
             infinite.
         noise: For each objective, by how much the model takes processes to differ (standard
             deviation of the logarithm).
+        correlations: For each objective, how the errors of two assignments go together once all
+            were measured: what they share is as wrong in both. Shape ``(n, n)``, in the order of
+            ``figures``; empty where nothing is known of that.
     """
 
     figures: Mapping[Assignment, Sequence[Figure]]
     noise: Sequence[float]
+    correlations: Sequence[Vector] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +154,8 @@ class Estimates:
             much processes differ; if not, figures count as exact.
         noise: For each objective, the standard deviation between processes, of the logarithm.
         drifts: For each objective, from the lowest to the highest level that was corrected.
+        correlations: For each objective, how the errors of two assignments go together, shape
+            ``(n, n)``; empty where they are independent.
     """
 
     objectives: tuple[Objective, ...]
@@ -157,6 +163,7 @@ class Estimates:
     is_noise_known: bool = False
     noise: tuple[float, ...] = ()
     drifts: tuple[float, ...] = ()
+    correlations: tuple[Vector, ...] = field(default=(), compare=False)
 
     @classmethod
     def of(
@@ -243,7 +250,8 @@ class Estimates:
         On logarithms, both by their precision. Predictions that were further off than they said
         count for less, and all alike: their variances are multiplied by the mean squared distance
         from what was measured, in units of both deviations, where that is above one. Where nothing
-        is known of the noise from repeats, measurements get the model's. O(n).
+        is known of the noise from repeats, measurements get the model's. Errors go together as the
+        model says, where its part in both figures is large. O(n), O(n²) with correlations.
 
         Args:
             predictions: What they lack stays as it is.
@@ -264,7 +272,18 @@ class Estimates:
             replace(item, figures=tuple(figures))
             for item, figures in zip(self.items, zip(*columns, strict=True), strict=True)
         )
-        return replace(self, items=items)
+        found = replace(self, items=items)
+        if not predictions.correlations or not self.is_noise_known:
+            return found
+        order = {assignment: row for row, assignment in enumerate(predictions.figures)}
+        known = [i for i, item in enumerate(self.items) if item.assignment in order]
+        theirs = [order[self.items[i].assignment] for i in known]
+        correlations = []
+        for column in predictions.correlations:
+            matrix = np.eye(len(items))
+            matrix[np.ix_(known, known)] = column[np.ix_(theirs, theirs)]
+            correlations.append(matrix)
+        return replace(found, correlations=tuple(correlations))
 
     def values(self) -> Vector:
         """Objective values in seconds, bytes …, shape ``(n, m)``."""

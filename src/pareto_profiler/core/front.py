@@ -218,7 +218,7 @@ def plausible_values(
         estimates: Of all measured assignments.
         positions: Of those to draw.
         draws: How often.
-        random: Draws; Student's t on logarithms.
+        random: Draws; Student's t on logarithms, errors going together as the estimates say.
         is_open: Whether what was never measured undisturbed is drawn as anything faster than it was
             measured (exponential on logarithms), or else as it was measured.
 
@@ -230,13 +230,38 @@ def plausible_values(
     spread = np.array([[f.deviation for f in item.figures] for item in items])
     spread = spread.reshape(values.shape)
     freedom = np.array([[min(f.freedom, 1e9) for f in item.figures] for item in items])
-    noise = random.standard_t(freedom.reshape(values.shape), size=(draws, *values.shape))
+    freedom = freedom.reshape(values.shape)
+    noise = random.standard_t(freedom, size=(draws, *values.shape))
+    for k, matrix in enumerate(estimates.correlations):
+        noise[..., k] = _correlated(
+            matrix[np.ix_(positions, positions)], freedom[:, k], draws, random
+        )
     noise *= np.where(np.isfinite(spread), spread, 0.0)
     if is_open:
         faster = random.exponential(size=noise.shape)
         noise = np.where(np.isfinite(spread), noise, -faster)
     drawn: NDArray[np.float64] = values * np.exp(np.clip(noise, -_MAX_REACH, _MAX_REACH))
     return drawn
+
+
+def _correlated(
+    correlation: NDArray[np.float64],
+    freedom: NDArray[np.float64],
+    draws: int,
+    random: np.random.Generator,
+) -> NDArray[np.float64]:
+    """Student's t whose errors go together, shape ``(draws, n)``.
+
+    One draw of how wrong the spreads are serves all: what two share cancels in their difference.
+    """
+    from scipy.special import chdtri
+
+    sizes, directions = np.linalg.eigh(correlation)
+    root = directions * np.sqrt(np.maximum(sizes, 0.0))
+    normal = random.standard_normal((draws, len(freedom))) @ root.T
+    squares: NDArray[np.float64] = chdtri(freedom, random.random((draws, 1))) / freedom
+    found: NDArray[np.float64] = normal / np.sqrt(squares)
+    return found
 
 
 def reference_point(

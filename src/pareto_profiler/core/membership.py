@@ -201,7 +201,12 @@ def _ties(
     for i in candidates:
         others = [j for j in candidates if j != i]
         distance = np.abs(levels[others] - levels[i])
-        noise = 2 * np.sqrt(variances[others] + variances[i])
+        both = variances[others] + variances[i]
+        for k, matrix in enumerate(estimates.correlations):
+            known = np.isfinite(both[:, k])
+            spreads = np.sqrt(variances[others, k] * variances[i, k])[known]
+            both[known, k] -= 2 * matrix[i, others][known] * spreads
+        noise = 2 * np.sqrt(np.maximum(both, 0.0))
         alike = (distance <= np.maximum(math.log1p(margin), noise)).all(axis=1)
         found[i] = tuple(j for j, is_alike in zip(others, alike, strict=True) if is_alike)
     return found

@@ -316,7 +316,7 @@ class Observations:
         # Priors are made of these, so that leaving them out does not leave them out.
         shaping = {space.default, *map(self._uniform, space.backends)}
         is_shaping = np.array([a in shaping for a in self.told.values])
-        columns, noise = [], []
+        columns, noise, correlations = [], [], []
         for belief in self.beliefs():
             values, deviations = belief.regression.left_out_truth()
             relative = deviations / np.maximum(values, 1e-300)
@@ -325,8 +325,15 @@ class Observations:
             pairs = zip(shown.tolist(), relative.tolist(), strict=True)
             columns.append([Figure(value, deviation) for value, deviation in pairs])
             noise.append(belief.regression.scales.noise)
+            correlation = belief.regression.correlation()
+            # What is known of by itself alone, or hidden by a peak, has errors of its own.
+            alone = np.flatnonzero((values <= 0) | (shown > values * belief.base))
+            correlation[alone, :] = correlation[:, alone] = 0.0
+            correlation[alone, alone] = 1.0
+            correlations.append(correlation)
         rows = zip(*columns, strict=True)
-        return Predictions(dict(zip(self.told.values, rows, strict=True)), tuple(noise))
+        figures = dict(zip(self.told.values, rows, strict=True))
+        return Predictions(figures, tuple(noise), tuple(correlations))
 
     def _uniform(self, backend: str) -> Assignment:
         return tuple(

@@ -276,6 +276,18 @@ class Regression:
         noise = self.scales.noise**2 * self._noise_shape[self._parts :]
         return values, np.sqrt(np.maximum(variances - noise, 1e-12))
 
+    def correlation(self) -> Vector:
+        """Of the errors that the posterior leaves in the true values, shape ``(n, n)``.
+
+        With covariance C of the measurements and N of their noise it is that of N - N C⁻¹ N.
+        """
+        noise = self.scales.noise**2 * self._noise_shape[self._parts :] + _JITTER
+        inverse = self._inverse[self._parts :, self._parts :]
+        covariance = np.diag(noise) - noise[:, None] * inverse * noise
+        deviations = np.sqrt(np.maximum(np.diag(covariance), 1e-300))
+        found: Vector = np.clip(covariance / np.outer(deviations, deviations), -1.0, 1.0)
+        return found
+
     def _left_out(self) -> tuple[Vector, Vector]:
         diagonal = np.diag(self._inverse)
         error = (self._inverse @ self._residuals) / diagonal
