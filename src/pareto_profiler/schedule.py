@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 from typing import Final
@@ -13,7 +14,7 @@ from pareto_profiler.core.front import nondominated
 from pareto_profiler.core.measurement import Measurement, Objective
 from pareto_profiler.core.membership import Verdict, memberships, undecided_within
 from pareto_profiler.core.ports import LearningSampler, Sampler
-from pareto_profiler.core.repeating import Contest, worth_repeating
+from pareto_profiler.core.repeating import Contest, chance_of_verdict, worth_repeating
 from pareto_profiler.core.rules import Rules
 from pareto_profiler.core.space import Assignment, DecisionSpace
 from pareto_profiler.core.trial import AGAIN, ANCHOR, CONFIRM, Failure, Profile, Trial
@@ -26,6 +27,7 @@ UNIFORM: Final = "uniform"
 _DRAWS: Final = 500
 _MAX_FAILURES: Final = 3
 _FINE: Final = 0.05
+_HOPELESS: Final = 0.02
 
 Block = list[tuple[str, Assignment]]
 
@@ -172,29 +174,41 @@ class Schedule:
         if self._learning is not None:
             known = estimates.combined_with(self._learning.predictions())
         contests, candidates = [], set[int]()
-        for one, rival in self._contests(known):
+        for (one, rival), probability in self._contests(known):
             pair = [one] if rival is None else [one, rival]
             members = [i for i in pair if self._is_told_more_by_repeats(estimates, i)]
-            contests += [(one, rival)] * bool(members)
-            candidates.update(members)
+            chance = self._chance(estimates, members, probability)
+            if chance >= _HOPELESS:
+                contests.append((one, rival))
+                candidates.update(members)
         fine = _FINE * rules.margin
         chosen = worth_repeating(known, contests, candidates, rules.block, fine=fine)
         return [(CONFIRM, estimates.items[i].assignment) for i in chosen]
 
-    def _contests(self, known: Estimates) -> list[Contest]:
-        """What is not decided, and against what."""
+    def _contests(self, known: Estimates) -> list[tuple[Contest, float]]:
+        """What is not decided, and against what; with the probability of either side."""
         rules = self._rules
         margin, confidence = rules.margin, rules.confidence
         if rules.within:
             open_ones = undecided_within(known, rules.within, margin=margin, confidence=confidence)
             best = open_ones[:1]
-            return [(i, None) for i in best] + [(i, j) for i in best for j in open_ones[1:]]
+            rivals: list[int | None] = [None, *open_ones[1:]]
+            return [((i, rival), 1 - confidence) for i in best for rival in rivals]
         places = memberships(known, margin=margin, confidence=confidence, draws=_DRAWS)
         return [
-            (i, place.rival)
+            ((i, place.rival), place.probability)
             for i, place in enumerate(places)
             if place.verdict is Verdict.INCONCLUSIVE
         ]
+
+    def _chance(self, estimates: Estimates, members: Sequence[int], probability: float) -> float:
+        """That all the repeats which these may still have decide a contest; 0 without any."""
+        if not members:
+            return 0.0
+        made = min(len(estimates.items[i].trials) for i in members)
+        left = min(self._rules.max_repeats - len(estimates.items[i].trials) for i in members)
+        growth = math.sqrt(1 + max(1, left) / made)
+        return chance_of_verdict(probability, growth, self._rules.confidence)
 
     def _is_told_more_by_repeats(self, estimates: Estimates, position: int) -> bool:
         # What is known to a small part of the margin is no better decided by knowing it better.

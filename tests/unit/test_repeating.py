@@ -4,11 +4,12 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.special import ndtri
 
 from pareto_profiler.core.estimate import Estimate, Estimates, Figure
 from pareto_profiler.core.front import plausible_values
 from pareto_profiler.core.measurement import OBJECTIVES
-from pareto_profiler.core.repeating import worth_repeating
+from pareto_profiler.core.repeating import chance_of_verdict, worth_repeating
 
 TIME = (OBJECTIVES["exec_time"],)
 
@@ -78,3 +79,17 @@ def test_errors_that_go_together_cancel_in_differences():
         draws[name] = (levels[:, 0] - levels[:, 1]).std()
     assert draws["apart"] == pytest.approx(0.05 * np.sqrt(2), rel=0.1)
     assert draws["alike"] == pytest.approx(0.05 * np.sqrt(0.02), rel=0.1)
+
+
+@pytest.mark.parametrize(("probability", "growth"), [(0.5, 1.2), (0.9, 1.5), (0.2, 3.0)])
+def test_the_chance_of_a_verdict_is_how_often_one_comes(probability: float, growth: float):
+    random = np.random.default_rng(0)
+    now, enough = ndtri(probability), ndtri(0.99)
+    # What further measurements add to a difference over its old spread, and the new spread.
+    later = now + random.normal(0, np.sqrt(1 - growth**-2), 100_000)
+    share = (np.abs(later) * growth > enough).mean()
+    assert chance_of_verdict(probability, growth, 0.99) == pytest.approx(share, abs=0.005)
+
+
+def test_without_further_repeats_there_is_no_chance():
+    assert chance_of_verdict(0.98, 1.0, 0.99) == 0.0

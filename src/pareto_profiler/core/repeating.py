@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Sequence
 from typing import Final
 
@@ -80,3 +81,27 @@ def _repeated(covariance: Vector, noise: float, position: int) -> Vector:
     column = covariance[:, position]
     found: Vector = covariance - np.outer(column, column) / (column[position] + noise**2)
     return found
+
+
+def chance_of_verdict(probability: float, growth: float, confidence: float) -> float:
+    """How probable it is that measuring more decides a contest.
+
+    What is believed of a difference, over its spread, is taken for normal: a spread that becomes
+    ``growth`` times smaller moves it away from nothing on average, and by chance either way.
+
+    Args:
+        probability: Of either side, as believed now.
+        growth: Old spread over new, at least 1.
+        confidence: From which on it is decided.
+
+    Examples:
+        >>> round(chance_of_verdict(0.9, 2.0, 0.99), 2), round(chance_of_verdict(0.5, 1.1, 0.99), 2)
+        (0.56, 0.0)
+    """
+    from scipy.special import ndtr, ndtri
+
+    if growth <= 1.0:
+        return 0.0
+    now, enough = ndtri([min(max(probability, 1e-6), 1 - 1e-6), confidence])
+    spread = math.sqrt(growth**2 - 1)
+    return float(sum(ndtr((side * growth * now - enough) / spread) for side in (1, -1)))
