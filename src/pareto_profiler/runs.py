@@ -167,12 +167,7 @@ class Run:
         Raises:
             InputError: It cannot be written there.
         """
-        from pareto_profiler.report.beliefs import beliefs_about
-        from pareto_profiler.report.page import page_of
-
-        beliefs = beliefs_about(self.recording, self.summary)
-        write_whole(Path(to), page_of(self.summary, beliefs, run=str(self.path or "RUN")))
-        return Path(to)
+        return _report(self.summary, {"": self.recording}, self.path, to)
 
     def rows(self) -> list[dict[str, object]]:
         """Every trial flat: choices, figures in seconds and bytes, or why there are none.
@@ -224,6 +219,11 @@ class JointRun:
         """The best point within limits, of whichever runtime; see :meth:`Run.best`."""
         chosen = select(self, minimise=minimise, is_knee=is_knee, weights=weights, **limits)
         return self._point(chosen.row)
+
+    def report(self, to: str | Path) -> Path:
+        """Write the page of all runs together; see :meth:`Run.report`."""
+        recordings = {name: run.recording for name, run in self.runs.items()}
+        return _report(self.summary, recordings, self.path, to)
 
     def _point(self, row: Row) -> Point:
         return Point(self.path, self.runs[row.runtime].recording, row)
@@ -372,6 +372,15 @@ def _flat(trial: Trial, recording: Recording) -> dict[str, object]:
     if isinstance(outcome, Failure):
         return row | {"failure": str(outcome.kind), "message": outcome.message}
     return row
+
+
+def _report(
+    judged: Judged, recordings: Mapping[str, Recording], path: Path | None, to: str | Path
+) -> Path:
+    from pareto_profiler.report.beliefs import told_page_of
+
+    write_whole(Path(to), told_page_of(judged, recordings, str(path or "RUN")))
+    return Path(to)
 
 
 def _html(summary: Judged) -> str:

@@ -16,6 +16,7 @@ from devices import missing
 from e2e.command import pp, pp_error, pp_json
 from rooms import onert_problem
 
+import pareto_profiler
 from pareto_profiler.core.plan import Plan
 from pareto_profiler.core.recording import Header, Recording
 from pareto_profiler.loop import Budget, MemoryJournal, search
@@ -98,7 +99,8 @@ def test_hover_tells_and_a_click_draws_the_assignment(browser, run):
     assert ids[-1][:8] in tip.inner_text()
     assert "exec_time" in tip.inner_text()
     point.click(force=True)
-    configuration = page.locator("#configuration pre").inner_text()
+    page.locator("#configuration summary").click()
+    configuration = page.locator("#configuration details pre").inner_text()
     assert configuration.split() == shown["front"][-1]["configuration"].split()
     assert page.locator("#graph .node").count() == 65
     assert page.locator("#graph .edge").count() == 74
@@ -107,16 +109,23 @@ def test_hover_tells_and_a_click_draws_the_assignment(browser, run):
     )
     assert (page.locator(".edge.crossing").count() > 0) == (handed > 0)
     page.locator("#graph .node").nth(1).hover()
-    assert "DepthwiseConv2D" in page.locator("#tip.on").inner_text()
-    page.locator("tr[data-point]").last.click()
-    last = page.locator("tr[data-point]").last.get_attribute("data-point") or ""
+    assert "DEPTHWISE_CONV_2D (DepthwiseConv2D)" in page.locator("#tip.on").inner_text()
+    page.locator("tr[data-point]:visible").last.click()
+    last = page.locator("tr[data-point]:visible").last.get_attribute("data-point") or ""
     assert last[:8] in page.locator("#selected-title").inner_text()
     page.get_by_role("button", name="All points").click()
     assert page.locator("#front .point").count() >= len({row["id"] for row in shown["front"]})
-    page.locator("#configuration button").click()
+    page.locator("#configuration button").first.click()
     page.locator("#configuration button", has_text="Copied").wait_for()
     assert opened.diagnostics == []
     assert [url for url in opened.requests if not url.startswith(("file:", "data:"))] == []
+
+
+def shift_of(page: Page) -> tuple[float, float, float]:
+    """By how much the graph is moved and magnified."""
+    text = page.locator("#view svg > g").get_attribute("transform") or ""
+    x, y, k = re.findall(r"-?[\d.]+(?:e-?\d+)?", text)
+    return float(x), float(y), float(k)
 
 
 def test_points_are_reached_by_keyboard(browser, run):
@@ -186,7 +195,7 @@ def test_a_graph_of_a_thousand_operations_is_drawn(browser, tmp_path):
     box = opened.page.locator("#strip").bounding_box()
     assert box
     opened.page.mouse.click(box["x"] + 5, box["y"] + box["height"] - 3)
-    assert opened.page.evaluate("document.getElementById('view').scrollTop") > 10_000
+    assert shift_of(opened.page)[1] < -10_000
     assert opened.diagnostics == []
 
 
@@ -199,7 +208,7 @@ def test_report_makes_the_page_again_with_limits_and_pictures(browser, run, tmp_
     assert (tmp_path / "f.png").read_bytes().startswith(b"\x89PNG")
     assert "≤ 2.5 ms" in (tmp_path / "f.svg").read_text(encoding="utf-8")
     page = Opened(browser, tmp_path / "r.html").page
-    assert page.locator("line.limit").count() == 2
+    assert page.locator(".limit-line:not(.unset)").count() == 2
     assert "≤ 2.5 ms" in (page.locator("#front svg").text_content() or "")
     said = page.locator("#provenance pre").inner_text()
     assert said.startswith("pareto-profiler search ")
@@ -334,7 +343,7 @@ def test_two_points_are_compared_operation_by_operation(browser, board_page: Pat
     assert f"{differing} of 64 operations run elsewhere" in page.locator("#compared").inner_text()
     assert page.locator("#compared-table tbody tr").count() == differing
     place = front.index(chosen)
-    assert page.url.endswith(f"#{'ABCDEFGHIJKLMNO'[place]},A")
+    assert page.url.split("&")[0].endswith(f"#{'ABCDEFGHIJKLMNO'[place]},A")
     # The address brings both back, and the same click ends it.
     page.reload()
     assert page.locator("#compared-table tbody tr").count() == differing
@@ -357,4 +366,145 @@ def test_wide_fronts_are_drawn_by_logarithms_and_details_stand_beside_them(
     assert page.locator("#front .axis").first.text_content() != ticks
     front, details = (page.locator(name).bounding_box() for name in ("#front", "#selected"))
     assert details["x"] > front["x"] + front["width"]
+    assert opened.diagnostics == []
+
+
+def test_a_box_zooms_and_a_double_click_shows_everything_again(browser, board_page: Path):
+    opened = Opened(browser, board_page, width=1400)
+    page = opened.page
+    page.get_by_role("button", name="All points").click()
+    every = page.locator("#front .point").count()
+    page.locator("#front").scroll_into_view_if_needed()
+    box = page.locator("#front .brush .overlay").bounding_box()
+    assert box
+    page.mouse.move(box["x"] + 2, box["y"] + box["height"] * 0.6)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] * 0.5, box["y"] + box["height"] - 2)
+    page.mouse.up()
+    within = page.locator("#front .point").count()
+    assert 1 < within < every
+    page.locator("#zoom-in").click()
+    assert page.locator("#front .point").count() < within
+    page.locator("#unzoom").click()
+    assert page.locator("#front .point").count() == every
+    assert not page.locator("#unzoom").is_visible()
+    page.locator("#zoom-in").click()
+    page.locator("#front .brush .overlay").dblclick(position={"x": 5, "y": 5})
+    assert page.locator("#front .point").count() == every
+    assert opened.diagnostics == []
+
+
+def test_limits_are_typed_and_dragged_and_stand_in_the_address(browser, board_page: Path):
+    opened = Opened(browser, board_page, width=1400)
+    page = opened.page
+    asked = ("select", BUNDLED, "--max-rss", "17.5MiB", "--json")
+    best = pp_json(*asked[:-1], cwd=board_page.parent)["selected"]
+    page.locator('#limits input[data-objective="1"]').fill("17.5")
+    assert page.locator("#front .point.best").get_attribute("data-id") == best["id"]
+    assert "max_rss=17.5" in page.url
+    assert page.locator("#front .point.beyond").count() > 0
+    page.locator("#within button").click()
+    assert best["id"][:8] in page.locator("#selected-title").inner_text()
+    page.reload()
+    assert page.locator("#front .point.best").get_attribute("data-id") == best["id"]
+    # Dragged down until nothing keeps it, and away.
+    grip = page.locator('.limit-line[data-axis="y"] .grip')
+    overlay = page.locator("#front .brush .overlay").bounding_box()
+    place = grip.bounding_box()
+    assert overlay
+    assert place
+
+    def drag(to: float) -> None:
+        place = grip.bounding_box()
+        assert place
+        page.mouse.move(place["x"] + place["width"] / 2, place["y"] + place["height"] / 2)
+        page.mouse.down()
+        page.mouse.move(place["x"], to, steps=4)
+        page.mouse.up()
+
+    drag(overlay["y"] + overlay["height"] - 1)
+    assert "Nothing on the front" in page.locator("#within").inner_text()
+    drag(overlay["y"] - 20)
+    assert page.locator("#within").inner_text() == ""
+    assert "max_rss" not in page.url
+    assert opened.diagnostics == []
+
+
+def test_the_slider_goes_back_to_what_was_known_then(browser, board_page: Path):
+    opened = Opened(browser, board_page, width=1400)
+    page, shown = opened.page, pp_json("show", BUNDLED, cwd=board_page.parent)
+    page.get_by_role("button", name="All points").click()
+    at_the_end = page.locator("#front .point").count()
+    assert f"all {shown['trials']} trials" in page.locator("#growth-words").inner_text()
+    page.locator("#until").fill("10")
+    rows = pareto_profiler.open(BUNDLED).rows()[:10]
+    known = {row["id"] for row in rows if row.get("exec_time")}
+    assert page.locator("#front .point").count() == len(known) < at_the_end
+    assert "after 10 of" in page.locator("#growth-words").inner_text()
+    page.locator("#play").click()
+    page.locator("#growth-words", has_text=f"all {shown['trials']} trials").wait_for()
+    assert page.locator("#front .point").count() == at_the_end
+    page.locator("#growth svg").click(position={"x": 60, "y": 30})
+    assert "after " in page.locator("#growth-words").inner_text()
+    assert opened.diagnostics == []
+
+
+def test_colours_tell_how_points_came_about(browser, board_page: Path):
+    page = Opened(browser, board_page, width=1400).page
+    assert "proposed by structured" not in page.locator("#front-legend").inner_text()
+    page.locator("#colour").select_option("origin")
+    legend = page.locator("#front-legend").inner_text()
+    assert "proposed by structured" in legend
+    assert "baseline and uniform assignments" in legend
+
+
+def test_tables_are_sorted_and_what_is_undecided_is_folded(browser, board_page: Path):
+    opened = Opened(browser, board_page, width=1400)
+    page, shown = opened.page, pp_json("show", BUNDLED, cwd=board_page.parent)
+    rows = page.locator("#front-table tbody tr:visible")
+    folded = rows.count()
+    page.locator("#more").click()
+    assert rows.count() == folded + len(shown["undecided"])
+    page.locator("#front-table th", has_text="max_rss").get_by_role("button").click()
+    smallest = min(shown["front"] + shown["undecided"], key=lambda r: r["values"]["max_rss"])
+    assert rows.first.get_attribute("data-point") == smallest["id"]
+    page.locator("#front-table th", has_text="max_rss").get_by_role("button").click()
+    assert rows.first.get_attribute("data-point") != smallest["id"]
+    page.locator("#more").click()
+    assert rows.count() == folded
+    assert opened.diagnostics == []
+
+
+def test_the_graph_is_moved_zoomed_and_fitted_and_shows_what_moved(browser, board_page: Path):
+    opened = Opened(browser, board_page, width=1400)
+    page = opened.page
+    began = shift_of(page)
+    page.locator("#view").scroll_into_view_if_needed()
+    page.locator("#view").hover()
+    page.mouse.wheel(0, 300)
+    page.wait_for_timeout(50)
+    assert shift_of(page)[1] < began[1] - 200
+    page.locator("#graph-in").click()
+    assert shift_of(page)[2] > began[2]
+    page.locator("#fit").click()
+    page.wait_for_timeout(400)
+    box, whole = (page.locator(q).bounding_box() for q in ("#view", "#view svg > g"))
+    assert box
+    assert whole
+    assert whole["height"] <= box["height"] + 2
+    assert "1×48×48×16" in (page.locator("#view .node").first.text_content() or "")
+    page.locator("#front-table tbody tr").first.click(modifiers=["Shift"])
+    moved = page.locator("#compared-table tbody tr").count()
+    assert page.locator("#view .node.moved").count() == moved > 0
+    assert opened.diagnostics == []
+
+
+def test_the_page_prints_on_white_without_buttons(browser, board_page: Path, tmp_path: Path):
+    opened = Opened(browser, board_page, scheme="dark")
+    page = opened.page
+    page.emulate_media(media="print", color_scheme="dark")
+    assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+    assert not page.locator("button:visible").count()
+    page.pdf(path=str(tmp_path / "page.pdf"))
+    assert (tmp_path / "page.pdf").stat().st_size > 10_000
     assert opened.diagnostics == []

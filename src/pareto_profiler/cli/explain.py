@@ -95,7 +95,8 @@ def explain(
     else:
         _print_tried(run, summary, assignment, tried)
     if tried:
-        leave_report(recording, Summary.of(recording), run if is_folder(run) else run.parent)
+        folder = run if is_folder(run) else run.parent
+        leave_report(Summary.of(recording), {"": recording}, folder)
 
 
 def _say_progress(made: int, whole: int) -> None:

@@ -116,7 +116,7 @@ def replay(
         _say(summary, recording, offline)
     print_summary(summary, output, as_json=as_json)
     if output is not None:
-        leave_report(recording, summary, output)
+        leave_report(summary, {"": recording}, output)
     if limits and not as_json:
         print_selection(Selection.of(summary, Goal.smallest(summary.objectives, limits)))
 

@@ -53,7 +53,7 @@ from pareto_profiler.report.records import seed_dump
 from pareto_profiler.report.selection import Goal, Limit, Selection
 from pareto_profiler.report.summary import Summary
 from pareto_profiler.shipping import check_no_model
-from pareto_profiler.storage.opening import open_measurable
+from pareto_profiler.storage.opening import open_measurable, open_runs
 from pareto_profiler.storage.seed_formats import check_dumpable
 
 DEFAULT_SAMPLER = "structured"
@@ -233,6 +233,7 @@ def _measure_jointly(
     )
     print_joint(joint, folder, as_json=as_json)
     note(f"results: {folder} (again: {shlex.join(['pareto-profiler', 'show', str(folder)])})")
+    leave_report(joint, open_runs(folder), folder)
 
 
 def _measure(
@@ -280,7 +281,7 @@ def _measure(
     if choices.confidence != recording.header.confidence:
         again += ["--confidence", f"{choices.confidence:g}"]
     note(f"results: {folder} (again: {shlex.join(again)})")
-    leave_report(recording, summary, folder)
+    leave_report(summary, {"": recording}, folder)
     return summary
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pareto_profiler.core.estimate import Estimates
 from pareto_profiler.core.front import hypervolume_share
 from pareto_profiler.core.measurement import Measurement
+from pareto_profiler.core.space import Assignment
 from pareto_profiler.core.trial import Trial
 
 
@@ -42,19 +43,38 @@ def steps_of(
         reference: The hypervolume's corner.
     """
     values = {item.assignment: item.values for item in estimates.items}
-    seen, front, found = set(), list[tuple[float, ...]](), []
-    seconds = share = 0.0
+    seen: dict[Assignment, tuple[int, float]] = {}
+    seconds = 0.0
     for count, trial in enumerate(trials, start=1):
         seconds += trial.duration_s + trial.rested_s
-        mine = values.get(trial.assignment)
-        if mine is None or trial.assignment in seen or not isinstance(trial.outcome, Measurement):
-            continue
-        seen.add(trial.assignment)
+        if trial.assignment in values and isinstance(trial.outcome, Measurement):
+            seen.setdefault(trial.assignment, (count, seconds))
+    shares = growth([values[assignment] for assignment in seen], reference)
+    return tuple(
+        Step(count, i, until_s, share)
+        for i, ((count, until_s), share) in enumerate(
+            zip(seen.values(), shares, strict=True), start=1
+        )
+    )
+
+
+def growth(values: Sequence[Sequence[float]], reference: Sequence[float]) -> list[float]:
+    """The hypervolume of the first of some points, of the first two, and so on: it never falls.
+
+    O(n f log f) for n points and a front of f.
+
+    Examples:
+        >>> growth([(1.0, 3.0), (2.0, 3.5), (3.0, 1.0)], (4.0, 4.0))
+        [0.1875, 0.1875, 0.3125]
+    """
+    front = list[Sequence[float]]()
+    share, shares = 0.0, []
+    for mine in values:
         if not any(_covers(other, mine) for other in front):
             front = [other for other in front if not _covers(mine, other)] + [mine]
             share = hypervolume_share(front, reference)
-        found.append(Step(count, len(seen), seconds, share))
-    return tuple(found)
+        shares.append(share)
+    return shares
 
 
 def _covers(one: Sequence[float], other: Sequence[float]) -> bool:

@@ -1,4 +1,4 @@
-"""Page: a run as one self-contained HTML file."""
+"""Page: a run, or several together, as one self-contained HTML file."""
 
 from __future__ import annotations
 
@@ -8,55 +8,42 @@ import math
 import re
 import shlex
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any, Final
 
+from pareto_profiler.core.measurement import Objective
 from pareto_profiler.core.membership import Verdict
-from pareto_profiler.core.space import Assignment, readable
-from pareto_profiler.core.trial import Failure
+from pareto_profiler.core.space import readable
 from pareto_profiler.errors import InputError
 from pareto_profiler.report.naming import handle, short_id
+from pareto_profiler.report.page_data import colours_of, data_of, listed, role_of
 from pareto_profiler.report.selection import Goal, Limit, Selection, shown
 from pareto_profiler.report.terminal import counts_of
 
 if TYPE_CHECKING:
-    from pareto_profiler.report.summary import Row, Summary
+    from pareto_profiler.report.summary import Judged, Row, Summary
     from pareto_profiler.samplers.structured.model_report import ModelReport
 
-COLOURS: Final = (
-    *("#4c78c9", "#e0902f", "#3f9e6b", "#b65fc4", "#c94f4f"),
-    *("#2aa3b5", "#8a6d3b", "#d6699f", "#7d8794"),
-)
-"""Of backends, by their digits: told apart on light and on dark paper."""
-
-_DIGITS: Final = "0123456789abcdefghijklmnopqrstuvwxyz"
-_FURTHER_DIGITS: Final = 0x100
-_MAX_POINTS: Final = 4000
-_MAX_FAILURES: Final = 150
-_MAX_DIGITS: Final = 1_500_000
-_MAX_CONFIGURATIONS: Final = 1_500_000
 _MAX_TERMS: Final = 14
-_MAX_UNDECIDED: Final = 40
 _MIN_SHOWN: Final = 0.001
+_SCRIPTS: Final = ("basics", "front", "growth", "details", "graph", "tables", "start")
 
 
 def page_of(
-    summary: Summary,
-    beliefs: ModelReport | None = None,
+    judged: Judged,
+    beliefs: Mapping[str, ModelReport | None] | None = None,
     limits: Sequence[Limit] = (),
-    run: str = "RUN",
+    shipped: Callable[[Row, str], Sequence[str]] | str = "RUN",
 ) -> str:
     """The page: opens from disk, asks no network, follows the reader's light or dark.
 
-    Of more than 4000 measured points the ones far from the front are left out of the picture; texts
-    of assignments are kept for as many as fit 6 MB, the front's first.
-
     Args:
-        summary: What is shown.
-        beliefs: What a model learned; left out without it.
-        limits: Drawn as lines.
-        run: Where the run is, for the commands that ship its points.
+        judged: What is shown: a run, or several together.
+        beliefs: Of each run, by its name (empty for a run alone), what a model learned.
+        limits: Drawn as lines, which the reader may move.
+        shipped: What ``pareto-profiler deploy`` is told to ship a point: of its row and its name
+            on this page. A text is the path of a run.
     """
     from jinja2 import Environment
     from markupsafe import Markup
@@ -70,78 +57,113 @@ def page_of(
         # What is in a script ends at the first end tag, quoted or not.
         return Markup(text.replace("</", "<\\/"))  # noqa: S704 - ours, or JSON escaped below
 
-    data = json.dumps(data_of(summary, limits), separators=(",", ":"), allow_nan=False)
+    def command(row: Row, name: str) -> str:
+        words = [shipped, name] if isinstance(shipped, str) else shipped(row, name)
+        return shlex.join(["pareto-profiler", "deploy", *words])
+
+    data = data_of(judged, limits)
+    for point, row in zip(data["points"], judged.front, strict=False):
+        point["ship"] = command(row, point["handle"])
+    text = json.dumps(data, separators=(",", ":"), allow_nan=False)
     template = Environment(autoescape=True).from_string(asset("page.html.jinja"))
+    runs = judged.runs
+    units = [_unit(judged, o) for o in judged.objectives]
     return template.render(
-        facts=_facts(summary),
-        checks=_checks(summary),
-        cards=_cards(summary, limits, run),
-        objectives=[{"name": o.name, "unit": o.shown_unit} for o in summary.objectives],
-        rows=[_row(row, summary) for row in listed(summary)],
-        learned=_learned(beliefs) if beliefs else None,
+        facts=_facts(judged),
+        checks=list(_checks(runs)),
+        cards=_cards(judged, limits, command),
+        objectives=[
+            {"name": o.name, "unit": unit, "meaning": o.meaning}
+            for o, (unit, _) in zip(judged.objectives, units, strict=True)
+        ],
+        rows=[_row(row, judged, units) for row in listed(judged)],
+        more=max(0, len(listed(judged)) - len(judged.front)),
+        learned=[
+            {"run": name, **_learned(mine)}
+            for name in runs
+            if (mine := (beliefs or {}).get(name)) is not None
+        ],
         failures=[
-            {"kind": kind, "count": count, "message": message}
-            for kind, messages in summary.failures_by_kind().items()
+            {"run": name, "kind": kind, "count": count, "message": message}
+            for name, run in runs.items()
+            for kind, messages in run.failures_by_kind().items()
             for message, count in messages[:8]
         ],
-        provenance=_provenance(summary),
-        data=Markup(data.replace("<", "\\u003c")),  # noqa: S704 - JSON without a tag
+        made=[{"run": name, "facts": _provenance(run)} for name, run in runs.items()],
+        data=Markup(text.replace("<", "\\u003c")),  # noqa: S704 - JSON without a tag
         style=Markup(asset("page.css")),  # noqa: S704 - our own file
-        script=script(asset("page.js")),
+        script=script("(() => {\n" + "\n".join(asset(f"{n}.js") for n in _SCRIPTS) + "})();"),
         d3=script(asset("d3.min.js")),
         dagre=script(asset("dagre.min.js")),
         licences=asset("d3.LICENSE") + "\n" + asset("dagre.LICENSE"),
     )
 
 
-def _cards(summary: Summary, limits: Sequence[Limit], run: str) -> list[dict[str, Any]]:
+def _cards(
+    judged: Judged, limits: Sequence[Limit], command: Callable[[Row, str], str]
+) -> list[dict[str, Any]]:
     """What to ship: the best within the limits, the fastest, the knee and the smallest."""
-    wanted: dict[int, tuple[list[str], Row]] = {}
+    wanted: dict[str, tuple[list[str], Row]] = {}
 
     def want(title: str, row: Row) -> None:
-        wanted.setdefault(row.id, ([], row))[0].append(title)
+        wanted.setdefault(row.name, ([], row))[0].append(title)
 
-    if not summary.front:
+    if not judged.front:
         return []
     if limits:
         with contextlib.suppress(InputError):  # nothing keeps them
-            goal = Goal.smallest(summary.objectives, tuple(limits))
-            want("within the limits", Selection.of(summary, goal).row)
-    first = summary.objectives[0]
-    want("fastest" if first.name == "exec_time" else f"least {first.name}", summary.front[0])
-    want("knee", Selection.of(summary, Goal()).row)
-    for o in [o for o in summary.objectives if o.is_memory][:1]:
-        want("smallest", min(summary.front, key=lambda row: row.values[o.name]))
-    return [_card(titles, row, summary, run) for titles, row in wanted.values()]
+            goal = Goal.smallest(judged.objectives, tuple(limits))
+            want("within the limits", Selection.of(judged, goal).row)
+    first = judged.objectives[0]
+    want("fastest" if first.name == "exec_time" else f"least {first.name}", judged.front[0])
+    want("knee", Selection.of(judged, Goal()).row)
+    for o in [o for o in judged.objectives if o.is_memory][:1]:
+        want("smallest", min(judged.front, key=lambda row: row.values[o.name]))
+    return [_card(titles, row, judged, command) for titles, row in wanted.values()]
 
 
-def _card(titles: Sequence[str], row: Row, summary: Summary, run: str) -> dict[str, Any]:
-    against = [("baseline", row.against_baseline, summary.baseline)]
-    best = summary.best_uniform
-    if best and not (summary.baseline and best.id == summary.baseline.id):
-        against.append(("best uniform", row.against_best_uniform, best))
+def _card(
+    titles: Sequence[str], row: Row, judged: Judged, command: Callable[[Row, str], str]
+) -> dict[str, Any]:
+    against = [("the baseline", judged.baseline)]
+    best = judged.best_uniform
+    if best and not (judged.baseline and best.name == judged.baseline.name):
+        against.append(("the best uniform assignment", best))
     gains = [
-        ", ".join(f"{_change(ratio)} {name}" for name, ratio in ratios.items())
-        + f" than the {what}"
-        for what, ratios, other in against
-        if other is not None and other.id != row.id and ratios
+        f"{changes} than {what} ({_backends_of(other)})"
+        for what, other in against
+        if other is not None
+        and other.name != row.name
+        and (changes := _changes(row, other, judged))
     ]
-    handles = {other.id: handle(i) for i, other in enumerate(summary.front)}
-    name = handles.get(row.id, str(row.id))
+    handles = {other.name: handle(i) for i, other in enumerate(judged.front)}
+    name = handles.get(row.name, row.name)
     is_sure = row.place.verdict is Verdict.ON
     # Never rounded up to what would be a verdict.
     chance = math.floor(100 * row.place.probability)
     sure = "on the front" if is_sure else f"on the front: {chance} %"
     return {
         "title": " and ".join(titles),
-        "name": name if row.id in handles else short_id(row.id),
-        "id": str(row.id),
-        "figures": [{"value": shown(o, v), "name": o.name} for o, v in _values(row, summary)],
-        "mix": _mix(row, summary),
+        "name": name if row.name in handles else short_id(row.id),
+        "id": row.name,
+        "figures": [{"value": shown(o, v), "name": o.name} for o, v in _values(row, judged)],
+        "mix": _mix(row),
         "gains": [_unbroken(text) for text in gains],
-        "sure": _unbroken(sure) if summary.is_noise_known and not row.untold else "",
-        "command": f"pareto-profiler deploy {shlex.quote(run)} {name}",
+        "sure": _unbroken(sure) if judged.is_noise_known and not row.untold else "",
+        "command": command(row, name),
     }
+
+
+def _changes(row: Row, other: Row, judged: Judged) -> str:
+    """By how much a point is better or worse; what cannot be told is left out."""
+    untold = {*row.untold, *other.untold}
+    pairs = zip(judged.objectives, row.estimate.values, other.estimate.values, strict=True)
+    changes = [
+        f"{_change(mine / theirs)} {o.name}"
+        for o, mine, theirs in pairs
+        if theirs > 0 and o.name not in untold
+    ]
+    return ", ".join(changes)
 
 
 def _change(ratio: float) -> str:
@@ -149,281 +171,123 @@ def _change(ratio: float) -> str:
     return f"{100 * abs(1 - ratio):.0f} % {'less' if ratio < 1 else 'more'}"
 
 
-def _mix(row: Row, summary: Summary) -> str:
-    counts = counts_of(summary.header.space, row.estimate.assignment)
-    return _unbroken(counts)
+def _mix(row: Row) -> str:
+    counts = counts_of(row.header.space, row.estimate.assignment)
+    return _unbroken(f"{row.runtime}: {counts}" if row.runtime else counts)
 
 
-def listed(summary: Summary) -> list[Row]:
-    """What a reader may want to pick: the front, what may belong there, baseline, best uniform."""
-    rows = [*summary.front, *summary.undecided[:_MAX_UNDECIDED]]
-    there = {row.id for row in rows}
-    for row in (summary.baseline, summary.best_uniform):
-        if row is not None and row.id not in there:
-            rows.append(row)
-            there.add(row.id)
-    return rows
-
-
-def headline(summary: Summary) -> str:
-    """The run in two sentences."""
-    if not summary.front:
+def headline(judged: Judged) -> str:
+    """What was found, in two sentences."""
+    if not judged.front:
         return "Nothing was measured: there is no front."
-    first, last = summary.front[0], summary.front[-1]
+    first, last = judged.front[0], judged.front[-1]
 
     def figures(row: Row) -> str:
-        pairs = zip(summary.objectives, row.estimate.values, strict=True)
-        return " · ".join(shown(o, v) for o, v in pairs)
+        return " · ".join(shown(o, v) for o, v in _values(row, judged))
 
-    count = len(summary.front)
+    count = len(judged.front)
     text = f"{count} points on the front, from {figures(first)} to {figures(last)}."
     if count == 1:
         text = f"One point on the front: {figures(first)}."
-    best, objective = summary.best_uniform, summary.objectives[0]
+    best, objective = judged.best_uniform, judged.objectives[0]
     if best is None:
         return text
-    what = _uniform_of(best, summary)
-    ratio = first.against_best_uniform.get(objective.name)
-    if first.id == best.id:
+    what = f"{_backends_of(best)}: {figures(best)}"
+    if first.name == best.name:
         return f"{text} The first is a uniform assignment: {what}."
-    if ratio is None:
+    if objective.name in {*first.untold, *best.untold}:
         return f"{text} No verdict on its {objective.name} against that of {what}."
+    ratio = first.estimate.values[0] / max(best.estimate.values[0], 1e-300)
     change = f"{100 * abs(1 - ratio):.1f} % {'less' if ratio < 1 else 'more'} {objective.name}"
     return f"{text} The first takes {change} than the best uniform assignment ({what})."
 
 
-def data_of(summary: Summary, limits: Sequence[Limit] = ()) -> dict[str, Any]:
-    """What the page's script draws, as plain data; ids as text."""
-    space, graph = summary.header.space, summary.header.graph
-    owner = {o: i for i, v in enumerate(space.variables) for o in v.operations}
-    if graph is not None and owner and max(owner) >= len(graph.operations):
-        graph = None  # a table whose operations are numbered otherwise
-    points = _thinned(summary)
-    front = {row.id for row in summary.front}
-    perhaps = {row.id for row in summary.undecided[:_MAX_UNDECIDED]}
-    digits = _digits(summary)
-    kept_digits = _MAX_DIGITS // max(1, len(space.variables))
-    room = _MAX_CONFIGURATIONS
-    found = []
-    for n, row in enumerate(points):
-        point = _point(row, summary)
-        point |= {"handle": handle(n)} if row.id in front else {}
-        point |= {"front": row.id in front, "perhaps": row.id in perhaps}
-        if n < kept_digits:
-            point["digits"] = digits(row.estimate.assignment)
-        if n < len(front) + len(perhaps) + 2 and len(text := row.configuration) <= room:
-            room -= len(text)
-            point["configuration"] = text
-        found.append(point)
-    failures = list(_failures(summary, digits if kept_digits > len(points) else None))
-    first = Selection.of(summary, Goal()).row if summary.front else None
-    return {
-        "objectives": [{"name": o.name, "unit": o.shown_unit} for o in summary.objectives],
-        "backends": list(space.backends),
-        "colours": [COLOURS[i % len(COLOURS)] for i in range(len(space.backends))],
-        "variables": [
-            {
-                "name": v.name,
-                "choices": list(v.choices),
-                "isSetting": v.is_setting,
-                "count": len(v.operations),
-            }
-            for v in space.variables
-        ],
-        "operations": [
-            {
-                "name": o.name or o.builtin,
-                "builtin": o.builtin,
-                "origin": graph.origins[o.index] if graph and graph.origins else None,
-                "bytes": o.data_bytes,
-                "weights": o.weight_bytes,
-                "variable": owner.get(o.index, -1),
-            }
-            for o in (graph.operations if graph else ())
-        ],
-        "edges": [[e.producer, e.consumer, e.size_bytes] for e in (graph.edges if graph else ())],
-        "profiles": {
-            backend: {str(i): 1e3 * seconds for i, seconds in times.items()}
-            for backend, times in summary.profiles.items()
-            if backend in space.backends and graph is not None
-        },
-        "points": found,
-        "measured": len(summary.measured),
-        "leftOut": len(summary.measured) - len(points),
-        "failures": failures,
-        "failureCount": len(summary.failures),
-        "isNoiseKnown": summary.is_noise_known,
-        "baseline": str(summary.baseline.id) if summary.baseline else None,
-        "first": str(first.id) if first else None,
-        "limits": [
-            {
-                "objective": summary.objectives.index(x.objective),
-                "most": x.objective.shown(x.most),
-                "words": f"≤ {shown(x.objective, x.most)}",
-            }
-            for x in limits
-        ],
-        "steps": [
-            {"trials": s.trials, "seconds": s.seconds, "hypervolume": s.hypervolume}
-            for s in _sparse(summary)
-        ],
-        "trials": summary.trials,
-        "seconds": summary.seconds,
-    }
-
-
-def _sparse(summary: Summary) -> Iterator[Any]:
-    """Steps that change something."""
-    before = None
-    for step in summary.steps:
-        if before is None or step.hypervolume != before:
-            yield step
-        before = step.hypervolume
-
-
-def _thinned(summary: Summary) -> list[Row]:
-    """All rows, what is listed first, of many those nearest to the front's figures."""
-    first = listed(summary)
-    there = {row.id for row in first}
-    rest = [row for row in summary.measured if row.id not in there]
-    if len(first) + len(rest) > _MAX_POINTS:
-        least = [min(r.estimate.values[i] for r in first) for i in range(len(summary.objectives))]
-
-        def distance(row: Row) -> float:
-            pairs = zip(row.estimate.values, least, strict=True)
-            return max(math.log(max(v, 1e-300) / max(low, 1e-300)) for v, low in pairs)
-
-        rest = sorted(rest, key=distance)[: max(0, _MAX_POINTS - len(first))]
-    return first + rest
-
-
-def _digits(summary: Summary) -> Any:
-    places = [
-        {c: _digit(i) for i, c in enumerate(v.choices)} for v in summary.header.space.variables
-    ]
-
-    def text(assignment: Assignment) -> str:
-        return "".join(p[c] for p, c in zip(places, assignment, strict=True))
-
-    return text
-
-
-def _digit(number: int) -> str:
-    """A character for a choice's number: of 36 or more one that no shorter alphabet has."""
-    few = len(_DIGITS)
-    return _DIGITS[number] if number < few else chr(_FURTHER_DIGITS + number - few)
-
-
-def _point(row: Row, summary: Summary) -> dict[str, Any]:
-    names = [o.name for o in summary.objectives]
-    point: dict[str, Any] = {
-        "id": str(row.id),
-        "values": [row.values[n] for n in names],
-        "role": _role(row, summary),
-        "probability": row.place.probability,
-        "verdict": _VERDICTS.get(row.place.verdict) if row.place.verdict else None,
-        "ties": [str(t) for t in row.ties[:3]],
-    }
-    if row.intervals:
-        ends = [row.intervals[n] for n in names]
-        point["low"] = [pair and pair[0] for pair in ends]
-        point["high"] = [pair and pair[1] for pair in ends]
-    return point
-
-
-_VERDICTS: Final = {Verdict.ON: "on", Verdict.OFF: "off", Verdict.INCONCLUSIVE: "open"}
-
-
-def _failures(summary: Summary, digits: Any) -> Iterator[dict[str, Any]]:
-    failures = [(t, t.outcome) for t in summary.failures if isinstance(t.outcome, Failure)]
-    for trial, failure in failures[:_MAX_FAILURES]:
-        entry = {
-            "id": str(summary.header.space.id_of(trial.assignment)),
-            "kind": str(failure.kind),
-            "message": failure.message[:300],
-        }
-        yield entry | ({"digits": digits(trial.assignment)} if digits else {})
-
-
-def _role(row: Row, summary: Summary) -> str:
-    if summary.baseline and row.id == summary.baseline.id:
-        return "baseline"
-    if summary.best_uniform and row.id == summary.best_uniform.id:
-        return "best uniform"
-    return ""
-
-
-def _uniform_of(row: Row, summary: Summary) -> str:
-    """What a uniform assignment is, in words."""
-    pairs = zip(summary.header.space.variables, row.estimate.assignment, strict=True)
+def _backends_of(row: Row) -> str:
+    """What a uniform assignment runs on, in words."""
+    space = row.header.space
+    pairs = zip(space.variables, row.estimate.assignment, strict=True)
     backends = Counter(c for v, c in pairs if not v.is_setting)
     name = " + ".join(b for b, _ in backends.most_common())
-    settings = summary.header.space.settings(row.estimate.assignment)
+    settings = space.settings(row.estimate.assignment)
     name = ", ".join([name, *(f"{setting} {choice}" for setting, choice in settings.items())])
-    figures = zip(summary.objectives, row.estimate.values, strict=True)
-    return f"{name}: {' · '.join(shown(o, v) for o, v in figures)}"
+    return f"{row.runtime}: {name}" if row.runtime else name
 
 
-def _row(row: Row, summary: Summary) -> dict[str, Any]:
-    pairs = zip(summary.header.space.variables, row.estimate.assignment, strict=True)
+def _unit(judged: Judged, objective: Objective) -> tuple[str, float]:
+    """The unit of a column, and how many of the objective's own it is: MiB where all are large."""
+    values = [row.values[objective.name] for row in listed(judged)]
+    if objective.shown_unit == "KiB" and values and min(values) >= 1024:
+        return "MiB", 1024.0
+    return objective.shown_unit, 1.0
+
+
+def _row(row: Row, judged: Judged, units: Sequence[tuple[str, float]]) -> dict[str, Any]:
+    space = row.header.space
     chosen = Counter[str]()
-    for v, c in pairs:
+    for v, c in zip(space.variables, row.estimate.assignment, strict=True):
         if not v.is_setting:
             chosen[c] += max(1, len(v.operations))
     whole = sum(chosen.values())
-    backends = summary.header.space.backends
-    roles = [r for r in (_role(row, summary),) if r]
-    roles += ["verified"] if row.placement and not row.placement.mismatches else []
-    roles += ["disturbed"] if row.estimate.is_contended else []
+    colours = colours_of(judged)
+    role = role_of(row, judged)
+    marks = [role] if role else []
+    marks += ["verified"] if row.placement and not row.placement.mismatches else []
+    marks += ["disturbed"] if row.estimate.is_contended else []
     verdict = row.place.verdict
     words = {Verdict.ON: "yes", Verdict.OFF: "no"}
+    handles = [handle(i) for i, other in enumerate(judged.front) if other.name == row.name]
+    figures = zip(judged.objectives, row.estimate.values, units, strict=True)
     return {
-        "id": str(row.id),
-        "name": next((handle(i) for i, r in enumerate(summary.front) if r.id == row.id), "·"),
-        "short_id": short_id(row.id),
-        "cells": [_cell(row, o.name, o.shown(v)) for o, v in _values(row, summary)],
+        "id": row.name,
+        "name": handles[0] if handles else "·",
+        "runtime": row.runtime,
+        "is_more": not handles and not role,
+        "cells": [_cell(row, o.name, o.shown(v), unit, judged) for o, v, (_, unit) in figures],
         "probability": (verdict and words.get(verdict))
         or ("?" if row.untold else f"{math.floor(100 * row.place.probability)} %?"),
+        "chance": f"{row.place.probability:.4f}",
         "mix": [
-            {
-                "percent": f"{100 * chosen[b] / whole:.2f}",
-                "colour": COLOURS[i % len(COLOURS)],
-            }
-            for i, b in enumerate(backends)
+            {"percent": f"{100 * chosen[b] / whole:.2f}", "colour": colours[b]}
+            for b in space.backends
             if chosen[b]
         ],
-        "mix_words": ", ".join(f"{chosen[b]} {b}" for b in backends if chosen[b]),
-        "roles": roles,
+        "mix_words": ", ".join(f"{chosen[b]} {b}" for b in space.backends if chosen[b]),
+        "marks": marks,
     }
 
 
-def _values(row: Row, summary: Summary) -> Iterator[tuple[Any, float]]:
-    return zip(summary.objectives, row.estimate.values, strict=True)
+def _values(row: Row, judged: Judged) -> Iterator[tuple[Objective, float]]:
+    return zip(judged.objectives, row.estimate.values, strict=True)
 
 
-def _cell(row: Row, name: str, value: float) -> dict[str, str]:
+def _cell(row: Row, name: str, value: float, unit: float, judged: Judged) -> dict[str, str]:
     spread = ""
     if name in row.intervals:
         ends = row.intervals[name]
         share = (ends[1] - ends[0]) / 2 / value if ends and value else 0.0
         spread = "±?" if ends is None else f"±{share:.1%}" if share >= _MIN_SHOWN else ""
-    ratio = row.against_baseline.get(name)
+    base = judged.baseline
+    is_told = base is not None and name not in {*row.untold, *base.untold} and base.values[name]
+    in_unit = value / unit
     return {
-        "value": f"{value:,.0f}" if abs(value) >= 10_000 else f"{value:.4g}",
+        "number": repr(value),
+        "value": f"{in_unit:,.0f}" if abs(in_unit) >= 1000 else f"{in_unit:#.4g}",
         "spread": spread,
-        "of_baseline": "–" if ratio is None else f"{ratio:.1%}",
+        "of_baseline": f"{value / base.values[name]:.1%}" if base and is_told else "–",
     }
 
 
-def _checks(summary: Summary) -> list[dict[str, Any]]:
+def _checks(runs: Mapping[str, Summary]) -> Iterator[dict[str, Any]]:
     """Health checks, and warnings that are not among them: what is wrong first."""
-    said = {check.words for check in summary.checks}
-    found = [(c.about, c.is_good, c.words) for c in summary.checks]
-    found += [("warning", False, words) for words in summary.warnings if words not in said]
-    return [
-        {"about": about, "is_good": is_good, "words": _unbroken(words)}
-        for about, is_good, words in sorted(found, key=lambda item: item[1])
-    ]
+    checks = []
+    for name, run in runs.items():
+        said = {check.words for check in run.checks}
+        told = [(c.about, c.is_good, c.words) for c in run.checks]
+        told += [("warning", False, words) for words in run.warnings if words not in said]
+        start = f"{name}: " if name else ""
+        checks += [(about, is_good, f"{start}{words}") for about, is_good, words in told]
+    for about, is_good, words in sorted(checks, key=lambda item: item[1]):
+        yield {"about": about, "is_good": is_good, "words": _unbroken(words)}
 
 
 def _unbroken(text: str) -> str:
@@ -431,37 +295,39 @@ def _unbroken(text: str) -> str:
     return re.sub(r"(?<=\d) (?=%|ms|KiB|MiB|GHz|s\b)", "\u00a0", text)
 
 
-def _facts(summary: Summary) -> dict[str, Any]:
+def _facts(judged: Judged) -> dict[str, Any]:
     from markupsafe import Markup, escape
 
-    header = summary.header
-    corner = zip(summary.objectives, summary.reference, strict=True)
-    interval = summary.hypervolume_interval
-    noise = ", ".join(f"{name} {size:.2%}" for name, size in summary.noise.items())
-    meanings = "; ".join(f"{o.name}: {o.meaning}" for o in summary.objectives)
-    small = [f"{meanings}."]
-    if summary.is_noise_known:
+    header, runs = judged.header, judged.runs
+    alone = runs.get("")
+    noise = ", ".join(f"{name} {size:.2%}" for name, size in (alone.noise if alone else {}).items())
+    small = [f"{o.name}: {o.meaning}." for o in judged.objectives]
+    if judged.is_noise_known:
         small.append(
             "±: half the width of the 95 % interval, left out below 0.1 %. On the front: yes where "
             f"that holds with {100 * header.confidence:g} %, else how probable it is; differences "
             f"below {100 * header.margin:g} % count as none."
         )
-    where = [header.runtime, f"on {header.target}" if header.target else "", header.created_at[:10]]
+    if noise and judged.is_noise_known:
+        small.append(f"Noise from process to process (standard deviation): {noise}.")
+    where = dict.fromkeys(
+        f"{run.header.runtime} on {run.header.target}" if run.header.target else run.header.runtime
+        for run in runs.values()
+    )
+    interval = alone.hypervolume_interval if alone else None
+    corner = zip(judged.objectives, judged.reference, strict=True)
     return {
         "model": header.model_name,
         "title": Markup("_<wbr>").join(escape(p) for p in header.model_name.split("_")),
         "version": header.tool_version,
-        "eyebrow": " · ".join(filter(None, where)),
-        "headline": _unbroken(headline(summary)),
-        "has_baseline": summary.baseline is not None,
-        "is_noise_known": summary.is_noise_known,
+        "eyebrow": " · ".join([*where, header.created_at[:10]]),
+        "headline": _unbroken(headline(judged)),
+        "has_baseline": judged.baseline is not None,
+        "has_runs": len(runs) > 1,
+        "is_noise_known": judged.is_noise_known,
         "corner": " × ".join(shown(o, r) for o, r in corner),
-        "hypervolume": f"{summary.hypervolume:.4f}",
         "hypervolume_interval": interval and f"{interval[0]:.4f} to {interval[1]:.4f}",
-        "noise": f"Noise from process to process (standard deviation): {noise}."
-        if summary.is_noise_known
-        else "",
-        "small_print": " ".join(small),
+        "small_print": _unbroken(" ".join(small)),
         "command": header.origin.get("command", ""),
     }
 

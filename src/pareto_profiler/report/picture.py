@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from pareto_profiler.core.membership import Verdict
 from pareto_profiler.errors import InputError
-from pareto_profiler.report.page import listed
+from pareto_profiler.report.page_data import listed
 from pareto_profiler.report.selection import Limit, shown
 
 if TYPE_CHECKING:

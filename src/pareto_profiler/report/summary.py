@@ -114,6 +114,10 @@ class Judged(Protocol):
     """What points can be chosen from: a summary of one run, or of several together."""
 
     @property
+    def runs(self) -> Mapping[str, Summary]: ...
+    @property
+    def reference(self) -> tuple[float, ...]: ...
+    @property
     def header(self) -> Header: ...
     @property
     def objectives(self) -> tuple[Objective, ...]: ...
@@ -297,6 +301,11 @@ class Summary:
     def row_of(self, assignment: Assignment) -> Row | None:
         """What is said of an assignment; None where it was not measured."""
         return next((r for r in self.measured if r.estimate.assignment == assignment), None)
+
+    @property
+    def runs(self) -> Mapping[str, Summary]:
+        """This one, without a name: as several together name theirs."""
+        return {"": self}
 
     def failures_by_kind(self) -> dict[str, list[tuple[str, int]]]:
         """Kind → messages and how often each came, most often first."""

@@ -63,7 +63,8 @@ def newest_run(folder: Path) -> Path:
     journals = [*folder.glob(f"*/{JOURNAL}"), *folder.glob(f"*/*/{JOURNAL}")]
     if not journals:
         raise InputError(f"{folder}: holds no run: name one, or search first")
-    return max(journals, key=lambda journal: journal.stat().st_mtime).parent
+    run = max(journals, key=lambda journal: journal.stat().st_mtime).parent
+    return run.parent if run.parent != folder else run
 
 
 def open_runs(folder: Path) -> dict[str, Recording]:
