@@ -508,3 +508,48 @@ def test_the_page_prints_on_white_without_buttons(browser, board_page: Path, tmp
     page.pdf(path=str(tmp_path / "page.pdf"))
     assert (tmp_path / "page.pdf").stat().st_size > 10_000
     assert opened.diagnostics == []
+
+
+def test_runs_of_several_devices_share_a_page(browser, tmp_path: Path):
+    table = MODELS.parent / "tables" / "mobilenet_v2_035_96_logits-by_name-emulated_board.parquet"
+    for name, seed in (("left", 1), ("right", 2)):
+        pp("replay", table, "--budget", 12, "--seed", seed, "--output", name, cwd=tmp_path)
+    pp("report", "left", "right", "--output", "both.html", cwd=tmp_path)
+    opened = Opened(browser, tmp_path / "both.html", width=1400)
+    page = opened.page
+    assert {"left", "right"} <= set(page.locator("#front-legend").inner_text().split())
+    handles = page.locator("#front-table tbody tr td:first-child").all_inner_texts()
+    assert handles[0] == "A"
+    row = page.locator("#front-table tbody tr").first
+    owner, _, identity = (row.get_attribute("data-point") or "").partition(":")
+    row.click()
+    assert f"deploy {owner} {identity}" in page.locator("#configuration pre").first.inner_text()
+    assert page.locator("#view .node").count() == 64
+    other = page.locator(f'#front-table tbody tr:not([data-point^="{owner}:"])').first
+    page.locator("#more").click()
+    other.click(modifiers=["Shift"])
+    assert "operations run elsewhere" in page.locator("#compared").inner_text()
+    assert "trials" in page.locator("#growth-words").inner_text()
+    assert page.locator("#provenance h3").all_inner_texts()[:2] == ["left", "right"]
+    assert opened.diagnostics == []
+    assert "name a single one" in pp_error(
+        "report", "left", "right", "--svg", "f.svg", cwd=tmp_path
+    )
+
+
+def test_the_page_of_a_thousand_trials_is_small_and_quick(browser, tmp_path: Path):
+    """On a model of a thousand operations; the time is only said, see bench_page.py."""
+    made = Device("large", Recipe("", 1000, 3, skips=0.3), 0)
+    journal, runner = MemoryJournal(), made.runner(Plan(repeats=1, warmups=0))
+    proposer = SAMPLERS["random"](onert_problem(made.space, graph=made.graph))
+    for _ in search(
+        made.space, proposer, runner, journal, Budget(1000), source="random", clock=runner
+    ):
+        pass
+    header = Header("large", "", made.space, ("exec_time", "max_rss"), graph=made.graph)
+    file = tmp_path / "report.html"
+    file.write_text(page_of(Summary.of(Recording(header, journal.trials))), encoding="utf-8")
+    assert file.stat().st_size < 3e6
+    opened = Opened(browser, file)
+    assert opened.page.locator("#graph .node").count() == 1000
+    assert opened.diagnostics == []

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from pareto_profiler.cli.exits import command_line, note
 from pareto_profiler.cli.progress import Progress
 from pareto_profiler.core.measurement import objectives_of
@@ -14,9 +16,20 @@ from pareto_profiler.storage.journal import read
 
 
 def explore(
-    exploration: Exploration, sampler: Sampler, budget: Budget, rules: Rules = ONE_SHOT
+    exploration: Exploration,
+    sampler: Sampler,
+    budget: Budget,
+    rules: Rules = ONE_SHOT,
+    after_trial: Callable[[], None] = lambda: None,
 ) -> None:
     """Search, verify the front, and show progress all the while.
+
+    Args:
+        exploration: Of what.
+        sampler: Proposes.
+        budget: When to end.
+        rules: How carefully to measure.
+        after_trial: Called after each, before the next begins.
 
     Raises:
         KeyboardInterrupt: After it was told how to go on.
@@ -33,6 +46,7 @@ def explore(
     try:
         for trial in exploration.trials(progress.announcing(sampler), budget, rules):
             progress.add(trial)
+            after_trial()
     except (KeyboardInterrupt, TargetError) as error:
         progress.close()
         # Asked of the file: the interrupt may have come between keeping and counting a trial.

@@ -126,6 +126,8 @@ SeedOption = Annotated[int, typer.Option(min=0, help="Of the sampler and of rand
 OutputOption = Annotated[
     Path | None,
     typer.Option(
+        "--output",
+        "-o",
         help="Folder of the run; running the same command again goes on there.",
         show_default="in pareto-runs, named after the search",
     ),
@@ -582,6 +584,13 @@ class JudgingOptions:
         }
 
 
+LiveOption = Annotated[
+    bool,
+    typer.Option(
+        "--live",
+        help="Serve the page on loopback while measuring; it grows with the search.",
+    ),
+]
 WithinOption = Annotated[
     list[str] | None,
     typer.Option(

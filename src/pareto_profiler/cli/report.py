@@ -81,15 +81,7 @@ def report(
     else:
         judged = Joint.of(recordings, chosen, **judging.given)
     lines = Limit.several(limits.asked, judged)
-    for file, picture_format in ((png, "png"), (svg, "svg")):
-        if file is None:
-            continue
-        if not isinstance(judged, Summary):
-            raise InputError(f"--{picture_format}: is of one run, name a single one")
-        if not judged.measured:
-            raise InputError(f"{paths[0]}: nothing was measured: there is nothing to draw")
-        write_file(file, picture_of(judged, picture_format, lines))
-        note(f"picture: {file}")
+    _draw(judged, {"png": png, "svg": svg}, lines)
     whole = paths[0] if len(paths) == 1 else Path()
     file = to or (whole / REPORT if is_folder(whole) else Path(REPORT))
     names = dict(zip(recordings, paths, strict=False))
@@ -103,6 +95,21 @@ def report(
     note(f"report: {file}")
     if is_to_open and not webbrowser.open(file.resolve().as_uri()):
         raise InputError(f"{file}: there is no browser here to open it")
+
+
+def _draw(
+    judged: Summary | Joint, wanted: Mapping[str, Path | None], limits: Sequence[Limit]
+) -> None:
+    """Write the pictures that are wanted."""
+    for picture_format, file in wanted.items():
+        if file is None:
+            continue
+        if not isinstance(judged, Summary):
+            raise InputError(f"--{picture_format}: is of one run, name a single one")
+        if not judged.measured:
+            raise InputError("nothing was measured: there is nothing to draw")
+        write_file(file, picture_of(judged, picture_format, limits))
+        note(f"picture: {file}")
 
 
 def _recordings(paths: Sequence[Path], given: TableOptions) -> dict[str, Recording]:

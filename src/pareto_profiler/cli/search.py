@@ -6,6 +6,7 @@ import os
 import re
 import shlex
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
@@ -16,11 +17,13 @@ from pareto_profiler.blaming import first_refused
 from pareto_profiler.cli.exits import command_line, note
 from pareto_profiler.cli.explore import explore
 from pareto_profiler.cli.fronts import print_joint, print_summary
+from pareto_profiler.cli.live import LivePage
 from pareto_profiler.cli.options import (
     AnchorOption,
     DumpfileOption,
     JsonOption,
     JudgingOptions,
+    LiveOption,
     MeasuringOptions,
     ModelArgument,
     ObjectivesOption,
@@ -40,6 +43,7 @@ from pareto_profiler.cli.report import leave_report
 from pareto_profiler.cli.select import print_selection
 from pareto_profiler.core.measurement import objectives_of
 from pareto_profiler.core.membership import Verdict
+from pareto_profiler.core.recording import Header, Recording
 from pareto_profiler.core.rules import Rules
 from pareto_profiler.core.space import DecisionSpace, readable
 from pareto_profiler.errors import BaselineError, FailureKind, InputError, TargetError
@@ -49,6 +53,8 @@ from pareto_profiler.jointly import OBJECTIVES, search_jointly
 from pareto_profiler.loop import Budget
 from pareto_profiler.models import load
 from pareto_profiler.quantities import numbers_of, seconds_of, split
+from pareto_profiler.report.beliefs import told_page_of
+from pareto_profiler.report.joint import Joint
 from pareto_profiler.report.records import seed_dump
 from pareto_profiler.report.selection import Goal, Limit, Selection
 from pareto_profiler.report.summary import Summary
@@ -92,6 +98,7 @@ def search(
     within: WithinOption = None,
     output: OutputOption = None,
     dumpfile: DumpfileOption = None,
+    is_live: LiveOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Search for the Pareto front of a model, here or on a target.
@@ -113,10 +120,13 @@ def search(
     limits = Limit.beforehand(within or (), objectives_of(names))
     rules = replace(rules, within={x.objective.name: x.most for x in limits})
     choices = _choices(model, space, measuring, where, rules, names, sampler)
-    if len(runtimes) > 1:
-        _measure_jointly(runtimes, choices, limit, rules, output, as_json=as_json)
-    else:
-        summary = _measure(choices, limit, rules, output, dumpfile, as_json=as_json)
+    with LivePage() if is_live else nullcontext() as live:
+        if live is not None:
+            note(f"live page: {live.url}")
+        if len(runtimes) > 1:
+            _measure_jointly(runtimes, choices, limit, rules, output, live, as_json=as_json)
+            return
+        summary = _measure(choices, limit, rules, output, dumpfile, live, as_json=as_json)
         if limits and not as_json:
             print_selection(Selection.of(summary, Goal.smallest(summary.objectives, limits)))
 
@@ -218,6 +228,7 @@ def _measure_jointly(
     budget: Budget,
     rules: Rules,
     output: Path | None,
+    live: LivePage | None,
     *,
     as_json: bool,
 ) -> None:
@@ -226,7 +237,12 @@ def _measure_jointly(
         what = "repeats of what is undecided" if share else f"to {limit.trials} trials"
         note(f"{job.runtime.name}: {what}")
         sampler = sampler_of(choices.sampler, job.header)
-        explore(exploration, sampler, limit, replace(rules, confirm_share=share))
+
+        def show() -> None:
+            if live is not None:
+                live.offer(lambda: _joint_page(exploration.folder.parent))
+
+        explore(exploration, sampler, limit, replace(rules, confirm_share=share), show)
 
     joint, folder = search_jointly(
         runtimes, choices, budget, on, output, confirm_share=rules.confirm_share
@@ -234,6 +250,19 @@ def _measure_jointly(
     print_joint(joint, folder, as_json=as_json)
     note(f"results: {folder} (again: {shlex.join(['pareto-profiler', 'show', str(folder)])})")
     leave_report(joint, open_runs(folder), folder)
+    if live is not None:
+        live.offer(lambda: _joint_page(folder), is_last=True)
+
+
+def _joint_page(folder: Path) -> tuple[int, str]:
+    runs = open_runs(folder)
+    made = sum(len(run.trials) for run in runs.values())
+    return made, told_page_of(Joint.of(runs), runs, str(folder), live="trials")
+
+
+def _page(recording: Recording, folder: Path) -> tuple[int, str]:
+    page = told_page_of(Summary.of(recording), {"": recording}, str(folder), live="trials")
+    return len(recording.trials), page
 
 
 def _measure(
@@ -242,6 +271,7 @@ def _measure(
     rules: Rules,
     output: Path | None,
     dumpfile: Path | None,
+    live: LivePage | None = None,
     *,
     as_json: bool,
     largest: int | None = None,
@@ -257,8 +287,13 @@ def _measure(
                 note(f"going on in {folder}: {made} trials are there")
             if made and budget.trials is not None and made >= budget.trials:
                 note(f"the budget of {budget.trials} trials is spent already")
+
+            def show() -> None:
+                if live is not None:
+                    live.offer(lambda: _page(exploration.recording, folder))
+
             try:
-                explore(exploration, sampler, budget, rules)
+                explore(exploration, sampler, budget, rules, show)
             except BaselineError as error:
                 raise _blamed(job, error, is_new=not made) from error
             recording = exploration.recording
@@ -273,16 +308,23 @@ def _measure(
         confidence=choices.confidence,
     )
     print_summary(summary, folder, as_json=as_json)
-    again = ["pareto-profiler", "show", str(folder)]
-    if objectives != recording.header.objectives:
-        again += ["--objectives", ",".join(objectives)]
-    if choices.margin != recording.header.margin:
-        again += ["--margin", f"{choices.margin:g}"]
-    if choices.confidence != recording.header.confidence:
-        again += ["--confidence", f"{choices.confidence:g}"]
-    note(f"results: {folder} (again: {shlex.join(again)})")
+    note(f"results: {folder} (again: {_again(folder, job.header, recording.header)})")
     leave_report(summary, {"": recording}, folder)
+    if live is not None:
+        live.offer(lambda: _page(recording, folder), is_last=True)
     return summary
+
+
+def _again(folder: Path, now: Header, kept: Header) -> str:
+    """What shows the same again, if the run began with other objectives or is judged otherwise."""
+    words = ["pareto-profiler", "show", str(folder)]
+    if now.objectives != kept.objectives:
+        words += ["--objectives", ",".join(now.objectives)]
+    if now.margin != kept.margin:
+        words += ["--margin", f"{now.margin:g}"]
+    if now.confidence != kept.confidence:
+        words += ["--confidence", f"{now.confidence:g}"]
+    return shlex.join(words)
 
 
 def _blamed(job: Job, error: BaselineError, *, is_new: bool) -> TargetError:

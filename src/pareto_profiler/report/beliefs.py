@@ -30,6 +30,8 @@ def told_page_of(
     recordings: Mapping[str, Recording],
     shipped: Callable[[Row, str], Sequence[str]] | str,
     limits: Sequence[Limit] = (),
+    *,
+    live: str = "",
 ) -> str:
     """The page of a run or of several together, with what was learned of each.
 
@@ -38,8 +40,9 @@ def told_page_of(
         recordings: Of its runs, by their names.
         shipped: See :func:`page_of`.
         limits: Drawn as lines.
+        live: See :func:`page_of`.
     """
     beliefs = {
         name: beliefs_about(recordings[name], summary) for name, summary in judged.runs.items()
     }
-    return page_of(judged, beliefs, limits, shipped)
+    return page_of(judged, beliefs, limits, shipped, live=live)

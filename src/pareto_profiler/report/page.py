@@ -35,6 +35,8 @@ def page_of(
     beliefs: Mapping[str, ModelReport | None] | None = None,
     limits: Sequence[Limit] = (),
     shipped: Callable[[Row, str], Sequence[str]] | str = "RUN",
+    *,
+    live: str = "",
 ) -> str:
     """The page: opens from disk, asks no network, follows the reader's light or dark.
 
@@ -44,6 +46,8 @@ def page_of(
         limits: Drawn as lines, which the reader may move.
         shipped: What ``pareto-profiler deploy`` is told to ship a point: of its row and its name
             on this page. A text is the path of a run.
+        live: Where the page asks how many trials there are, to come again when there are more;
+            empty for a page that stays as it is.
     """
     from jinja2 import Environment
     from markupsafe import Markup
@@ -70,6 +74,7 @@ def page_of(
     units = [_unit(judged, o) for o in judged.objectives]
     return template.render(
         facts=_facts(judged),
+        live=live,
         checks=list(_checks(runs)),
         cards=_cards(judged, limits, command),
         objectives=[
