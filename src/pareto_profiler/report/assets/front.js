@@ -1,5 +1,6 @@
 // The front: points, zoom, limits.
-const near = points.filter((p) => p.front || p.perhaps || p.role);
+const isNear = (p) => Boolean(p.front || p.perhaps || p.role);
+const near = points.filter(isNear);
 const isWithin = (p) => [...state.limits].every(([i, most]) => p.values[i] <= most);
 const isThere = (p) => p.order <= state.until;
 // Of the points on the front within the limits the least of the first objective without one.
@@ -77,7 +78,7 @@ function drawFront() {
   ].filter(Boolean).join(" ");
   const dots = svg.append("g").selectAll("g").data(drawn).join("g").attr("class", classOf)
     .attr("data-id", (p) => p.id).attr("transform", (p) => `translate(${x(px(p))},${y(py(p))})`)
-    .attr("tabindex", (p) => (p.front || p.perhaps || p.role ? 0 : null)).attr("role", "button").attr("aria-label", (p) => wordsOf(p).filter(Boolean).join(", "));
+    .attr("tabindex", (p) => (isNear(p) ? 0 : null)).attr("role", "button").attr("aria-label", (p) => (isNear(p) ? wordsOf(p).filter(Boolean).join(", ") : nameOf(p)));
   dots.append("circle").attr("class", "hit").attr("r", 12);
   dots.append("circle").attr("class", "dot").attr("r", (p) => (then.has(p) ? 6 : p.perhaps ? 4.5 : 3.5))
     .style("fill", (p) => (state.colour === "place" ? null : categoryColour(p)));

@@ -47,3 +47,5 @@ if (live) setInterval(async () => {
     document.body.classList.remove("ended");
   } catch { document.body.classList.add("ended"); }
 }, 2000);
+// How long it took until the page could be used, for benchmarks.
+document.body.dataset.ready = String(Math.round(performance.now()));
