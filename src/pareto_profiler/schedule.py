@@ -27,7 +27,7 @@ UNIFORM: Final = "uniform"
 _DRAWS: Final = 500
 _MAX_FAILURES: Final = 3
 _FINE: Final = 0.05
-_HOPELESS: Final = 0.02
+_HOPELESS: Final = 0.05
 
 Block = list[tuple[str, Assignment]]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 from rich.table import Table
@@ -14,13 +14,19 @@ from pareto_profiler.bench import BASELINE, Effort, efforts_of, facts_of, record
 from pareto_profiler.bench import subject_of as subject_named
 from pareto_profiler.cli.exits import note
 from pareto_profiler.cli.options import JsonOption, command
-from pareto_profiler.cli.output import check_writable, console, print_json, write_file
+from pareto_profiler.cli.output import check_writable, print_json, say, show, write_file
 from pareto_profiler.errors import InputError
 from pareto_profiler.quantities import split
 from pareto_profiler.report.records import parquet_of
 from pareto_profiler.samplers import SAMPLERS
 
 DEFAULT_SAMPLERS = "structured,random,local,hlps" + (",nsga2" if find_spec("pymoo") else "")
+
+
+_EXPLAINED: Final = (
+    "(median evaluations, and the device's seconds, to that share of the reference hypervolume; "
+    "share in the end with quartiles; score: 0 as random, 1 the optimum at once)"
+)
 
 
 @command
@@ -76,7 +82,11 @@ def bench(
         results.append(facts_of(table, subject, curves, budget))
         rows += records_of(table, curves)
         if not as_json:
-            console().print(_table_of(results[-1]))
+            facts = results[-1]
+            counts = f"{facts['variables']} variables, {facts['backends']} backends"
+            say("", f"{Path(table).name}: {counts}")
+            show(_table_of(facts))
+            say(_EXPLAINED)
     if to is not None:
         write_file(to, parquet_of(rows))
     if as_json:
@@ -85,13 +95,8 @@ def bench(
 
 def _table_of(facts: dict[str, Any]) -> Table:
     """The results on one table, for a terminal."""
-    out = Table(
-        "sampler",
-        box=None,
-        title=f"{facts['table']}: {facts['variables']} variables, {facts['backends']} backends",
-        title_justify="left",
-    )
-    for title in ("to 90 %", "to 95 %", "to 99 %", "device s to 95 %", "in the end", "score"):
+    out = Table("sampler", box=None, padding=(0, 1, 0, 0))
+    for title in ("to 90 %", "to 95 %", "to 99 %", "seconds to 95 %", "in the end", "score"):
         out.add_column(title, justify="right")
     for name, found in facts["samplers"].items():
         cells = [str(n) if n is not None else "–" for n in found["evaluations"].values()]
@@ -104,8 +109,4 @@ def _table_of(facts: dict[str, Any]) -> Table:
             f"{middle:.1%} ({low:.1%} … {high:.1%})",
             f"{found['score']:+.2f}",
         )
-    out.caption = (
-        "median evaluations to that share of the reference hypervolume; share in the end with "
-        "quartiles; score: 0 as random, 1 the optimum at once"
-    )
     return out

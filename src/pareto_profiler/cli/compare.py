@@ -10,10 +10,11 @@ from rich.table import Table
 
 from pareto_profiler.cli.exits import TARGET_UNUSABLE
 from pareto_profiler.cli.options import InsteadOption, JsonOption, JudgingOptions, command
-from pareto_profiler.cli.output import console, print_json
+from pareto_profiler.cli.output import print_json, say, show
 from pareto_profiler.core.measurement import objectives_of
 from pareto_profiler.quantities import split
 from pareto_profiler.report.compare import Change, Comparison
+from pareto_profiler.report.naming import handle, short_id
 from pareto_profiler.storage.opening import open_recording
 
 WORSE: Final = 1
@@ -60,47 +61,40 @@ def compare(
 
 
 def _print(found: Comparison) -> None:
-
-    out = console()
-    for text in found.warnings:
-        out.print(f"warning: {text}", highlight=False, markup=False, soft_wrap=True)
-    for text in found.differences:
-        out.print(f"note: {text}", highlight=False, markup=False)
+    say(*(f"warning: {text}" for text in found.warnings))
+    say(*(f"note: {text}" for text in found.differences))
     moved = ", ".join(f"{name} {_percent(values)}" for name, values in found.baseline.items())
-    out.print(f"baseline, B against A: {moved or 'not in both'}", highlight=False)
-    table = Table("id", box=None, title="Front of A", title_justify="left", title_style="bold")
+    say(f"baseline, B against A: {moved or 'not in both'}", "")
+    table = Table("front\nof A", box=None, padding=(0, 1, 0, 0))
     for objective in found.objectives:
-        table.add_column(f"{objective.name}\nB against A", justify="right")
-    table.add_column("best of B\nfalls short by", justify="right")
-    table.add_column("verdict")
-    for point in found.points:
+        table.add_column(f"{objective.name}\nB against A", justify="right", no_wrap=True)
+    table.add_column("best of B\nfalls short by", justify="right", no_wrap=True)
+    table.add_column("verdict", no_wrap=True)
+    for place, point in enumerate(found.points):
         cells = [
             _percent(point.ratios[o.name]) if o.name in point.ratios else "not measured"
             for o in found.objectives
         ]
         table.add_row(
-            str(point.id),
+            handle(place),
             *cells,
             _percent((point.covered, *point.interval)) if point.interval else "–",
             str(point.change),
         )
-    out.print(table)
+    show(table)
     if found.gained:
-        gained = ", ".join(map(str, found.gained))
-        out.print(f"new in B, better than all of A: id {gained}", highlight=False)
-    out.print(
-        "ratios with 95 % intervals; falls short: by how much the worst objective of the best of B "
-        "is larger than the point's",
-        highlight=False,
+        say(f"new in B, better than all of A: id {', '.join(map(short_id, found.gained))}")
+    say(
+        "±: half the width of the 95 % interval; falls short: by how much the worst objective of "
+        "the best of B is larger than the point's"
     )
     corner = " × ".join(
         f"{o.shown(r):.4g} {o.shown_unit}"
         for o, r in zip(found.objectives, found.reference, strict=True)
     )
-    out.print(
+    say(
         f"hypervolume: {found.hypervolumes[0]:.4f} → {found.hypervolumes[1]:.4f}"
-        f"{_moved(found.hypervolume_change)} of the box up to {corner}",
-        highlight=False,
+        f"{_moved(found.hypervolume_change)} of the box up to {corner}"
     )
     words = {
         "same": "the front did not move beyond noise",
@@ -110,11 +104,10 @@ def _print(found: Comparison) -> None:
     }
     for name, alone in found.alone.items():
         said = "the smallest did not move beyond noise" if alone == "same" else f"B is {alone}"
-        out.print(f"{name} alone: {said}", highlight=False)
-    out.print(
+        say(f"{name} alone: {said}")
+    say(
         f"{words[str(found.change)]} (confidence {100 * found.confidence:g} % for all statements "
-        f"together, differences below {100 * found.margin:g} % ignored)",
-        highlight=False,
+        f"together, differences below {100 * found.margin:g} % ignored)"
     )
 
 
@@ -132,4 +125,4 @@ def _percent(ratio: tuple[float, float, float] | None) -> str:
     value, low, high = (100 * (x - 1) for x in ratio)
     if value == low == high:
         return f"{value:+.2f} %"
-    return f"{value:+.2f} % ({low:+.2f} to {high:+.2f})"
+    return f"{value:+.2f} % ±{(high - low) / 2:.2f}"

@@ -6,8 +6,6 @@ from pathlib import Path
 from typing import Annotated, Final
 
 import typer
-from rich.markup import escape
-from rich.table import Table
 
 from pareto_profiler import drivers
 from pareto_profiler.cli.options import (
@@ -18,7 +16,7 @@ from pareto_profiler.cli.options import (
     ThreadsOption,
     command,
 )
-from pareto_profiler.cli.output import console, print_json
+from pareto_profiler.cli.output import print_json, say, show_facts
 from pareto_profiler.core.plan import cpus_of
 from pareto_profiler.core.space import Assignment
 from pareto_profiler.core.trial import Failure, Trial
@@ -89,14 +87,11 @@ def _measured(engine: Engine, baseline: Assignment, number: int) -> Trial:
 def _print(
     floor: NoiseFloor, machine: Machine, here: Conditions, advice: list[str], what: str
 ) -> None:
-
-    out = console()
-    facts = Table(box=None, show_header=False)
     difference, low, high = floor.difference
     zones = ", ".join(f"{name} {celsius:.0f} °C" for name, celsius in here.thermal_zones)
     seen = ", ".join(f"{floor.smallest_difference(n):.1%} with {n}" for n in _PROCESSES)
     busy = ", while something else was running" if floor.is_busy else ""
-    for name, text in (
+    show_facts(
         ("machine", f"{machine.architecture} {machine.cpu}, {machine.cores} cores"),
         ("governor", ", ".join(here.governors) or "not visible here"),
         ("turbo", machine.turbo or "not visible here"),
@@ -113,11 +108,5 @@ def _print(
             if floor.is_busy
             else f"in four of five tries differences of {seen} processes each",
         ),
-    ):
-        facts.add_row(name, escape(text))
-    out.print(facts)
-    out.print()
-    for line in advice:
-        out.print(f"• {line}", highlight=False, markup=False, soft_wrap=True)
-    if not advice:
-        out.print("nothing here spoils measurements")
+    )
+    say("", *(f"• {line}" for line in advice or ["nothing here spoils measurements"]))

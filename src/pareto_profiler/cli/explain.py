@@ -19,7 +19,7 @@ from pareto_profiler.cli.options import (
     WhereNow,
     command,
 )
-from pareto_profiler.cli.output import console, print_json
+from pareto_profiler.cli.output import print_json, say, show
 from pareto_profiler.cli.report import leave_report
 from pareto_profiler.core.space import Assignment
 from pareto_profiler.errors import InputError
@@ -74,11 +74,10 @@ def explain(
     if found is None:
         raise InputError(f"{run}: the baseline was not measured: there is nothing to explain by")
     if not as_json:
-        out = console()
         for part in explained(run, summary, assignment, found, everything=everything):
-            out.print(part)
+            say(part) if isinstance(part, str) else show(part)
         for fault in problem.faults(assignment):
-            print(f"computes wrongly, as far as is known: {fault.words}")
+            say(f"computes wrongly, as far as is known: {fault.words}")
     tried: list[Tried] = []
     if simplify and not found.simplifications:
         note("nothing to simplify: no choice is known not to matter")
@@ -128,7 +127,7 @@ def _print_tried(
     run: Path, summary: Summary, assignment: Assignment, tried: Sequence[Tried]
 ) -> None:
     for one in tried:
-        print(f"id {one.number}: {one.words}")
+        say(f"id {one.number}: {one.words}")
     best = next((t for t in tried if t.is_good), None)
     if best is not None:
         print(f"the simplest that is as good is id {best.number}; to ship it: ", end="")

@@ -8,11 +8,10 @@ from typing import Annotated, Any
 
 import numpy as np
 import typer
-from rich import box
 from rich.table import Table
 
 from pareto_profiler.cli.options import JsonOption, ModelArgument, RuntimeOption, command
-from pareto_profiler.cli.output import console, print_json
+from pareto_profiler.cli.output import print_json, say, show
 from pareto_profiler.core.graph import Graph, Operation
 from pareto_profiler.core.recording import Header
 from pareto_profiler.core.space import DecisionSpace, Granularity, readable
@@ -179,14 +178,11 @@ def _faulty_mixes(
 
 
 def _print(found: dict[str, Any], model: Model, room: Runtime, *, operations: bool) -> None:
-
-    out = console()
     graph = model.graph
-    out.print(
+    say(
         f"{model.path}: {graph.format}, {len(graph.operations)} operations, "
         f"{len(graph.edges)} edges, {found['weight_bytes']:,} bytes of weights, "
-        f"{graph.subgraph_count} subgraph{'s' * (graph.subgraph_count > 1)}",
-        markup=False,
+        f"{graph.subgraph_count} subgraph{'s' * (graph.subgraph_count > 1)}"
     )
     for way in ("inputs", "outputs"):
         for tensor in found[way]:
@@ -194,11 +190,12 @@ def _print(found: dict[str, Any], model: Model, room: Runtime, *, operations: bo
             shape = "×".join("?" if size < 0 else str(size) for size in sizes) or "scalar"
             if tensor["signature"]:
                 shape += f" (? are free, {'×'.join(map(str, tensor['shape']))} in the file)"
-            out.print(f"  {way[:-1]} {tensor['name']}: {shape} {tensor['dtype']}", markup=False)
+            say(f"  {way[:-1]} {tensor['name']}: {shape} {tensor['dtype']}")
 
     names = found["operation_names"]
     backends = list(names[0]["supported"])
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    say("")
+    table = Table(box=None, padding=(0, 1, 0, 0))
     for column in ("operation", "count", "kinds", *backends):
         is_text = column in {"operation", "kinds"}
         table.add_column(column, justify="left" if is_text else "right", no_wrap=column != "kinds")
@@ -206,35 +203,30 @@ def _print(found: dict[str, Any], model: Model, room: Runtime, *, operations: bo
         kinds = ", ".join(f"{n} {kind}" for kind, n in row["kinds"].items())
         cells = [_cell(row, backend, room) for backend in backends]
         table.add_row(row["name"], str(row["count"]), kinds, *cells)
-    out.print(table)
-    out.print(
-        "  ✓ all of them · a number: only so many · – none · = placed by the runtime · "
-        "? not known\n"
-    )
+    show(table)
+    say("(✓ all of them; a number: only so many; – none; = placed by the runtime; ? not known)", "")
 
     for granularity, space in found["spaces"].items():
         text = space.get("problem") or (
             f"{space['variables']} variables, {readable(int(space['size']))} feasible "
             f"assignments of {readable(int(space['ids']))} ids"
         )
-        out.print(f"  {granularity:9} {text}", markup=False)
+        say(f"  {granularity:9} {text}")
     _print_mixes(found["faulty_mixes"], room)
     for operation in found["unloadable"]:
-        out.print(
+        say(
             f"  {room.name} cannot load @{operation['index']} {operation['builtin']}: "
-            f"{operation['problem']}",
-            markup=False,
+            f"{operation['problem']}"
         )
     if operations:
         for o in graph.operations:
             shapes = ", ".join(
                 "×".join(map(str, graph.tensors[t].shape)) or "scalar" for t in o.outputs
             )
-            out.print(
+            say(
                 f"  @{o.index:<4} {o.builtin} v{o.version} → {o.name} {o.kind} "
                 f"{o.dtype} → {shapes}; {o.data_bytes:,} B data, {o.weight_bytes:,} B weights"
-                + (f"; @{graph.origins[o.index]} of the original" if graph.origins else ""),
-                markup=False,
+                + (f"; @{graph.origins[o.index]} of the original" if graph.origins else "")
             )
 
 
@@ -242,11 +234,9 @@ def _print_mixes(mixes: dict[str, Any], room: Runtime) -> None:
     if not mixes["wrong"]:
         return
     causes = ", ".join(f"{cause} in {count}" for cause, count in mixes["causes"].items())
-    console().print(
+    say(
         f"  {mixes['wrong']} of {mixes['of']} random mixes by operation compute wrongly on "
-        f"{room.name}, as far as is known\n  ({causes}); a search avoids them",
-        markup=False,
-        highlight=False,
+        f"{room.name}, as far as is known ({causes}); a search avoids them"
     )
 
 

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from rich.console import RenderableType
+from collections.abc import Sequence
+from typing import Final
+
 from rich.table import Table
 
 from pareto_profiler.cli.exits import note
 from pareto_profiler.cli.options import JsonOption, RunArgument, TableOptions, command
-from pareto_profiler.cli.output import console, print_json
+from pareto_profiler.cli.output import print_json, say, show
 from pareto_profiler.errors import InputError
-from pareto_profiler.report.naming import short_id
+from pareto_profiler.report.explained import plain
+from pareto_profiler.report.naming import handle, short_id
 from pareto_profiler.report.summary import Summary
 from pareto_profiler.runtimes.problem import problem_of
-from pareto_profiler.samplers.structured.model_report import ModelReport, model_report_of
+from pareto_profiler.samplers.structured.model_report import ModelReport, Point, model_report_of
 from pareto_profiler.storage.opening import open_recording
+
+_SHOWN: Final = 12
 
 
 @command
@@ -32,8 +37,8 @@ def learned(
     header = recording.header
     problem = problem_of(header)
     found = model_report_of(problem, recording.trials)
-    told = Summary.of(recording).baseline
-    untold = told.untold if told else ()
+    summary = Summary.of(recording)
+    untold = summary.baseline.untold if summary.baseline else ()
     found = found and found.without(untold)
     if found is None:
         raise InputError(f"{run}: the baseline was not measured: there is nothing to learn from")
@@ -42,14 +47,12 @@ def learned(
         return
     for name in sorted(untold):
         note(f"no verdict on {name}: other work disturbed the baseline each time")
-    out = console()
-    for part in _parts(found):
-        out.print(part)
+    for part in _parts(found, summary):
+        say(part) if isinstance(part, str) else show(part)
 
 
-def _parts(found: ModelReport) -> list[RenderableType]:
-
-    parts: list[RenderableType] = []
+def _parts(found: ModelReport, summary: Summary) -> list[Table | str]:
+    parts: list[Table | str] = []
     skills = Table("", box=None, title="How well it predicts", title_justify="left")
     for title in ("measured", "typical error", "within its 90 %", "rank correlation"):
         skills.add_column(title, justify="right")
@@ -61,14 +64,14 @@ def _parts(found: ModelReport) -> list[RenderableType]:
             f"{skill.coverage:.0%}",
             f"{skill.correlation:.2f}",
         )
-    skills.caption = "each measurement predicted from all others"
-    parts.append(skills)
+    parts += [skills, "(each measurement predicted from all others)\n"]
     terms = Table("term", box=None, title="What it learned", title_justify="left")
-    for title in ("objective", "value", "±", ""):
-        terms.add_column(title, justify="left" if title == "objective" else "right")
+    for title in ("objective", "value", "±", "unit"):
+        is_text = title in {"objective", "unit"}
+        terms.add_column(title, justify="left" if is_text else "right", no_wrap=title != "unit")
     for term in found.terms:
         terms.add_row(
-            term.name, term.objective, f"{term.value:.4g}", f"{term.deviation:.2g}", term.unit
+            term.name, term.objective, plain(term.value), plain(term.deviation, 2), term.unit
         )
     parts.append(terms)
     if found.culprits:
@@ -77,19 +80,35 @@ def _parts(found: ModelReport) -> list[RenderableType]:
         )
         for culprit in found.culprits:
             culprits.add_row(" + ".join(culprit.choices), f"{culprit.probability:.0%}")
-        culprits.caption = "choices that together make an assignment fail or compute wrongly"
-        parts.append(culprits)
-    if not found.front:
-        return parts
-    front = Table("id", box=None, title="The front it predicts", title_justify="left")
+        parts += ["", culprits]
+        parts.append("(choices that together make an assignment fail or compute wrongly)")
+    if found.front:
+        parts += ["", _predicted(found, summary)]
+    if len(found.front) > _SHOWN:
+        parts.append(f"({_SHOWN} of {len(found.front)}; all with --json)")
+    return parts
+
+
+def _predicted(found: ModelReport, summary: Summary) -> Table:
+    """The front that the model predicts; what is on the measured one by its handle."""
+    front = Table("", box=None, title="The front it predicts", title_justify="left")
     for name, unit in found.units.items():
         front.add_column(f"{name} {unit}", justify="right")
     front.add_column("works", justify="right")
     front.add_column("measured", justify="right")
-    for point in found.front:
-        cells = [f"{v:.4g} ± {d:.2g}" for v, d in zip(point.values, point.deviations, strict=True)]
+    handles = {row.id: handle(i) for i, row in enumerate(summary.front)}
+    for point in _some(found.front):
+        figures = zip(point.values, point.deviations, strict=True)
         front.add_row(
-            short_id(point.id), *cells, f"{point.works:.0%}", "yes" if point.is_measured else "no"
+            handles.get(point.id, short_id(point.id)),
+            *(f"{plain(value)} ± {plain(deviation, 2)}" for value, deviation in figures),
+            f"{point.works:.0%}",
+            "yes" if point.is_measured else "no",
         )
-    parts.append(front)
-    return parts
+    return front
+
+
+def _some(points: Sequence[Point]) -> list[Point]:
+    """As many as are shown, from one end to the other."""
+    count = min(_SHOWN, len(points))
+    return [points[round(i * (len(points) - 1) / max(1, count - 1))] for i in range(count)]

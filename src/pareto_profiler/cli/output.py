@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import math
+import textwrap
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from rich.table import Table
 
 from pareto_profiler.errors import InputError
 from pareto_profiler.files import write_whole
+from pareto_profiler.report.terminal import WIDTH, wrap
 from pareto_profiler.storage.journal import is_journal
 
 
@@ -30,18 +33,26 @@ def _finite(data: Any) -> Any:
     return data
 
 
-class _Pipe(Console):
-    def on_broken_pipe(self) -> None:
-        raise BrokenPipeError  # ours to handle, as with any other output
+def say(*lines: str) -> None:
+    """Print prose, each line as lines of 80 columns; what is to be copied from it stays whole."""
+    for line in "\n".join(lines).split("\n"):
+        print(*wrap(line), sep="\n")
 
 
-def console() -> Console:
-    """Standard output for Rich, without a width.
+def show(table: Table) -> None:
+    """Print a table of at most 80 columns: cells of text are folded between words."""
+    console = Console(width=WIDTH, highlight=False, markup=False, emoji=False)
+    with console.capture() as captured:
+        console.print(table)
+    print(*(line.rstrip() for line in captured.get().splitlines()), sep="\n")
 
-    Nothing is cut or folded to fit: tables keep every figure, lines stay whole for grep and paste,
-    and a narrow terminal wraps by itself.
-    """
-    return _Pipe(soft_wrap=True, width=10_000, highlight=False, markup=False, emoji=False)
+
+def show_facts(*facts: tuple[str, str]) -> None:
+    """Print names and what they are, one below the other."""
+    left = max((len(name) for name, _ in facts), default=0) + 2
+    for name, text in facts:
+        lines = textwrap.wrap(text, WIDTH - left, break_on_hyphens=False, break_long_words=False)
+        print(f"{name:{left}}" + f"\n{'':{left}}".join(lines))
 
 
 def write_file(path: Path, data: str | bytes) -> None:

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Annotated, Final
 
 import typer
-from rich.markup import escape
 from rich.table import Table
 
 from pareto_profiler.checking import Findings, look_at_runtime
@@ -19,7 +18,7 @@ from pareto_profiler.cli.options import (
     TargetsOption,
     command,
 )
-from pareto_profiler.cli.output import console, print_json
+from pareto_profiler.cli.output import print_json, say, show, show_facts
 from pareto_profiler.errors import TargetError
 from pareto_profiler.jobs import load_measurable
 from pareto_profiler.runners.machine import Machine, conditions, describe
@@ -71,16 +70,16 @@ def list_targets(targets: TargetsOption = None, as_json: JsonOption = False) -> 
     if as_json:
         print_json({name: asdict(target) for name, target in known.items()})
         return
-    table = Table("target", "reached by", "address", "runtime", "backends", box=None)
+    table = Table("target", "by", "address", "runtime", "backends", box=None)
     for name, target in known.items():
         table.add_row(
             name,
             target.shell,
-            escape(" ".join((target.address or "–", *target.options))),
-            escape(target.library or target.tool or "looked for"),
-            escape(", ".join(target.backends) or "all that load"),
+            " ".join((target.address or "–", *target.options)),
+            target.library or target.tool or "looked for",
+            ", ".join(target.backends) or "all that load",
         )
-    console().print(table)
+    show(table)
 
 
 @app.command()
@@ -142,13 +141,11 @@ def check(
 
 
 def _print(found: Findings, advice: list[str]) -> None:
-
-    out = console()
     machine, here = found.machine, found.conditions
-    facts = Table(box=None, show_header=False)
+    facts: list[tuple[str, str]] = []
 
     def add(what: str, text: str) -> None:
-        facts.add_row(what, escape(text))
+        facts.append((what, text))
 
     add("target", found.target)
     add("machine", f"{machine.architecture} {machine.cpu}, {_cores(machine)}")
@@ -164,7 +161,7 @@ def _print(found: Findings, advice: list[str]) -> None:
     add("backends", ", ".join(found.offered) or "none to see")
     if found.loading:
         add("that load", ", ".join(b for b, loads in found.loading.items() if loads))
-    out.print(facts)
+    show_facts(*facts)
     if found.refusals:
         names = list(next(iter(found.refusals.values())))
         table = Table("operation", *found.refusals, box=None)
@@ -172,22 +169,21 @@ def _print(found: Findings, advice: list[str]) -> None:
             table.add_row(
                 name, *("–" if refused[name] else "✓" for refused in found.refusals.values())
             )
-        out.print()
-        out.print(table)
-        out.print("  ✓ prepared · – refused", highlight=False)
+        say("")
+        show(table)
+        say("  ✓ prepared · – refused")
         for backend, refused in found.refusals.items():
-            for words in dict.fromkeys(w for w in refused.values() if w):
-                out.print(f"  {backend}: {words}", highlight=False, markup=False)
-    out.print()
-    for line in advice:
-        out.print(f"• {line}", highlight=False, markup=False, soft_wrap=True)
+            say(
+                *(
+                    f"  {backend}: {words}"
+                    for words in dict.fromkeys(w for w in refused.values() if w)
+                )
+            )
+    say("", *(f"• {line}" for line in advice))
     if not found.problems:
-        out.print(
+        say(
             f"ready to measure; how much figures scatter there: "
-            f"pareto-profiler doctor --target {found.target}",
-            highlight=False,
-            markup=False,
-            soft_wrap=True,
+            f"pareto-profiler doctor --target {found.target}"
         )
 
 

@@ -20,7 +20,7 @@ from pareto_profiler.cli.options import (
     ThreadsOption,
     command,
 )
-from pareto_profiler.cli.output import console, print_json
+from pareto_profiler.cli.output import print_json, say, show
 from pareto_profiler.core.graph import Graph
 from pareto_profiler.core.space import Granularity
 from pareto_profiler.core.trial import OperationTime, Profile
@@ -84,8 +84,6 @@ def _facts(graph: Graph, profiles: dict[str, Profile]) -> dict[str, Any]:
 
 
 def _print(graph: Graph, profiles: dict[str, Profile]) -> None:
-
-    out = console()
     table = Table("", "operation", box=None)
     for backend in profiles:
         table.add_column(f"{backend} ms", justify="right")
@@ -105,5 +103,5 @@ def _print(graph: Graph, profiles: dict[str, Profile]) -> None:
     copies = (total(p.transfers) for p in profiles.values())
     table.add_row("", "copies between backends", *copies)
     table.add_row("", "all operations", *(total(p.operations) for p in profiles.values()))
-    out.print(table)
-    out.print("  medians · – runs on another backend there", highlight=False)
+    show(table)
+    say("  medians · – runs on another backend there")

@@ -7,9 +7,7 @@ import shlex
 from pathlib import Path
 from typing import Final
 
-from rich.console import RenderableType
 from rich.table import Table
-from rich.text import Text
 
 from pareto_profiler.core.space import Assignment
 from pareto_profiler.report.naming import named
@@ -31,20 +29,23 @@ def explained(
     found: Explanation,
     *,
     everything: bool,
-) -> list[RenderableType]:
-    """The parts of the explanation of an assignment, in order, for a Rich console."""
-    parts: list[RenderableType] = [Text(_headline(summary, assignment, found))]
+) -> list[Table | str]:
+    """The parts of the explanation of an assignment, in order: prose and tables."""
+    parts: list[Table | str] = [_headline(summary, assignment, found)]
     if not found.choices:
-        parts.append(Text("It is the baseline: there is nothing to explain."))
+        parts.append("It is the baseline: there is nothing to explain.")
         return parts
     parts += [
         _differences(summary, assignment, found),
+        "(±: standard deviation)\n",
         _choices(summary, found, everything=everything),
     ]
     more = len(found.choices) - SHOWN
     is_cut = more > 0 and not everything
-    parts.append(Text(f"and {more} more that change less (--all)\n" if is_cut else ""))
-    parts.append(Text(_simplifications(run, summary, assignment, found)))
+    if any(choice.works <= _WORKS for choice in found.choices):
+        parts.append("(! without this choice it likely fails)")
+    parts.append(f"and {more} more that change less (--all)\n" if is_cut else "")
+    parts.append(_simplifications(run, summary, assignment, found))
     return parts
 
 
@@ -57,7 +58,7 @@ def _headline(summary: Summary, assignment: Assignment, found: Explanation) -> s
     else:
         of = {name: f" ({x:.1%} of the baseline)" for name, x in row.against_baseline.items()}
         figures = [
-            f"{o.name} {_plain(row.values[o.name])} {o.shown_unit}"
+            f"{o.name} {plain(row.values[o.name])} {o.shown_unit}"
             + (", no verdict" if o.name in row.untold else of.get(o.name, ""))
             for o in summary.objectives
         ]
@@ -75,8 +76,14 @@ def _headline(summary: Summary, assignment: Assignment, found: Explanation) -> s
     return "\n".join(lines)
 
 
-def _differences(summary: Summary, assignment: Assignment, found: Explanation) -> RenderableType:
-    table = Table("", box=None, title="The difference from the baseline", title_justify="left")
+def _differences(summary: Summary, assignment: Assignment, found: Explanation) -> Table:
+    table = Table(
+        "",
+        box=None,
+        padding=(0, 2, 0, 0),
+        title="The difference from the baseline",
+        title_justify="left",
+    )
     for o in summary.objectives:
         table.add_column(f"{o.name} {o.shown_unit}", justify="right")
     for part in found.parts:
@@ -95,11 +102,10 @@ def _differences(summary: Summary, assignment: Assignment, found: Explanation) -
                 for value, is_told in zip(values, told, strict=True)
             ]
             table.add_row(name, *cells)
-    table.caption = "±: standard deviation\n"
     return table
 
 
-def _choices(summary: Summary, found: Explanation, *, everything: bool) -> RenderableType:
+def _choices(summary: Summary, found: Explanation, *, everything: bool) -> Table:
     shown = found.choices if everything else found.choices[:SHOWN]
     objectives, untold = summary.objectives, _untold(summary)
     telling = [
@@ -108,16 +114,17 @@ def _choices(summary: Summary, found: Explanation, *, everything: bool) -> Rende
         if o.name not in untold and any(_is_telling(c, k) for c in found.choices)
     ]
     table = Table(
-        "choice",
-        "",
         box=None,
+        padding=(0, 1, 0, 0),
         title="What each choice changes, all others as they are",
         title_justify="left",
     )
+    table.add_column("choice")
+    table.add_column("from → to")
     for k, o in enumerate(objectives):
-        table.add_column(f"{o.name} {o.shown_unit}", justify="right")
+        table.add_column(f"{o.name}\n{o.shown_unit}", justify="right", no_wrap=True)
         if k in telling:
-            table.add_column("of it\nhand-overs", justify="right")
+            table.add_column("hand-\novers", justify="right", no_wrap=True)
     table.add_column("")
     for choice in shown:
         cells = []
@@ -126,7 +133,7 @@ def _choices(summary: Summary, found: Explanation, *, everything: bool) -> Rende
             if k in telling:
                 share = choice.through["hand-overs"][k]
                 cells.append(_signed(share) if _is_telling(choice, k) else "")
-        needed = "" if choice.works > _WORKS else "without it, it likely fails"
+        needed = "" if choice.works > _WORKS else "!"
         table.add_row(
             _original(choice.variable, summary),
             f"{choice.default} → {choice.choice}",
@@ -166,19 +173,19 @@ def _cells(effect: Effect, summary: Summary) -> list[str]:
         if abs(value) < least and deviation < least:
             cells.append("0")
         else:
-            cells.append(_signed(value) + (f" ± {_plain(deviation, 2)}" if deviation else ""))
+            cells.append(_signed(value) + (f" ± {plain(deviation, 2)}" if deviation else ""))
     return cells
 
 
 def _signed(value: float) -> str:
-    return f"{'+' if value >= 0 else '-'}{_plain(abs(value), 3)}"
+    return f"{'+' if value >= 0 else '-'}{plain(abs(value), 3)}"
 
 
-def _plain(value: float, digits: int = 4) -> str:
+def plain(value: float, digits: int = 4) -> str:
     """With so many digits that tell, no power of ten."""
     if not math.isfinite(value):
         return "?"
-    decimals = max(0, digits - 1 - math.floor(math.log10(value))) if value else 0
+    decimals = max(0, digits - 1 - math.floor(math.log10(abs(value)))) if value else 0
     return f"{value:,.{min(6, decimals)}f}"
 
 

@@ -20,7 +20,9 @@ from pareto_profiler.report.selection import Goal, Selection
 from pareto_profiler.report.summary import Judged, Row, Summary
 from pareto_profiler.runtimes import runtime_of
 
-_WIDTH: Final = 80
+WIDTH: Final = 80
+"""Columns of what is printed."""
+
 _HEIGHT: Final = 40
 _MESSAGE_WIDTH: Final = 100
 # How far beyond the front and the uniform choices the scatter looks: one outlier of 100 times the
@@ -72,12 +74,12 @@ def wrap(line: str) -> list[str]:
         >>> wrap("! " + "word " * 30)[1][:7]
         '  word '
     """
-    if len(line) <= _WIDTH:
+    if len(line) <= WIDTH:
         return [line]
     indent = " " * (len(line) - len(line.lstrip()) + 2)
     # A path or an id is copied from here: whole, however long.
     return textwrap.wrap(
-        line, _WIDTH, subsequent_indent=indent, break_on_hyphens=False, break_long_words=False
+        line, WIDTH, subsequent_indent=indent, break_on_hyphens=False, break_long_words=False
     )
 
 
@@ -126,7 +128,7 @@ def _rows_of(
         name = handle(places[row.name]) if row.name in places else "·"
         table.append([name, *([] if second is None else [second[n]]), *figures, _sure(row, judged)])
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]
-    left = max(_MIN_CHOICES, _WIDTH - sum(widths) - 2 * len(widths))
+    left = max(_MIN_CHOICES, WIDTH - sum(widths) - 2 * len(widths))
     told = [
         *heads[-1:],
         *(textwrap.shorten(choices(r, left), left, placeholder=" …") for r in rows),
