@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from pareto_profiler.core.measurement import objectives_of
-from pareto_profiler.core.ports import Sampler
+from pareto_profiler.core.ports import Runner, Sampler
 from pareto_profiler.core.recording import Header, Recording
 from pareto_profiler.core.rules import ONE_SHOT, Limits, Rules
 from pareto_profiler.core.trial import Trial
@@ -16,6 +17,7 @@ from pareto_profiler.errors import InputError
 from pareto_profiler.jobs import Job
 from pareto_profiler.loop import Budget, search, verify
 from pareto_profiler.report.places import front_of
+from pareto_profiler.runners.quiet import QuietRunner, busy_cpus
 from pareto_profiler.runtimes.base import Engine
 from pareto_profiler.runtimes.problem import problem_of
 from pareto_profiler.samplers import SAMPLERS
@@ -76,10 +78,13 @@ class Exploration:
             StoreWriteError: A trial cannot be kept.
         """
         header = self.job.header
+        runner: Runner = self.engine
+        if rules.wait_s:
+            runner = QuietRunner(runner, partial(busy_cpus, self.job.shell), rules.wait_s)
         yield from search(
             header.space,
             sampler,
-            self.engine,
+            runner,
             self.store,
             budget,
             source=header.sampler,

@@ -69,7 +69,7 @@ def deployed(*words: object, cwd: Path) -> subprocess.CompletedProcess[str]:
     return done
 
 
-@pytest.mark.parametrize("form", ["env", "nnpackage", "api", "python"])
+@pytest.mark.parametrize("form", ["env", "nnpackage", "api", "python", "part"])
 def test_what_ships_runs_where_it_was_measured(run, tmp_path, form):
     number = a_mix(run)
     words = (run, number, "--format", form, "--output", tmp_path / "it", "--json")

@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 import re
 import shlex
+import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
+from conftest import MODELS
 from e2e.command import command, pp, pp_error, run
 
+BUNDLED = MODELS.parent / "runs" / "emulated_board"
 COMMANDS = (
     *("inspect", "adapt", "search", "confirm", "record", "trace", "doctor", "show", "report"),
     *("explain", "learned", "compare", "select", "deploy", "export", "replay", "bench", "target"),
@@ -76,6 +79,21 @@ def test_the_shell_completes_what_is_known(tmp_path: Path):
     assert completed("search m --target od", tmp_path) == {"odroid"}
     assert completed("explain run k", tmp_path) == {"knee"}
     assert completed("deploy run knee --format n", tmp_path) == {"nnpackage"}
+    assert completed("search m --vary th", tmp_path) == {"threads"}
+    assert completed("search m --vary threads,mem", tmp_path) == {"threads,memory_planner"}
+    assert completed("search m --runtime litert --backends xnnpack,b", tmp_path) == {
+        "xnnpack,builtin"
+    }
+    assert completed("search m --objectives exec_time,mo", tmp_path) == {"exec_time,model_rss"}
+
+
+def test_runs_and_their_points_complete(tmp_path: Path):
+    for name in ("first", "second"):
+        shutil.copytree(BUNDLED, tmp_path / "pareto-runs" / name)
+    assert completed("show ", tmp_path) >= {"pareto-runs/first", "pareto-runs/second"}
+    assert completed("show pareto-runs/f", tmp_path) == {"pareto-runs/first"}
+    points = completed("deploy pareto-runs/first ", tmp_path)
+    assert {"knee", "fastest", "A", "B"} <= points
 
 
 def test_the_shell_is_told_how_to_complete(tmp_path: Path):

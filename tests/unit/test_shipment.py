@@ -31,6 +31,7 @@ from pareto_profiler.runtimes.onert.package import (
     read_configuration,
     write_package,
 )
+from pareto_profiler.runtimes.onert.part import part_of, placed_by
 from pareto_profiler.runtimes.onert.script import script_of
 from pareto_profiler.runtimes.onert.shipment import (
     calls_of,
@@ -298,3 +299,33 @@ def test_what_ships_is_judged_beside_the_search_s_own_way():
     assert not elsewhere.is_good
     assert "operation 3: ruy was asked for and 1 more" in elsewhere.words
     assert "cannot be told" in verified((2.1,), (2.1,), None).words
+
+
+@given(number=st.integers(0, 2**30))
+def test_a_part_file_says_where_each_operation_goes(mobilenet: Model, number: int):
+    shipped = shipment_of(mobilenet, number=number)
+    _, operations = calls_of(shipped)
+    chosen = dict(pair.split("=") for pair in operations.split(";"))
+    placed = placed_by(part_of(shipped), mobilenet.graph)
+    assert {str(index): backend for index, backend in placed.items()} == chosen
+
+
+def test_a_part_file_names_kinds_where_these_suffice(mobilenet: Model):
+    text = part_of(shipment_of(mobilenet, Granularity.NAME))
+    assert "comply=opcode" in text
+    assert "\nbackends=cpu,ruy\ndefault=cpu\n" in text or "\nbackends=ruy,cpu\n" in text
+    names = [line.split("=")[0] for line in text.split("[OPCODE]\n")[1].splitlines()]
+    assert set(names) <= {o.builtin for o in mobilenet.graph.operations}
+
+
+def test_operations_that_have_no_name_of_their_own_cannot_be_told(mobilenet: Model):
+    shipped = shipment_of(mobilenet)
+    graph = mobilenet.graph
+    same = replace(graph, tensors=tuple(replace(t, name="same") for t in graph.tensors))
+    for tensors, words in (
+        (same.tensors, "'same' is there twice"),
+        (tuple(replace(t, name=f"a={t.index}") for t in graph.tensors), "cannot stand in it"),
+    ):
+        header = replace(shipped.header, graph=replace(graph, tensors=tensors))
+        with pytest.raises(InputError, match=words):
+            part_of(replace(shipped, header=header))

@@ -121,7 +121,7 @@ COMMANDS: Final = {
         "Write a run as a table: every trial as csv or parquet, the summary as json, or a ONE "
         "dump.",
         "pareto-runs/RUN --format csv --output trials.csv",
-        "show",
+        "export",
     ),
     "replay": Command(
         "Offline",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import MISSING, dataclass, field, fields, is_dataclass
 from functools import wraps
 from pathlib import Path
@@ -15,9 +15,11 @@ from pareto_profiler.cli.exits import reporting_errors
 from pareto_profiler.core.plan import Plan, cpus_of, tolerance_of
 from pareto_profiler.core.rules import CONFIDENCE, MARGIN, Rules
 from pareto_profiler.core.space import Granularity
+from pareto_profiler.effort import EffortName
 from pareto_profiler.errors import InputError
 from pareto_profiler.quantities import confidence_of, fraction_of, kib_of, seconds_of, split
-from pareto_profiler.runtimes import RUNTIMES
+from pareto_profiler.runtimes import RUNTIMES, runtime
+from pareto_profiler.runtimes.base import Runtime
 
 _PLAN = Plan()
 _RULES = Rules()
@@ -84,11 +86,70 @@ def sampler_names() -> list[str]:
     return list(SAMPLERS)
 
 
-def id_words() -> list[str]:
-    """What completes an id."""
-    from pareto_profiler.report.naming import WORDS
+def id_words(ctx: typer.Context) -> list[str]:
+    """What completes an id: words, and the handles of the run that was named before it."""
+    from pareto_profiler.report.naming import WORDS, handle
 
-    return list(WORDS)
+    run = ctx.params.get("run") or ctx.params.get("a")
+    return [*WORDS, *(handle(i) for i in range(_handles(Path(run)) if run else 0))]
+
+
+def _handles(run: Path) -> int:
+    """How many points a front has; 0 where that cannot be told quickly."""
+    from pareto_profiler.core.estimate import Estimates
+    from pareto_profiler.core.front import nondominated
+    from pareto_profiler.core.measurement import objectives_of
+    from pareto_profiler.errors import ParetoProfilerError
+    from pareto_profiler.storage.opening import open_recording
+
+    try:
+        recording = open_recording(run)
+        objectives = objectives_of(recording.header.objectives)
+        # What the front is by probability takes too long to say while somebody types.
+        return int(nondominated(Estimates.of(recording.trials, objectives).values()).sum())
+    except (ParetoProfilerError, OSError):
+        return 0
+
+
+def run_names(incomplete: str) -> list[str]:
+    """What completes a run: those in pareto-runs, and any other path."""
+    from pareto_profiler.storage.journal import JOURNAL
+
+    folder = Path("pareto-runs")
+    runs = [*folder.glob(f"*/{JOURNAL}"), *folder.glob(f"*/*/{JOURNAL}")]
+    names = {str(run.parent) for run in runs} | {str(run.parents[1]) for run in runs}
+    others = {str(path) for path in Path().glob(f"{incomplete}*")} if incomplete else set()
+    return sorted(name for name in (names - {str(folder)}) | others if name.startswith(incomplete))
+
+
+def _listed(incomplete: str, names: Iterable[str]) -> list[str]:
+    """What completes a list with commas: what is there already, and a name that is not."""
+    before, comma, last = incomplete.rpartition(",")
+    there = before.split(",")
+    return [f"{before}{comma}{n}" for n in names if n.startswith(last) and n not in there]
+
+
+def _room_of(ctx: typer.Context) -> Runtime:
+    """The runtime that was named, or the usual one."""
+    name = ctx.params.get("runtime") or ""
+    return runtime(name if name in RUNTIMES else "")
+
+
+def backend_names(ctx: typer.Context, incomplete: str) -> list[str]:
+    """What completes backends."""
+    return _listed(incomplete, _room_of(ctx).backends)
+
+
+def setting_names(ctx: typer.Context, incomplete: str) -> list[str]:
+    """What completes settings to vary."""
+    return _listed(incomplete, _room_of(ctx).settings)
+
+
+def objective_names(incomplete: str) -> list[str]:
+    """What completes objectives."""
+    from pareto_profiler.core.measurement import OBJECTIVES
+
+    return _listed(incomplete, OBJECTIVES)
 
 
 ModelArgument = Annotated[
@@ -100,6 +161,7 @@ RunArgument = Annotated[
     typer.Argument(
         metavar="RUN",
         help="Folder of a run, its journal, or a result dump of ONE's tools.",
+        autocompletion=run_names,
     ),
 ]
 IdArgument = Annotated[
@@ -142,11 +204,18 @@ ObjectivesOption = Annotated[
         "Measuring",
         "Two or more of exec_time, max_rss, model_rss, prepare_time, first_run_time, "
         "cpu_time, output_error, energy.",
+        autocompletion=objective_names,
         show_default="exec_time,max_rss; of several runtimes exec_time,model_rss",
     ),
 ]
 InsteadOption = Annotated[
-    str, typer.Option("--objectives", help="Instead of the recorded ones.", show_default=False)
+    str,
+    typer.Option(
+        "--objectives",
+        help="Instead of the recorded ones.",
+        show_default=False,
+        autocompletion=objective_names,
+    ),
 ]
 AnchorOption = Annotated[
     int,
@@ -191,6 +260,7 @@ BackendsOption = Annotated[
     _option(
         "Space",
         "Backends to choose from, comma-separated, the baseline's first.",
+        autocompletion=backend_names,
         show_default="all that the runtime has",
     ),
 ]
@@ -237,13 +307,14 @@ class SpaceOptions:
     """What may be chosen."""
 
     granularity: Annotated[
-        Granularity,
+        Granularity | None,
         _option(
             "Space",
             "What shares a backend: operations of one name, of one name and data size (index), "
             "or none (operation).",
+            show_default=Granularity.NAME,
         ),
-    ] = Granularity.NAME
+    ] = None
     backends: BackendsOption = ""
     adapt: Annotated[
         bool,
@@ -260,6 +331,7 @@ class SpaceOptions:
             "Runtime settings to search over as well, comma-separated: threads (1, 2, 4 … up to "
             "the cores), executor (Linear, Dataflow, Parallel), memory_planner (WIC, FirstFit, "
             "Bump), use_mmaped_data (0, 1).",
+            autocompletion=setting_names,
             show_default="none",
         ),
     ] = ""
@@ -466,12 +538,21 @@ class TrustOptions:
             show_default=f"{100 * CONFIDENCE:g}%",
         ),
     ] = ""
+    wait_until_quiet: Annotated[
+        str,
+        _option(
+            "Trust",
+            "Where other work on the target disturbs a measurement, wait until it is over and "
+            "measure again; at most that long in all, e.g. 10m.",
+            show_default="measure beside it, and say so",
+        ),
+    ] = ""
 
     def rules(self, seed: int, confirm_share: float) -> Rules:
         """How carefully to measure.
 
         Raises:
-            InputError: A margin or a confidence is none.
+            InputError: A margin, a confidence or a time is none.
         """
         return Rules(
             anchor_every=self.anchor_every,
@@ -480,6 +561,7 @@ class TrustOptions:
             margin=fraction_of(self.margin) if self.margin else MARGIN,
             confidence=confidence_of(self.confidence) if self.confidence else CONFIDENCE,
             seed=seed,
+            wait_s=seconds_of(self.wait_until_quiet) if self.wait_until_quiet else 0.0,
         )
 
 
@@ -584,6 +666,14 @@ class JudgingOptions:
         }
 
 
+EffortOption = Annotated[
+    EffortName,
+    typer.Option(
+        help="How much to try and how exactly to measure, where --budget, --granularity and "
+        "--precision do not say it: quick (a first look), normal, thorough (each operation by "
+        "itself).",
+    ),
+]
 LiveOption = Annotated[
     bool,
     typer.Option(

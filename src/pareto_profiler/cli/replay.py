@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
@@ -20,7 +20,7 @@ from pareto_profiler.cli.options import (
     command,
 )
 from pareto_profiler.cli.report import leave_report
-from pareto_profiler.cli.search import DEFAULT_BUDGET, DEFAULT_SAMPLER
+from pareto_profiler.cli.search import DEFAULT_SAMPLER
 from pareto_profiler.cli.select import print_selection
 from pareto_profiler.core.measurement import objectives_of
 from pareto_profiler.core.plan import Plan
@@ -28,6 +28,7 @@ from pareto_profiler.core.ports import Sampler
 from pareto_profiler.core.recording import Header, Recording
 from pareto_profiler.core.space import readable
 from pareto_profiler.core.trial import Failure
+from pareto_profiler.effort import EFFORTS, EffortName
 from pareto_profiler.errors import FailureKind, InputError
 from pareto_profiler.exploration import sampler_of
 from pareto_profiler.loop import Budget, MemoryJournal, search, verify
@@ -42,6 +43,9 @@ from pareto_profiler.storage.journal import JOURNAL, Store
 from pareto_profiler.storage.opening import open_recording
 
 _LARGEST_TABLE = 1_000_000
+
+
+_BUDGET: Final = EFFORTS[EffortName.NORMAL].budget
 
 
 @command
@@ -61,8 +65,7 @@ def replay(
         typer.Option(
             min=1,
             help="Most trials.",
-            show_default=f"the whole space, of a huge one as many as the table has, or "
-            f"{DEFAULT_BUDGET}",
+            show_default=f"the whole space, of a huge one as many as the table has, or {_BUDGET}",
         ),
     ] = None,
     time: Annotated[
@@ -94,7 +97,7 @@ def replay(
     header = replace(offline.header, sampler=sampler, seed=seed, origin=origin)
     seconds = seconds_of(time) if time else None
     if budget is None and seconds is None and header.space.size > _LARGEST_TABLE:
-        budget = offline.trials or DEFAULT_BUDGET
+        budget = offline.trials or _BUDGET
         note(f"of {readable(header.space.size)} assignments: replaying {budget} trials")
     limits = Limit.beforehand(within or (), objectives_of(header.objectives))
     proposer = sampler_of(sampler, header, {x.objective.name: x.most for x in limits})

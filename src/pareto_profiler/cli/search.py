@@ -21,6 +21,7 @@ from pareto_profiler.cli.live import LivePage
 from pareto_profiler.cli.options import (
     AnchorOption,
     DumpfileOption,
+    EffortOption,
     JsonOption,
     JudgingOptions,
     LiveOption,
@@ -46,6 +47,7 @@ from pareto_profiler.core.membership import Verdict
 from pareto_profiler.core.recording import Header, Recording
 from pareto_profiler.core.rules import Rules
 from pareto_profiler.core.space import DecisionSpace, readable
+from pareto_profiler.effort import EFFORTS, Effort, EffortName
 from pareto_profiler.errors import BaselineError, FailureKind, InputError, TargetError
 from pareto_profiler.exploration import Exploration, opened, sampler_of
 from pareto_profiler.jobs import Choices, Job, choices_of, default_folder, folder_on, prepare
@@ -63,7 +65,6 @@ from pareto_profiler.storage.opening import open_measurable, open_runs
 from pareto_profiler.storage.seed_formats import check_dumpable
 
 DEFAULT_SAMPLER = "structured"
-DEFAULT_BUDGET = 100
 _LARGEST_TABLE = 1_000_000
 _RULES = Rules()
 
@@ -75,6 +76,7 @@ def search(
     measuring: MeasuringOptions,
     trust: TrustOptions,
     where: TargetOptions,
+    effort: EffortOption = EffortName.NORMAL,
     sampler: SamplerOption = DEFAULT_SAMPLER,
     budget: Annotated[
         int | None,
@@ -82,7 +84,7 @@ def search(
             min=1,
             help="Most trials, those of earlier runs of the same search included. Each is one "
             "process, also if it fails, repeats or traces.",
-            show_default=f"{DEFAULT_BUDGET}, with --time no limit",
+            show_default="as --effort says: 30, 100, 300; with --time no limit",
         ),
     ] = None,
     time: TimeOption = "",
@@ -108,18 +110,19 @@ def search(
     whenever you like and run the same command again to go on.
     """
     seconds = seconds_of(time) if time else None
-    limit = Budget(DEFAULT_BUDGET if budget is None and seconds is None else budget, seconds)
+    usual = EFFORTS[effort]
+    limit = Budget(usual.budget if budget is None and seconds is None else budget, seconds)
     runtimes = split(where.runtime)
     if len(runtimes) > 1 and dumpfile is not None:
         raise InputError("dumpfile: ONE's format is of one runtime, name a single --runtime")
-    usual = OBJECTIVES if len(runtimes) > 1 else Choices(model).objectives
-    names = [o.name for o in objectives_of(split(objectives) or usual)]
+    default = OBJECTIVES if len(runtimes) > 1 else Choices(model).objectives
+    names = [o.name for o in objectives_of(split(objectives) or default)]
     rules = trust.rules(seed, _RULES.confirm_share if confirm else 0.0)
     if within and len(runtimes) > 1:
         raise InputError("--within: is for the search of one runtime, name a single --runtime")
     limits = Limit.beforehand(within or (), objectives_of(names))
     rules = replace(rules, within={x.objective.name: x.most for x in limits})
-    choices = _choices(model, space, measuring, where, rules, names, sampler)
+    choices = _choices(model, space, measuring, where, rules, names, sampler, usual)
     with LivePage() if is_live else nullcontext() as live:
         if live is not None:
             note(f"live page: {live.url}")
@@ -198,10 +201,11 @@ def _choices(
     rules: Rules,
     objectives: Sequence[str],
     sampler: str,
+    effort: Effort = EFFORTS[EffortName.NORMAL],
 ) -> Choices:
     return Choices(
         model=model,
-        granularity=space.granularity,
+        granularity=space.granularity or effort.granularity,
         backends=split(space.backends),
         oplist=space.oplist,
         adapt=space.adapt,
@@ -210,7 +214,7 @@ def _choices(
         allow=space.allow or (),
         forbid=space.forbid or (),
         objectives=objectives,
-        plan=measuring.plan(),
+        plan=effort.planned(measuring.plan()),
         input_file=measuring.input_file,
         input_shapes=measuring.input_shape or (),
         sampler=sampler,

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import sys
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Any
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
 
+import typer
 from rich.table import Table
 
 from pareto_profiler.cli.exits import note
@@ -20,13 +25,21 @@ from pareto_profiler.cli.options import (
     ThreadsOption,
     command,
 )
-from pareto_profiler.cli.output import print_json, say, show
+from pareto_profiler.cli.output import print_json, say, show, write_file
 from pareto_profiler.core.graph import Graph
 from pareto_profiler.core.space import Granularity
 from pareto_profiler.core.trial import OperationTime, Profile
 from pareto_profiler.errors import InputError, RunError
 from pareto_profiler.jobs import Choices, measuring
 from pareto_profiler.quantities import split
+from pareto_profiler.report.timeline import timeline_of
+
+
+class TraceFormat(StrEnum):
+    """What ``trace`` can write."""
+
+    TABLE = "table"
+    PERFETTO = "perfetto"
 
 
 @command
@@ -37,6 +50,13 @@ def trace(
     repeats: RepeatsOption = None,
     threads: ThreadsOption = None,
     cpus: CpusOption = "",
+    file_format: Annotated[
+        TraceFormat, typer.Option("--format", help="A table, or events that Perfetto opens.")
+    ] = TraceFormat.TABLE,
+    to: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="File of perfetto; standard output without it."),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Show how long each operation takes on each backend, as the runtime traces it.
@@ -45,6 +65,8 @@ def trace(
     backend. Tracing takes time itself, and acl_cl tells when work was handed over, not how long
     it took: for orientation, while `search` measures whole inferences.
     """
+    if to is not None and file_format is TraceFormat.TABLE:
+        raise InputError(f"--output {to}: is the file of --format perfetto")
     plan = MeasuringOptions(repeats=repeats, threads=threads, cpus=cpus).plan()
     choices = Choices(
         model=model,
@@ -68,7 +90,14 @@ def trace(
                 note(f"{backend}: {error.kind}: {error.message}")
     if not any(profile.operations for profile in profiles.values()):
         raise InputError(f"{job.header.runtime} left no trace")
-    if as_json:
+    if file_format is TraceFormat.PERFETTO:
+        text = json.dumps(timeline_of(graph, profiles)) + "\n"
+        if to is None:
+            sys.stdout.write(text)
+        else:
+            write_file(to, text)
+            note(f"written: {to}; open it at ui.perfetto.dev or chrome://tracing")
+    elif as_json:
         print_json(_facts(graph, profiles))
     else:
         _print(graph, profiles)

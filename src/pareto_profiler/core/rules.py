@@ -44,6 +44,7 @@ class Rules:
         seed: Of the order.
         within: What objectives may be at most, where one assignment is looked for and not a front:
             the least of the first objective that has no limit.
+        wait_s: Most time, over the whole search, to wait for other work on the target to end.
     """
 
     anchor_every: int = 8
@@ -55,6 +56,7 @@ class Rules:
     confidence: float = CONFIDENCE
     seed: int = 0
     within: Limits = field(default_factory=dict)
+    wait_s: float = 0.0
 
 
 ONE_SHOT: Final = Rules(anchor_every=0, block=1, retries=0, confirm_share=0.0)

@@ -19,6 +19,7 @@ from pareto_profiler.runtimes.onert.package import (
     read_configuration,
     write_package,
 )
+from pareto_profiler.runtimes.onert.part import part_of, placed_by
 from pareto_profiler.runtimes.onert.script import script_of
 from pareto_profiler.runtimes.onert.shipment import settings_of, variables_of
 from pareto_profiler.runtimes.onert.switching import switching_of
@@ -81,6 +82,24 @@ def _run_header(artifacts: Sequence[Artifact], to: Path) -> list[Launch]:
     return [OnertLaunch((), backends, operations, settings_of(artifacts[0]))]
 
 
+def _write_part(artifacts: Sequence[Artifact], model: Model | None, to: Path) -> list[str]:
+    del model
+    write_whole(to, part_of(artifacts[0]))
+    settings = artifacts[0].header.space.settings(artifacts[0].assignment)
+    named = ", ".join(f"{name} {choice}" for name, choice in settings.items())
+    return [f"a part file says nothing of settings: {named}"] if named else []
+
+
+def _run_part(artifacts: Sequence[Artifact], to: Path) -> list[Launch]:
+    graph = artifacts[0].header.graph
+    if graph is None:
+        raise InputError("a part file names operations: this run does not hold the model's graph")
+    placed = placed_by(to.read_text(encoding="utf-8"), graph)
+    backends = ";".join(dict.fromkeys(placed.values()))
+    operations = ";".join(f"{index}={backend}" for index, backend in placed.items())
+    return [OnertLaunch((), backends, operations, settings_of(artifacts[0]))]
+
+
 def _write_switching(artifacts: Sequence[Artifact], model: Model | None, to: Path) -> list[str]:
     del model
     write_whole(to, switching_of(artifacts))
@@ -140,6 +159,7 @@ FORMS: Final[Mapping[str, Form]] = {
         needs_model=True,
     ),
     "api": Form("a C header for onert's calls", ".h", _write_header, _run_header),
+    "part": Form("a part file for ONE's partitioner", ".part", _write_part, _run_part),
     "json": Form(
         "the whole front, for a scheduler that switches at run time",
         ".json",
