@@ -24,6 +24,8 @@ PAGES = {
 }
 """Page → the file that it is, from the project's root."""
 
+_SHIM = "https://unpkg.com/iframe-worker/shim"
+_CONSOLE = re.compile(r"^```console\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _LINK = re.compile(r"\[([^\]]*)\]\(([^)#:\s]+)(#[^)]*)?\)")
 
 
@@ -33,11 +35,21 @@ def on_files(files: Files, config: Any) -> Files:
         text = (ROOT / source).read_text(encoding="utf-8")
         files.append(File.generated(config, page, content=text))
     files.append(File.generated(config, "commands.md", content=_commands()))
+    shim = (ROOT / "scripts" / "site_assets" / "iframe-worker.js").read_text(encoding="utf-8")
+    files.append(File.generated(config, "assets/iframe-worker.js", content=shim))
     return files
 
 
+def on_post_page(output: str, **_: Any) -> str:
+    """What search needs where pages are opened from the disk comes with them."""
+    return output.replace(_SHIM, "assets/iframe-worker.js")
+
+
 def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
-    """Links between files of the project as links between pages; of code the words alone."""
+    """Links between files of the project as links between pages; of code the words alone.
+
+    Commands lose their prompts: the button beside them copies what can be pasted.
+    """
     source = PAGES.get(page.file.src_uri, f"docs/{page.file.src_uri}")
     folder = PurePosixPath(source).parent
 
@@ -53,7 +65,11 @@ def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
             return found[0]  # MkDocs tells
         return words
 
-    return _LINK.sub(mended, markdown)
+    def unprompted(found: re.Match[str]) -> str:
+        commands = re.sub(r"^\$ ", "", found[1], flags=re.MULTILINE)
+        return f"```sh\n{commands}```"
+
+    return _LINK.sub(mended, _CONSOLE.sub(unprompted, markdown))
 
 
 def _commands() -> str:
