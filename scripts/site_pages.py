@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path, PurePosixPath
 from posixpath import normpath
@@ -35,6 +36,9 @@ def on_files(files: Files, config: Any) -> Files:
         text = (ROOT / source).read_text(encoding="utf-8")
         files.append(File.generated(config, page, content=text))
     files.append(File.generated(config, "commands.md", content=_commands()))
+    files.append(File.generated(config, "notebook.md", content=_notebook()))
+    for file in [file for file in files if file.src_uri.endswith(".ipynb")]:
+        files.remove(file)
     shim = (ROOT / "scripts" / "site_assets" / "iframe-worker.js").read_text(encoding="utf-8")
     files.append(File.generated(config, "assets/iframe-worker.js", content=shim))
     return files
@@ -70,6 +74,16 @@ def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
         return f"```sh\n{commands}```"
 
     return _LINK.sub(mended, _CONSOLE.sub(unprompted, markdown))
+
+
+def _notebook() -> str:
+    """The cells of the notebook as a page."""
+    file = ROOT / "docs" / "notebook.ipynb"
+    parts = []
+    for cell in json.loads(file.read_text(encoding="utf-8"))["cells"]:
+        text = "".join(cell["source"])
+        parts.append(text if cell["cell_type"] == "markdown" else f"```python\n{text}\n```")
+    return "\n\n".join(parts) + "\n"
 
 
 def _commands() -> str:

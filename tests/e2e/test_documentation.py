@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shlex
@@ -82,3 +83,29 @@ def test_links_of_the_documentation_lead_somewhere():
     for page in (*PAGES, ROOT / "CHANGELOG.md", *(ROOT / "examples").glob("*/README.md")):
         for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text(encoding="utf-8")):
             assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+def test_the_notebook_runs_and_its_results_show_themselves(tmp_path: Path):
+    (tmp_path / "examples").symlink_to(ROOT / "examples")
+    cells = json.loads((ROOT / "docs" / "notebook.ipynb").read_text(encoding="utf-8"))["cells"]
+    codes = ["".join(c["source"]) for c in cells if c["cell_type"] == "code"]
+    assert len(codes) >= 5
+    # As a kernel does: one namespace, and the last expression of each cell is shown.
+    program = tmp_path / "cells.py"
+    program.write_text(
+        "import ast, json, sys\n"
+        "names = {}\n"
+        "for code in json.load(open(sys.argv[1])):\n"
+        "    *head, last = ast.parse(code).body\n"
+        "    exec(compile(ast.Module(head, []), 'cell', 'exec'), names)\n"
+        "    if isinstance(last, ast.Expr):\n"
+        "        value = eval(compile(ast.Expression(last.value), 'cell', 'eval'), names)\n"
+        "        print(getattr(value, '_repr_html_', lambda: repr(value))())\n"
+        "    else:\n"
+        "        exec(compile(ast.Module([last], []), 'cell', 'exec'), names)\n"
+    )
+    (tmp_path / "codes.json").write_text(json.dumps(codes))
+    done = _run([sys.executable, str(program), "codes.json"], tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("<table") >= 2
+    assert (tmp_path / "page.html").is_file()

@@ -286,7 +286,7 @@ def joint(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_several_runtimes_have_one_front(joint: Path, tmp_path: Path):
-    assert sorted(path.name for path in joint.iterdir()) == ["litert", "onert"]
+    assert sorted(path.name for path in joint.iterdir()) == ["litert", "onert", "report.html"]
     shown = pp_json("show", joint, cwd=tmp_path)
     assert list(shown["runs"]) == ["litert", "onert"]
     assert shown["objectives"] == ["exec_time", "model_rss"]
@@ -315,8 +315,11 @@ def test_a_point_of_a_joint_front_ships_and_other_commands_ask_for_one_run(
     assert explained["id"] == first["id"]
     text = pp_error("deploy", joint, point["id"], cwd=tmp_path)
     assert "name a point as onert:ID, litert:ID" in text
-    text = pp_error("report", joint, cwd=tmp_path)
+    text = pp_error("learned", joint, cwd=tmp_path)
     assert "holds runs of several runtimes: name one of" in text
+    pp("report", joint, "--output", "joint.html", cwd=tmp_path)
+    page = (tmp_path / "joint.html").read_text(encoding="utf-8")
+    assert f"deploy {joint} A" in page
 
 
 def test_what_fits_a_goal_is_selected_over_all_runtimes(joint: Path, tmp_path: Path):
@@ -370,7 +373,7 @@ def test_a_runtime_that_does_not_take_the_model_is_left_out_and_said(tmp_path: P
     options = ("--runtime", "litert,onert", *QUICK, "--budget", 8, "--output", "run")
     done = pp("search", "m.circle", *options, cwd=tmp_path)
     assert "litert is left out: m.circle: is a circle file" in done.stderr
-    assert [path.name for path in (tmp_path / "run").iterdir()] == ["onert"]
+    assert {path.name for path in (tmp_path / "run").iterdir()} == {"onert", "report.html"}
     # What only one can run, and what none can, whichever comes first.
     (tmp_path / "g.tflite").write_bytes(gathering())
     for first, second in (("litert", "onert"), ("onert", "litert")):
@@ -385,7 +388,7 @@ def test_a_runtime_that_does_not_take_the_model_is_left_out_and_said(tmp_path: P
 def test_time_alone_is_shared_by_the_runtimes(tmp_path: Path):
     options = ("--runtime", "onert,litert", *QUICK, "--time", "4s", "--output", "run")
     pp("search", MODEL, *options, cwd=tmp_path)
-    assert sorted(path.name for path in (tmp_path / "run").iterdir()) == ["litert", "onert"]
+    assert {p.name for p in (tmp_path / "run").iterdir()} == {"litert", "onert", "report.html"}
     assert all(read(tmp_path / "run" / name).trials for name in ("litert", "onert"))
 
 

@@ -169,7 +169,7 @@ function drawLimits(svg) {
       g.select(".shade").attr("x", axis === "x" ? q : m.left).attr("y", axis === "x" ? m.top : m.top)
         .attr("width", axis === "x" ? Math.max(0, high - q) : width - m.right - m.left)
         .attr("height", axis === "x" ? height - m.bottom - m.top : Math.max(0, q - m.top));
-      g.select(".grip").attr("transform", axis === "x" ? `translate(${q},${m.top - 2})` : `translate(${width - m.right + 2},${q})`);
+      g.select(".grip").attr("transform", axis === "x" ? `translate(${q},${m.top - 6})` : `translate(${width - m.right + 6},${q})`);
     };
     g.append("rect").attr("class", "shade");
     const line = g.append("line").attr("class", "limit");
