@@ -72,7 +72,7 @@ def test_a_search_proposes_to_adapt_and_does_it(swish: Path, tmp_path: Path, mon
     other = next(t.assignment for t in recording.trials if t.assignment != space.default)
     text = pp("explain", "run", space.id_of(other), "--all", cwd=tmp_path).stdout
     text = " ".join(text.split())
-    assert re.search(r"FullyConnected@4 \(@2 of the original\)", text)
+    assert re.search(r"FullyConnected@4 \(was @2\)", text)
     pp("report", "run", cwd=tmp_path)
     assert '"origin":1' in (tmp_path / "run" / "report.html").read_text().replace(" ", "")
     # What ships is what was measured.

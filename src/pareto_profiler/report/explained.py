@@ -149,7 +149,7 @@ def _original(variable: str, summary: Summary) -> str:
     _, sign, number = variable.rpartition("@")
     if graph is None or not graph.origins or not sign or not number.isdecimal():
         return variable
-    return f"{variable} (@{graph.origins[int(number)]} of the original)"
+    return f"{variable} (was @{graph.origins[int(number)]})"
 
 
 def _is_telling(choice: Choice, k: int) -> bool:
