@@ -10,11 +10,10 @@ from pareto_profiler.core.space import readable
 from pareto_profiler.core.trial import Failure
 from pareto_profiler.errors import tame
 from pareto_profiler.report.joint import Joint
-from pareto_profiler.report.naming import handle
+from pareto_profiler.report.naming import counts_of, handle
 from pareto_profiler.report.selection import Goal, Selection
 from pareto_profiler.report.summary import Row, Summary
 from pareto_profiler.report.terminal import (
-    counts_of,
     decimals_of,
     front_legend,
     front_table,

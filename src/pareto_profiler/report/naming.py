@@ -1,12 +1,14 @@
-"""Naming: ids as they are shown, and which assignment of a run somebody means."""
+"""Naming: ids and choices as they are shown, and which assignment of a run somebody means."""
 
 from __future__ import annotations
 
 import re
+from collections import Counter
 from pathlib import Path
 from string import ascii_uppercase
 from typing import Final
 
+from pareto_profiler.core.space import Assignment, DecisionSpace
 from pareto_profiler.errors import InputError
 from pareto_profiler.report.joint import Joint
 from pareto_profiler.report.selection import Goal, Selection
@@ -44,6 +46,23 @@ def handle(place: int) -> str:
         place, rest = divmod(place - 1, len(ascii_uppercase))
         text = ascii_uppercase[rest] + text
     return text
+
+
+def counts_of(space: DecisionSpace, assignment: Assignment, *, has_names: bool = True) -> str:
+    """How many operations run where, and the settings, with their names or without.
+
+    Examples:
+        >>> space = DecisionSpace.by_names(("cpu", "npu"), ["a", "b", "c"])
+        >>> counts_of(space, ("npu", "cpu", "npu"))
+        '2 npu, 1 cpu'
+    """
+    counts: Counter[str] = Counter()
+    for variable, choice in zip(space.variables, assignment, strict=True):
+        if not variable.is_setting:
+            counts[choice] += max(1, len(variable.operations))
+    parts = [f"{count} {backend}" for backend, count in counts.most_common()]
+    settings = space.settings(assignment).items()
+    return ", ".join([*parts, *(f"{name} {c}" if has_names else c for name, c in settings)])
 
 
 def named(judged: Judged, name: str) -> str:

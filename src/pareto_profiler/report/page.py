@@ -16,10 +16,9 @@ from pareto_profiler.core.measurement import Objective
 from pareto_profiler.core.membership import Verdict
 from pareto_profiler.core.space import readable
 from pareto_profiler.errors import InputError
-from pareto_profiler.report.naming import handle, short_id
+from pareto_profiler.report.naming import counts_of, handle, short_id
 from pareto_profiler.report.page_data import colours_of, data_of, listed, role_of
 from pareto_profiler.report.selection import Goal, Limit, Selection, shown
-from pareto_profiler.report.terminal import counts_of
 
 if TYPE_CHECKING:
     from pareto_profiler.report.summary import Judged, Row, Summary

@@ -5,17 +5,16 @@ from __future__ import annotations
 import math
 import shlex
 import textwrap
-from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
 from pareto_profiler.core.measurement import Objective
 from pareto_profiler.core.membership import Verdict
-from pareto_profiler.core.space import Assignment, DecisionSpace, readable
+from pareto_profiler.core.space import readable
 from pareto_profiler.core.trial import Failure, Trial
 from pareto_profiler.errors import FailureKind, tame
-from pareto_profiler.report.naming import handle
+from pareto_profiler.report.naming import counts_of, handle
 from pareto_profiler.report.selection import Goal, Selection
 from pareto_profiler.report.summary import Judged, Row, Summary
 from pareto_profiler.runtimes import runtime_of
@@ -322,23 +321,6 @@ def _reference_lines(summary: Summary) -> list[str]:
         noise = ", ".join(f"{name} {size:.2%}" for name, size in summary.noise.items())
         lines.append(f"noise from process to process: {noise}")
     return [*lines, *(f"note: {text}" for text in summary.notes)]
-
-
-def counts_of(space: DecisionSpace, assignment: Assignment, *, has_names: bool = True) -> str:
-    """How many operations run where, and the settings, with their names or without.
-
-    Examples:
-        >>> space = DecisionSpace.by_names(("cpu", "npu"), ["a", "b", "c"])
-        >>> counts_of(space, ("npu", "cpu", "npu"))
-        '2 npu, 1 cpu'
-    """
-    counts: Counter[str] = Counter()
-    for variable, choice in zip(space.variables, assignment, strict=True):
-        if not variable.is_setting:
-            counts[choice] += max(1, len(variable.operations))
-    parts = [f"{count} {backend}" for backend, count in counts.most_common()]
-    settings = space.settings(assignment).items()
-    return ", ".join([*parts, *(f"{name} {c}" if has_names else c for name, c in settings)])
 
 
 def decimals_of(values: Sequence[float], objective: Objective) -> int:
