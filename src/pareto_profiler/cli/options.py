@@ -255,12 +255,23 @@ CpusOption = Annotated[
         show_default="all, or as the target says",
     ),
 ]
+
+
+def _naming_some(ctx: typer.Context, param: typer.CallbackParam, value: str) -> str:
+    """A list that is given and names nothing is a slip, such as an unset shell variable."""
+    source = ctx.get_parameter_source(param.name or "")
+    if source is not None and source.name == "COMMANDLINE" and not split(value):
+        raise typer.BadParameter("names none; leave the option out for all")
+    return value
+
+
 BackendsOption = Annotated[
     str,
     _option(
         "Space",
         "Backends to choose from, comma-separated, the baseline's first.",
         autocompletion=backend_names,
+        callback=_naming_some,
         show_default="all that the runtime has",
     ),
 ]

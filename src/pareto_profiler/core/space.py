@@ -175,7 +175,10 @@ class DecisionSpace:
         """
         known = {o for v in self.variables for o in v.operations}
         if unknown := sorted(set(operations) - known):
-            raise SpaceError(f"operation @{unknown[0]} is not decided by any variable")
+            there = f"@{min(known)} to @{max(known)}" if known else "none"
+            raise SpaceError(
+                f"operation @{unknown[0]}: no variable decides it; they decide {there}"
+            )
         variables = tuple(
             v
             if v.is_setting or not set(operations).isdisjoint(v.operations)

@@ -133,6 +133,22 @@ class Model:
     SUBGRAPHS: Final = 2
     BUFFERS: Final = 4
     METADATA: Final = 6
+    SIGNATURES: Final = 7
+
+
+class Signature:
+    """Field slots of a signature."""
+
+    OUTPUTS: Final = 1
+    KEY: Final = 2
+    SUBGRAPH: Final = 4
+
+
+class TensorMap:
+    """Field slots of a name in a signature."""
+
+    NAME: Final = 0
+    TENSOR: Final = 1
 
 
 class SubGraph:

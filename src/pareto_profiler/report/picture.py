@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from pareto_profiler.core.membership import Verdict
 from pareto_profiler.errors import InputError
 from pareto_profiler.report.page_data import listed
-from pareto_profiler.report.selection import Limit, shown
+from pareto_profiler.report.selection import Goal, Limit, Selection, shown
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -24,6 +24,12 @@ _SIZE_INCHES: Final = (6.4, 4.0)
 _DOTS_PER_INCH: Final = 200
 _KIB_PER_MIB: Final = 1024
 _PAD: Final = 0.07
+_FEW: Final = 2
+_WORDS: Final = {
+    "exec_time": "latency: exec_time",
+    "max_rss": "peak memory: max_rss",
+    "model_rss": "peak memory of the model: model_rss",
+}
 
 
 def picture_of(summary: Summary, picture_format: str, limits: Sequence[Limit] = ()) -> bytes:
@@ -91,16 +97,11 @@ def _draw(axes: Axes, summary: Summary, limits: Sequence[Limit]) -> None:
             lw=1,
             zorder=3,
         )
-    axes.plot([], [], "o", color=_ACCENT, label="front")
-    for name, one in (("baseline", summary.baseline), ("best uniform", summary.best_uniform)):
-        if one is None or (name == "best uniform" and one is summary.baseline):
-            continue
-        at = (_shown(x, one), _shown(y, one))
-        axes.scatter(*at, s=110, facecolors="none", edgecolors="black", lw=1, zorder=4)
-        is_right = at[0] > sum(axes.get_xlim()) / 2
-        # To the left of what is far right the front comes in.
-        shift, align = ((5, 8), ("right", "bottom")) if is_right else ((9, 0), ("left", "center"))
-        axes.annotate(name, at, shift, textcoords="offset points", ha=align[0], va=align[1])
+    axes.plot([], [], "o", color=_ACCENT, label="on the front")
+    if summary.is_noise_known and any(row.place.verdict is not Verdict.ON for row in front):
+        axes.plot([], [], "o", color=_ACCENT, mfc="white", label="likely, not decided")
+    axes.text(0.015, 0.02, "↙ better", transform=axes.transAxes, color=_SOFT, fontsize=8)
+    _name_points(axes, summary)
     for limit in limits:
         words = f"≤ {shown(limit.objective, limit.most)}"
         at_limit = _scaled(limit.objective, limit.most)
@@ -110,6 +111,27 @@ def _draw(axes: Axes, summary: Summary, limits: Sequence[Limit]) -> None:
             axes.axhline(at_limit, color=_LIMIT, ls="--", lw=1, label=words)
     axes.set_title(summary.header.model_name, loc="left", fontsize=10)
     axes.legend(fontsize=8, frameon=False)
+
+
+def _name_points(axes: Axes, summary: Summary) -> None:
+    """Ring and name what a reader looks for."""
+    x, y = summary.objectives[0], summary.objectives[min(1, len(summary.objectives) - 1)]
+    knee = Selection.of(summary, Goal()).row if len(summary.front) > _FEW else None
+    named: dict[int, tuple[str, Row]] = {}
+    for name, one in (
+        ("baseline", summary.baseline),
+        ("best uniform", summary.best_uniform),
+        ("knee", knee),
+    ):
+        if one is not None:
+            named.setdefault(one.id, (name, one))
+    for name, one in named.values():
+        at = (_shown(x, one), _shown(y, one))
+        axes.scatter(*at, s=110, facecolors="none", edgecolors="black", lw=1, zorder=4)
+        is_right = at[0] > sum(axes.get_xlim()) / 2
+        # To the left of what is far right the front comes in.
+        shift, align = ((5, 8), ("right", "bottom")) if is_right else ((7, 5), ("left", "bottom"))
+        axes.annotate(name, at, shift, textcoords="offset points", ha=align[0], va=align[1])
 
 
 def _scaled(objective: Objective, value: float) -> float:
@@ -133,4 +155,4 @@ def _reach(objective: Objective, row: Row) -> list[list[float]] | None:
 
 def _label(objective: Objective) -> str:
     unit = "MiB" if objective.shown_unit == "KiB" else objective.shown_unit
-    return f"{objective.name} ({unit})"
+    return f"{_WORDS.get(objective.name, objective.name)} ({unit})"

@@ -16,6 +16,7 @@ from pareto_profiler.core.space import Assignment, DecisionSpace
 from pareto_profiler.core.traits import Role, SettingTrait, Traits
 from pareto_profiler.errors import ModelError
 from pareto_profiler.models import Model, load
+from pareto_profiler.models.signatures import named_outputs, stray
 from pareto_profiler.runtimes.base import Form, Installation, Runtime, Where
 from pareto_profiler.runtimes.litert.placing import BACKENDS, BUILTIN, ON_REQUEST, is_constant
 from pareto_profiler.shells.base import Shell
@@ -55,6 +56,12 @@ class _LiteRT:
             raise ModelError(
                 f"{path}: is a {model.graph.format} file, which litert does not read: it takes "
                 f".tflite files; try --runtime with another"
+            )
+        # LiteRT looks names up among the outputs, and ends the process where one is not there.
+        if words := stray(named_outputs(model.file), model.graph.outputs):
+            raise ModelError(
+                f"{path}: {words}, so LiteRT cannot run it; convert it again, or try another "
+                f"--runtime"
             )
         operations = tuple(
             replace(o, problem=_COMPILED) if o.builtin == _DISPATCH else o
