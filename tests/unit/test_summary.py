@@ -233,10 +233,14 @@ def test_governor_turbo_and_too_many_threads_are_told():
 @pytest.mark.parametrize(
     ("milliseconds", "said"),
     [
-        (10.45, "the one point on the front decided with 99 %; 1 more may or may not belong there"),
+        (
+            10.45,
+            "the one point on the front is decided with 99 %; undecided, on it or just off it: 1",
+        ),
         (
             10.25,
-            "the one point on the front is not decided with 99 %; 2 may or may not belong there",
+            "the one point on the front is not decided with 99 %; undecided, on it or just off "
+            "it: 2",
         ),
     ],
 )

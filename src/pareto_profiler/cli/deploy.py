@@ -30,9 +30,9 @@ def deploy(
         str,
         typer.Argument(
             metavar="[ID]",
-            help="Which assignment: an id, also as show shortens it, or fastest, smallest, knee, "
-            "baseline, uniform; of several runtimes RUNTIME:ID, or a letter as show has it. Left "
-            "out where the form takes the whole front.",
+            help="Which assignment: its letter or its id as show prints them, or fastest, "
+            "smallest, knee, baseline, uniform; in a run of several runtimes also RUNTIME:ID. "
+            "Leave it out where the form takes the whole front.",
             autocompletion=id_words,
             show_default=False,
         ),
@@ -41,9 +41,11 @@ def deploy(
         str,
         typer.Option(
             "--format",
-            help="env: a shell script; nnpackage: a package with the configuration inside; api: a "
-            "C header for its calls; json: data for schedulers or applications; c: a file for an "
-            "application; python: a program.",
+            help="onert: env (a shell script), nnpackage (a package with the configuration "
+            "inside), api (a C header for onert's calls), part (a part file for ONE's "
+            "partitioner), json (the whole front, for a scheduler), python (a program). litert: "
+            "json (sets of operations and their options), c (a C file for an application), python "
+            "(a program).",
             show_default="the first that the run's runtime has",
             autocompletion=form_names,
         ),

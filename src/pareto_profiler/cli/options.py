@@ -168,8 +168,8 @@ IdArgument = Annotated[
     str,
     typer.Argument(
         metavar="ID",
-        help="Which assignment: an id, also as show shortens it, or fastest, smallest, knee, "
-        "baseline, uniform; of several runtimes RUNTIME:ID, or a letter as show has it.",
+        help="Which assignment: its letter or its id as show prints them, or fastest, smallest, "
+        "knee, baseline, uniform; in a run of several runtimes also RUNTIME:ID.",
         autocompletion=id_words,
     ),
 ]
@@ -339,9 +339,10 @@ class SpaceOptions:
         str,
         _option(
             "Space",
-            "Runtime settings to search over as well, comma-separated: threads (1, 2, 4 … up to "
-            "the cores), executor (Linear, Dataflow, Parallel), memory_planner (WIC, FirstFit, "
-            "Bump), use_mmaped_data (0, 1).",
+            "Runtime settings to search over as well, comma-separated. Of both runtimes: threads "
+            "(1, 2, 4 … up to the cores); of onert: executor (Linear, Dataflow, Parallel), "
+            "memory_planner (WIC, FirstFit, Bump), use_mmaped_data (0, 1); of litert: "
+            "weight_cache (off, on).",
             autocompletion=setting_names,
             show_default="none",
         ),
@@ -386,7 +387,7 @@ class MeasuringOptions:
         int | None,
         _option(
             "Measuring",
-            "Exactly that many runs before them, after the first one.",
+            "Exactly this many warm-up runs, between the first run and the timed runs.",
             min=0,
             max=100_000,
             show_default="until they get no faster",
@@ -396,7 +397,8 @@ class MeasuringOptions:
         str,
         _option(
             "Measuring",
-            "Runs are repeated until the standard error of their median is below that.",
+            "Repeat the timed runs until the standard error of their median is below this fraction "
+            "of it.",
             show_default=f"{100 * _PLAN.precision:g}%",
         ),
     ] = ""
@@ -404,7 +406,7 @@ class MeasuringOptions:
         int | None,
         _option(
             "Measuring",
-            "At least that many timed runs per process.",
+            "At least this many timed runs per process, whatever the precision.",
             min=1,
             max=100_000,
             show_default=f"{_PLAN.min_repeats}",
@@ -414,7 +416,7 @@ class MeasuringOptions:
         int | None,
         _option(
             "Measuring",
-            "At most that many.",
+            "At most this many timed runs per process.",
             min=1,
             max=100_000,
             show_default=f"{_PLAN.max_repeats}",
@@ -424,7 +426,8 @@ class MeasuringOptions:
         str,
         _option(
             "Measuring",
-            "Time of timed runs per process after which the least number of them is enough.",
+            "A process makes no further timed runs once they have taken this long and "
+            "--min-repeats of them are made.",
             show_default=f"{_PLAN.run_time_s:g}s",
         ),
     ] = ""
@@ -433,8 +436,9 @@ class MeasuringOptions:
         Path | None,
         _option(
             "Measuring",
-            "Input tensors: .npy, .npz or .h5. Of several (a folder of files, or arrays with one "
-            "axis more, the first) outputs are compared on all, time on the first.",
+            "Input tensors: .npy, .npz or .h5. With several sets of them (a folder of files, or "
+            "arrays with one more axis in front) outputs are compared on all, and time is measured "
+            "on the first.",
             "--input",
             show_default="the nnpackage's own, else random",
         ),
@@ -697,8 +701,9 @@ WithinOption = Annotated[
     typer.Option(
         "--within",
         metavar="OBJECTIVE=VALUE",
-        help="Look for one assignment and not for the front: the least of the first other "
-        "objective with this one at most that, e.g. max_rss=20MB; may be repeated.",
+        help="Look for one assignment instead of the front: of those whose OBJECTIVE is at most "
+        "VALUE (e.g. max_rss=20MB), the one that is least in the first objective without a limit; "
+        "may be repeated.",
         rich_help_panel="Trust",
     ),
 ]

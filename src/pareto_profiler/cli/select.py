@@ -172,5 +172,5 @@ def _words(found: Selection, trade: Trade) -> str:
 
 def _percent(probability: float) -> str:
     if probability >= 0.9995:
-        return "surely"
+        return "over 99.9% probable"
     return f"{probability:.1%} probable"

@@ -211,7 +211,8 @@ def _simplifications(
         )
         lines.append(
             f"  {named(summary, str(space.id_of(simpler.assignment)))}: {len(simpler.put_back)} of "
-            f"{len(found.choices)} ({names}): {changes}, predicted; works with {simpler.works:.0%}"
+            f"{len(found.choices)} ({names}): {changes}, predicted; works with a probability of "
+            f"{simpler.works:.0%}"
         )
     if is_journal(run) and "model" in summary.header.origin:
         number = space.id_of(assignment)

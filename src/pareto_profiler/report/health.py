@@ -93,14 +93,14 @@ def _trust(header: Header, estimates: Estimates, places: Sequence[Membership]) -
         words = f"every place is decided with {confidence}: {_points(sure)} on the front"
         return Check("trust", is_good=True, words=words)
     open_ones = len(shown) - sure
-    rest = "may or may not belong there (confirm decides)"
+    rest = f"undecided, on it or just off it: {open_ones + near} (confirm decides)"
     if len(shown) > 1:
         count = f"{sure} of the {len(shown)} points" if open_ones else f"all {sure} points"
-        words = f"{count} on the front decided with {confidence}; {open_ones + near} more {rest}"
+        words = f"{count} on the front are decided with {confidence}; {rest}"
     elif open_ones:
-        words = f"the one point on the front is not decided with {confidence}; {1 + near} {rest}"
+        words = f"the one point on the front is not decided with {confidence}; {rest}"
     else:
-        words = f"the one point on the front decided with {confidence}; {near} more {rest}"
+        words = f"the one point on the front is decided with {confidence}; {rest}"
     return Check("trust", is_good=sure > 0 and near + open_ones <= sure, words=words)
 
 

@@ -65,8 +65,8 @@ def page_of(
         return shlex.join(["pareto-profiler", "deploy", *words])
 
     data = data_of(judged, limits)
-    for point, row in zip(data["points"], judged.front, strict=False):
-        point["ship"] = command(row, point["handle"])
+    for point, row in zip(data["points"], listed(judged), strict=False):
+        point["ship"] = command(row, point.get("handle", row.name))
     text = json.dumps(data, separators=(",", ":"), allow_nan=False)
     template = Environment(autoescape=True).from_string(asset("page.html.jinja"))
     runs = judged.runs
