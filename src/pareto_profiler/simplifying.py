@@ -23,12 +23,14 @@ class Tried:
             where it failed.
         words: What comes of it.
         is_good: Whether it can take the place of the other.
+        is_told: Whether that could be told.
     """
 
     number: int
     changes: dict[str, tuple[float, float, float]]
     words: str
     is_good: bool
+    is_told: bool = True
 
 
 def try_simpler(
@@ -89,7 +91,8 @@ def _judged(summary: Summary, assignment: Assignment, other: Assignment, since: 
         words = "the assignment itself" if mine is None else "it"
         return Tried(number, {}, f"{words} ran elsewhere than asked", is_good=False)
     if not (mine.estimate.is_told and theirs.estimate.is_told):
-        return Tried(number, {}, "no verdict: other work disturbed it", is_good=False)
+        words = "no verdict: other work disturbed it"
+        return Tried(number, {}, words, is_good=False, is_told=False)
     changes, worse = {}, []
     pairs = zip(
         summary.objectives,
@@ -102,7 +105,8 @@ def _judged(summary: Summary, assignment: Assignment, other: Assignment, since: 
         ratio = b.over(a)
         ends = ratio.interval()
         if ends is None:
-            return Tried(number, {}, f"no verdict: {o.name} scatters too much", is_good=False)
+            words = f"no verdict: {o.name} scatters too much"
+            return Tried(number, {}, words, is_good=False, is_told=False)
         low, high = ends
         changes[o.name] = (ratio.value - 1, low - 1, high - 1)
         if ratio.value - 1 > tolerance or low - 1 > summary.header.margin:

@@ -84,7 +84,8 @@ def test_what_it_could_do_without_is_measured(run: Path, tmp_path: Path):
     for one in (number, *map(int, ids)):
         assert [space.id_of(t.assignment) for t in added].count(one) == 2
     again = pp("explain", run, number, "--simplify", "--rounds", 1, cwd=tmp_path)
-    assert "the simplest that is as good is id" in again.stdout or "none of them" in again.stdout
+    told = ("the simplest that is as good is id", "none of them", "could not be told")
+    assert any(words in again.stdout for words in told)
     assert (run / "report.html").exists()
 
 
@@ -99,9 +100,9 @@ def test_names_are_no_markup(tmp_path: Path):
 def test_silly_ids_are_one_line(run: Path, tmp_path: Path):
     limit = read(run).header.space.id_limit
     for number, found in (
-        ("abc", "expected a number"),
+        ("abc", "expected a letter"),
         (str(limit), "are below"),
-        ("…", "expected a number or one of fastest"),
+        ("…", "expected a letter, a number or one of fastest"),
         ("9" * 5000, "are below"),
     ):
         assert found in pp_error("explain", run, number, cwd=tmp_path)

@@ -418,3 +418,21 @@ def test_few_caches_of_weights_are_kept(tmp_path: Path):
     cached = {t.assignment for t in trials if t.assignment[-1] == "on"}
     assert len(cached) > 6
     assert all(hasattr(t.outcome, "samples") or t.outcome.kind == "rejected" for t in trials)
+
+
+def test_the_python_module_refuses_what_was_not_measured(run: Path, tmp_path: Path):
+    options = ("--format", "python", "--no-verify", "--output", "p.py")
+    pp("deploy", run, a_mix(run), *options, cwd=tmp_path)
+    other = MODELS / "mobilenet_v1_025_128.tflite"
+
+    def said(*words: str) -> str:
+        done = subprocess.run(
+            [sys.executable, *words], cwd=tmp_path, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 1
+        assert "Traceback" not in done.stderr
+        return done.stderr
+
+    assert f"{other}: is not the model that was measured" in said("p.py", str(other))
+    newer = "import importlib.metadata as m, p\nm.version = lambda name: '2.9.0'\np.Placed()\n"
+    assert "ai-edge-litert 2.9.0: 2.1.6 to 2.3.0 are known to work" in said("-c", newer)

@@ -14,6 +14,7 @@ from pareto_profiler.core.space import DecisionSpace
 from pareto_profiler.core.trial import Trial
 from pareto_profiler.errors import InputError
 from pareto_profiler.jointly import Party, next_round
+from pareto_profiler.report.compare import Change, Comparison
 from pareto_profiler.report.joint import Joint
 from pareto_profiler.report.naming import point_of
 from pareto_profiler.storage.journal import JOURNAL, Store
@@ -131,3 +132,32 @@ def test_runs_of_different_models_have_none():
     other = replace(other, header=replace(other.header, model_digest="e" * 64))
     with pytest.raises(InputError, match="different models"):
         Joint.of({"a": recording("a 1", [(1.0, 1e6)]), "b": other})
+
+
+def busy(points: list[tuple[float, float]]) -> Recording:
+    """Of which other work disturbed everything, each measured twice."""
+    quiet = recording("b 1", points, repeats=2)
+    disturbed = [
+        replace(t, outcome=replace(t.outcome, samples={**t.outcome.samples, "other_cpus": (2.0,)}))
+        for t in quiet.trials
+        if isinstance(t.outcome, Measurement)
+    ]
+    return Recording(quiet.header, tuple(disturbed))
+
+
+def test_what_was_disturbed_puts_nothing_measured_off_the_joint_front():
+    quiet = recording("a 1", [(1.0, 9e6), (4.0, 5e6)], repeats=3)
+    joint = Joint.of({"a": quiet, "b": busy([(1.5, 8e6), (9.0, 6e6)])})
+    assert joint.front[0].name == "a:0"
+    assert joint.front[0].place.probability == 1.0
+
+
+def test_compare_calls_nothing_better_for_what_it_may_have_been():
+    before = recording("a 1", [(1.0, 9e6), (4.0, 5e6)], repeats=3)
+    after = busy([(1.5, 8.9e6), (9.0, 5e6)])
+    found = Comparison.of(before, replace(after, header=before.header))
+    assert {p.change for p in found.points} <= {Change.UNKNOWN, Change.SAME}
+    # What is better as it was measured, others at work, is better.
+    faster = busy([(0.5, 8.0e6), (9.0, 5e6)])
+    found = Comparison.of(before, replace(faster, header=before.header))
+    assert found.points[0].change in {Change.BETTER, Change.UNKNOWN}

@@ -143,3 +143,14 @@ def test_whether_the_best_is_within_its_limit_may_be_undecided():
 def test_of_unknown_noise_the_best_within_a_limit_is_repeated():
     found = estimates([(1.0, 30.0), (2.0, 20.0)], is_noise_known=False)
     assert undecided_within(found, {"max_rss": 25.0}) == [1]
+
+
+def test_what_may_be_faster_puts_nothing_measured_off_the_front():
+    """One known to be fast, and one with less memory that others disturbed each time."""
+    told, open_one = memberships(estimates([(1.0, 5.0), (3.0, 4.0)], 0.001, contended=(1,)))
+    assert (told.verdict, told.probability) == (Verdict.ON, 1.0)
+    assert open_one.verdict is Verdict.INCONCLUSIVE
+    # What is better even as it was measured, others at work, is better.
+    slow, better = memberships(estimates([(3.0, 5.0), (1.0, 4.0)], 0.001, contended=(1,)))
+    assert slow.verdict is Verdict.OFF
+    assert better.verdict is Verdict.INCONCLUSIVE

@@ -132,6 +132,8 @@ def _print_tried(
     if best is not None:
         print(f"the simplest that is as good is id {best.number}; to ship it: ", end="")
         print(f"pareto-profiler deploy {shlex.quote(str(run))} {best.number}")
+    elif any(not t.is_told for t in tried):
+        say("which of them are as good could not be told: try again when the machine is quiet")
     elif tried:
         print(f"none of them is as good: id {summary.header.space.id_of(assignment)} stays")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from difflib import get_close_matches
 from importlib import import_module
 from typing import Annotated, Any, Final
 
@@ -179,6 +180,8 @@ class _Commands(TyperGroup):
         return typer.main.get_command(stub)
 
     def resolve_command(self, ctx: typer.Context, args: list[str]) -> Any:  # type: ignore[override]
+        if args and args[0] not in COMMANDS and (near := get_close_matches(args[0], COMMANDS)):
+            ctx.fail(f"No such command {args[0]!r}: did you mean {' or '.join(near)}?")
         name, stub, rest = super().resolve_command(ctx, args)
         return name, load(name) if name in COMMANDS else stub, rest
 

@@ -111,7 +111,7 @@ def _told_all_the_same(estimates: Estimates) -> str:
         figure = min((item.figures[k] for item in estimates.items), key=lambda f: f.value)
         if ends := figure.interval():
             low, high = map(objective.shown, ends)
-            least.append(f"{objective.name} {low:,.0f} to {high:,.0f} {objective.shown_unit}")
+            least.append(f"{objective.name} {low:,.4g} to {high:,.4g} {objective.shown_unit}")
     return f"; the least of what can be told: {', '.join(least)}" if least else ""
 
 
@@ -229,7 +229,8 @@ def warnings_of(recording: Recording, estimates: Estimates) -> tuple[str, ...]:
         warnings.append(
             f"other work was running on the target each time that {left} of the "
             f"{len(estimates.items)} assignments were measured: their times{mark} are not to be "
-            f"trusted; end it, or keep out of its way with --cpus (pareto-profiler doctor)"
+            f"trusted; end it, or keep out of its way with --cpus or "
+            f"--wait-until-quiet (pareto-profiler doctor)"
         )
     elif contended > _CONTENDED_SHARE * len(measured):
         warnings.append(

@@ -7,14 +7,20 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from pareto_profiler.core.estimate import Estimates
+import numpy as np
+from numpy.typing import NDArray
+
+from pareto_profiler.core.estimate import Estimate, Estimates
 from pareto_profiler.core.front import Front, hypervolume_share, reference_point
 from pareto_profiler.core.measurement import Objective, objectives_of
 from pareto_profiler.core.membership import Verdict, memberships, shown_front
 from pareto_profiler.core.recording import Header, Recording
 from pareto_profiler.errors import InputError
+from pareto_profiler.report.places import with_what_was_learned
 from pareto_profiler.report.summary import Judged, Row, Summary
 from pareto_profiler.storage.opening import open_recording, open_runs, runs_in
+
+Vector = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +100,8 @@ class Joint:
             is_noise_known=bool(known),
             noise=noise,
         )
-        places = memberships(estimates, margin=header.margin, confidence=header.confidence)
+        judged = _judged(recordings, runs, estimates) if known else estimates
+        places = memberships(judged, margin=header.margin, confidence=header.confidence)
         rows = [replace(row, place=place) for row, place in zip(rows, places, strict=True)]
         front = shown_front(estimates, places)
         undecided = [
@@ -151,6 +158,34 @@ class Joint:
             "front": [row.to_json() for row in self.front],
             "runs": {name: run.to_json() for name, run in self.runs.items()},
         }
+
+
+def _judged(
+    recordings: Mapping[str, Recording], runs: Mapping[str, Summary], estimates: Estimates
+) -> Estimates:
+    """The figures by which places are judged: as in each run, by what was learned there, too."""
+    items: list[Estimate] = []
+    blocks: list[list[Vector]] = []
+    for name, run in runs.items():
+        mine = estimates.items[len(items) : len(items) + len(run.measured)]
+        alone = Estimates(estimates.objectives, mine, run.is_noise_known, estimates.noise)
+        learned = with_what_was_learned(recordings[name], alone)
+        items += learned.items
+        apart = [np.eye(len(mine))] * len(estimates.objectives)
+        blocks.append(list(learned.correlations) or apart)
+    columns = tuple(_beside(column) for column in zip(*blocks, strict=True))
+    return replace(estimates, items=tuple(items), correlations=columns)
+
+
+def _beside(matrices: Sequence[Vector]) -> Vector:
+    """Matrices along the diagonal of one: what was measured in one run says nothing of another."""
+    size = sum(map(len, matrices))
+    found, start = np.zeros((size, size)), 0
+    for matrix in matrices:
+        end = start + len(matrix)
+        found[start:end, start:end] = matrix
+        start = end
+    return found
 
 
 def _with_noise(row: Row, run: Summary, noise: Sequence[float]) -> Row:

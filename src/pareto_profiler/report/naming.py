@@ -139,14 +139,17 @@ def id_of(summary: Summary, name: str) -> int:
             return fitting[0]
         raise InputError(f"id {name}: {len(fitting) or 'no'} measured assignments have such ids")
     raise InputError(
-        f"id {name[:40]!r}: expected a number or one of {', '.join(WORDS)}; {on_front(summary)}"
+        f"id {name[:40]!r}: expected a letter, a number or one of {', '.join(WORDS)}; "
+        f"{on_front(summary)}"
     )
 
 
 def on_front(summary: Judged) -> str:
-    """A few ids of the front, in words."""
-    ids = ", ".join(short_id(row.id) for row in summary.front[:5])
-    return f"on the front: {ids}" if ids else "nothing was measured"
+    """What names the points of the front."""
+    if not summary.front:
+        return "nothing was measured"
+    last = handle(len(summary.front) - 1)
+    return f"on the front: {'A' if last == 'A' else f'A to {last}'}"
 
 
 def _row_of(summary: Judged, word: str) -> Row | None:
@@ -160,7 +163,7 @@ def _row_of(summary: Judged, word: str) -> Row | None:
         return row
     if word not in WORDS:
         handles = {handle(i): row for i, row in enumerate(summary.front)}
-        return handles.get(word)
+        return handles.get(word.upper())
     names = [o.name for o in summary.objectives]
     wanted = "exec_time" if word == "fastest" else "max_rss"
     if word == "smallest":

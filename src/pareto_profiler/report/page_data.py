@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import chain
@@ -11,6 +12,7 @@ from pareto_profiler.core.graph import Graph
 from pareto_profiler.core.membership import Verdict
 from pareto_profiler.core.space import Assignment
 from pareto_profiler.core.trial import Failure, Trial
+from pareto_profiler.errors import InputError
 from pareto_profiler.report.history import Step, growth
 from pareto_profiler.report.naming import handle
 from pareto_profiler.report.selection import Goal, Limit, Selection, shown
@@ -93,7 +95,7 @@ def data_of(judged: Judged, limits: Sequence[Limit] = ()) -> dict[str, Any]:
         for name, run in runs.items()
         for trial, entry in _failures(run, digits[name] if kept_digits > len(points) else None)
     ]
-    first_row = Selection.of(judged, Goal()).row if judged.front else None
+    first_row = _first_shown(judged, limits) if judged.front else None
     return {
         "objectives": [{"name": o.name, "unit": o.shown_unit} for o in judged.objectives],
         "runs": [_run(name, run, colours) for name, run in runs.items()],
@@ -120,6 +122,14 @@ def data_of(judged: Judged, limits: Sequence[Limit] = ()) -> dict[str, Any]:
 
 def _backends(run: Summary) -> tuple[str, ...]:
     return run.header.space.backends
+
+
+def _first_shown(judged: Judged, limits: Sequence[Limit]) -> Row:
+    """What is selected when the page opens: the best within the limits, or the knee."""
+    if limits:
+        with contextlib.suppress(InputError):  # nothing keeps them
+            return Selection.of(judged, Goal.smallest(judged.objectives, tuple(limits))).row
+    return Selection.of(judged, Goal()).row
 
 
 def _run(name: str, run: Summary, colours: Mapping[str, str]) -> dict[str, Any]:

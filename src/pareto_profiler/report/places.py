@@ -52,10 +52,16 @@ def places_of(recording: Recording, estimates: Estimates) -> tuple[Membership, .
         In the order of ``estimates.items``.
     """
     header = recording.header
+    known = with_what_was_learned(recording, estimates)
+    return memberships(known, margin=header.margin, confidence=header.confidence)
+
+
+def with_what_was_learned(recording: Recording, estimates: Estimates) -> Estimates:
+    """The figures by which places are judged; see :func:`places_of`."""
     if estimates.is_noise_known and len(estimates.items) <= _MAX_LEARNED:
         for sampler in _learned(recording, estimates.objectives):
             estimates = estimates.combined_with(sampler.predictions())
-    return memberships(estimates, margin=header.margin, confidence=header.confidence)
+    return estimates
 
 
 def is_finished(recording: Recording, objectives: Sequence[Objective]) -> bool:

@@ -11,7 +11,7 @@ from typing import Final
 
 from pareto_profiler.core.measurement import Objective
 from pareto_profiler.core.membership import Verdict
-from pareto_profiler.core.space import readable
+from pareto_profiler.core.space import Granularity, readable
 from pareto_profiler.core.trial import Failure, Trial
 from pareto_profiler.errors import FailureKind, tame
 from pareto_profiler.report.naming import counts_of, handle
@@ -23,7 +23,7 @@ WIDTH: Final = 80
 """Columns of what is printed."""
 
 _HEIGHT: Final = 40
-_MESSAGE_WIDTH: Final = 100
+_MESSAGE_WIDTH: Final = 60
 # How far beyond the front and the uniform choices the scatter looks: one outlier of 100 times the
 # latency would squeeze all that matters into a corner.
 _WINDOW: Final = 2.0
@@ -35,6 +35,7 @@ _UNDECIDED: Final = 1
 _MIN_SHOWN: Final = 0.0005
 _MIN_CHOICES: Final = 18
 _SHORT_ID: Final = 7
+_FEW_CHOICES: Final = 64
 _LONG_CONFIGURATION: Final = 400
 
 
@@ -142,7 +143,7 @@ def _marks_told(judged: Judged) -> list[str]:
     marks = []
     if (more := len(judged.front) - _FRONT) > 0:
         marks.append(f"{more} more with --json")
-    marks.append("✓ placement read back")
+    marks.append("letters are of this front, ids for good; ✓ placement read back")
     if judged.is_noise_known:
         marks.append(f"? not decided with {100 * judged.header.confidence:g} %")
         marks.append("= cannot be told from that one")
@@ -176,12 +177,10 @@ def configured(row: Row) -> str:
 
 
 def _choices_of(row: Row, width: int) -> str:
-    """The configuration where it is short, else how many operations run where."""
+    """How many operations run where; without the names of settings where there is no room."""
     space, assignment = row.header.space, row.estimate.assignment
     counts = counts_of(space, assignment)
-    fitting = (text for text in (row.configuration.strip(), counts) if len(text) <= width)
-    # Where there is no room for the names of settings, their values have to do.
-    return next(fitting, counts_of(space, assignment, has_names=False))
+    return counts if len(counts) <= width else counts_of(space, assignment, has_names=False)
 
 
 def _undecided_table(summary: Summary) -> list[str]:
@@ -201,11 +200,27 @@ def _next_lines(summary: Summary, path: Path | None) -> list[str]:
     row, run = Selection.of(summary, Goal()).row, shlex.quote(str(path))
     place = next((i for i, other in enumerate(summary.front) if other.id == row.id), None)
     name = str(row.id) if place is None else handle(place)
-    lines = ["", f"ship one:    pareto-profiler deploy {run} {name}"]
+    lines = [""]
+    if len(summary.front) > 1:
+        limit = _limit_of(row, summary.objectives)
+        lines.append(f"choose:      pareto-profiler select {run} {limit}")
+    lines.append(f"ship one:    pareto-profiler deploy {run} {name}")
     lines.append(f"understand:  pareto-profiler explain {run} {name}")
+    space = summary.header.space
+    if space.granularity is Granularity.NAME and space.size <= _FEW_CHOICES:
+        lines.append("more choice: search again with --granularity operation, or another --runtime")
     if summary.undecided and summary.is_noise_known and runtime_of(summary.header).forms:
         lines.append(f"be surer:    pareto-profiler confirm {run}")
     return lines
+
+
+def _limit_of(row: Row, objectives: Sequence[Objective]) -> str:
+    """An option that a point keeps: its memory, or its first figure where memory is none."""
+    memory = next((o for o in objectives if o.is_memory), None)
+    if memory is None:
+        return f"--max {objectives[0].name}={row.values[objectives[0].name]:.4g}ms"
+    size = f"{math.ceil(row.values[memory.name] / 102.4) / 10:g}MiB"
+    return f"--max-rss {size}" if memory.name == "max_rss" else f"--max {memory.name}={size}"
 
 
 def scatter(summary: Summary, height: int = _SCATTER_HEIGHTS[1]) -> str:
@@ -306,8 +321,12 @@ def _reference_lines(summary: Summary) -> list[str]:
         lines.append(f"{what}: {where}{figures} · {choices}")
     if summary.front and summary.baseline:
         row = Selection.of(summary, Goal()).row
-        names = [o.name for o in summary.objectives if o.name in row.against_baseline]
-        shares = [f"{name} {row.against_baseline[name] - 1:+.0%}" for name in names]
+        shares = [
+            f"{o.name} {row.against_baseline[o.name] - 1:+.0%}"
+            if o.name in row.against_baseline
+            else f"{o.name} no verdict"
+            for o in summary.objectives
+        ]
         name = places.get(row.id, str(row.id))
         lines.append(f"knee: {name} · {', '.join(shares)} against the baseline")
     corner = " × ".join(

@@ -44,6 +44,7 @@ function drawCompared(p, q) {
   button.textContent = state.comparing ? "Click the other point" : q ? `Compared with ${nameOf(q)}: end` : "Compare with another point";
   button.hidden = !p.values || points.length < 2;
   byKey("compared").hidden = !q;
+  byKey("differences").hidden = !q;
   if (!q) return;
   byKey("compared-title").textContent = `${nameOf(p)} against ${nameOf(q)}`;
   const changes = objectives.map((o, i) => {
@@ -58,8 +59,8 @@ function drawCompared(p, q) {
   byKey("compared-words").textContent = [...changes, ...settings, words].join("; ") + ".";
   const ms = (r, backend, i) => (r.profiles[backend] && r.profiles[backend][i] !== undefined ? `${Number(r.profiles[backend][i].toPrecision(3))} ms` : "–");
   const table = tableOf(
-    [["operation", 1], [nameOf(q), 1], ["", 0], [nameOf(p), 1], ["", 0], ["in and out", 0]],
-    moved.map((u) => [[u.name, 1], [u.from || "runtime", 1], [ms(b, u.from, u.i), 0], [u.to || "runtime", 1], [ms(a, u.to, u.i), 0], [u.bytes ? bytes(u.bytes) : "–", 0]]),
+    [["operation", 1], [nameOf(p), 1], ["", 0], [nameOf(q), 1], ["", 0], ["in and out", 0]],
+    moved.map((u) => [[u.name, 1], [u.to || "runtime", 1], [ms(a, u.to, u.i), 0], [u.from || "runtime", 1], [ms(b, u.from, u.i), 0], [u.bytes ? bytes(u.bytes) : "–", 0]]),
   );
   byKey("compared-table").replaceChildren(...(moved.length ? [table] : []));
 }

@@ -4,8 +4,9 @@ const near = points.filter(isNear);
 const isWithin = (p) => [...state.limits].every(([i, most]) => p.values[i] <= most);
 const isThere = (p) => p.order <= state.until;
 // Of the points on the front within the limits the least of the first objective without one.
+const wantedObjective = () => Math.max(0, objectives.findIndex((_, i) => !state.limits.has(i)));
 function bestWithin() {
-  const wanted = Math.max(0, objectives.findIndex((_, i) => !state.limits.has(i)));
+  const wanted = wantedObjective();
   return d3.least(points.filter((p) => p.front && isThere(p) && isWithin(p)), (p) => p.values[wanted]);
 }
 // The front of what was there after so many trials, by the figures known at the end.
@@ -188,8 +189,8 @@ function drawLimits(svg) {
       })
       .on("end", () => { drawFront(); remember(); }));
     if (most !== undefined)
-      g.append("text").attr("class", "limit-text").attr("text-anchor", axis === "x" ? "end" : "start")
-        .attr("x", axis === "x" ? at - 6 : m.left + 6).attr("y", axis === "x" ? m.top + 12 : at - 5).text(`≤ ${figure(o, most)}`);
+      g.append("text").attr("class", "limit-text").attr("text-anchor", "end")
+        .attr("x", axis === "x" ? at - 6 : width - m.right - 14).attr("y", axis === "x" ? m.top + 12 : at - 5).text(`≤ ${figure(o, most)}`);
   }
 }
 function setLimit(i, most, isDrawn = true) {
@@ -200,6 +201,16 @@ function setLimit(i, most, isDrawn = true) {
   sayWithin(state.limits.size ? bestWithin() : null);
   if (isDrawn) { drawFront(); remember(); }
 }
+// What a limit's text stands for, in the unit of the figures; undefined for none, null for nonsense.
+const UNITS = { s: 1e3, ms: 1, us: 1e-3, µs: 1e-3, B: 1 / 1024, kB: 1000 / 1024, KB: 1000 / 1024, MB: 1e6 / 1024, GB: 1e9 / 1024, KiB: 1, MiB: 1024, GiB: 1048576 };
+function limitIn(o, text) {
+  if (!text.trim()) return undefined;
+  const parts = /^([\d.,]+)\s*([a-zA-Zµ]*)$/.exec(text.trim()), number = parts ? Number(parts[1].replace(",", ".")) : NaN;
+  if (!(number > 0)) return null;
+  if (!parts[2]) return unscaled(o, number);
+  const isTime = /s$/.test(parts[2]), factor = UNITS[parts[2]];
+  return factor && isTime === (o.unit === "ms") && (isTime || o.unit === "KiB") ? number * factor : null;
+}
 function sayWithin(best) {
   const host = byKey("within");
   if (!state.limits.size) { host.replaceChildren(); return; }
@@ -207,7 +218,7 @@ function sayWithin(best) {
   const show = element("button", { type: "button", textContent: `Show ${nameOf(best)}` });
   show.addEventListener("click", () => select(best));
   const figures = objectives.map((o, i) => figure(o, best.values[i])).join(" · ");
-  host.replaceChildren(`Within the limits: ${nameOf(best)}, ${figures}. `, show);
+  host.replaceChildren(`The least ${objectives[wantedObjective()].name} within the limits: ${nameOf(best)}, ${figures}. `, show);
 }
 
 function drawControls() {
@@ -252,11 +263,15 @@ function drawControls() {
   const limits = byKey("limits");
   limits.append("at most");
   objectives.forEach((o, i) => {
-    const input = element("input", { type: "number", min: 0, step: "any", placeholder: "any" });
+    const input = element("input", { type: "text", inputMode: "decimal", placeholder: "any", title: "a number, or one with its unit: 450us, 13 MB" });
     input.dataset.objective = i;
     const most = limitOf(o);
     if (most !== undefined) input.value = Number(scaled(o, most).toPrecision(4));
-    input.addEventListener("input", () => setLimit(i, input.value && Number(input.value) > 0 ? unscaled(o, Number(input.value)) : undefined));
+    input.addEventListener("input", () => {
+      const most = limitIn(o, input.value);
+      input.setAttribute("aria-invalid", String(most === null));
+      if (most !== null) setLimit(i, most);
+    });
     limits.append(element("label", {}, input, ` ${unitOf(o)} ${o.name}`));
   });
   drawLegend();

@@ -119,8 +119,10 @@ function beginning() {
   return d3.zoomIdentity.translate((box.width - k * moving.width) / 2, 0).scale(k);
 }
 function fitGraph() {
-  const box = byKey("view").getBoundingClientRect(), k = Math.min(1.5, box.width / moving.width, box.height / moving.height);
-  moving.svg.transition().duration(200).call(moving.zoom.transform, d3.zoomIdentity.translate((box.width - k * moving.width) / 2, (box.height - k * moving.height) / 2).scale(k));
+  const box = byKey("view").getBoundingClientRect(), whole = Math.min(1.5, box.width / moving.width, box.height / moving.height);
+  // What would be too small to read is fitted by its width: the strip shows all of it.
+  const k = whole < 0.3 ? Math.min(1, box.width / moving.width) : whole;
+  moving.svg.transition().duration(200).call(moving.zoom.transform, d3.zoomIdentity.translate((box.width - k * moving.width) / 2, Math.max(0, (box.height - k * moving.height) / 2)).scale(k));
 }
 function wordsOfOperation(p, o) {
   const { operations, profiles, variables } = runOf(p), i = operations.indexOf(o), b = backendOf(p, o);

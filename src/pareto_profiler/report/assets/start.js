@@ -23,6 +23,8 @@ byKey("compare").addEventListener("click", () => {
 });
 byKey("fit").addEventListener("click", fitGraph);
 for (const [id, factor] of [["graph-in", 1.4], ["graph-out", 1 / 1.4]]) byKey(id).addEventListener("click", () => moving.svg.call(moving.zoom.scaleBy, factor));
+// On paper the operations stand as a table.
+window.addEventListener("beforeprint", () => { byKey("operations").open = true; });
 const asked = recall();
 const firstShown = asked[0] || byId.get(data.first);
 if (asked[0] && asked[1] && asked[1] !== firstShown) state.compared = asked[1];

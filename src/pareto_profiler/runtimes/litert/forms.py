@@ -118,6 +118,7 @@ def _write_module(artifacts: Sequence[Artifact], model: Model | None, to: Path) 
         "FACTS": "\n".join(f"# {fact}" for fact in artifacts[0].facts),
         "MODEL": ascii(str(model.file.resolve())),
         "SETS": ascii(sets),
+        "DIGEST": ascii(artifacts[0].header.model_digest),
         "THREADS": str(_threads_of(artifacts[0])),
     }
     write_whole(to, _filled("place.py.txt", parts))
