@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from pareto_profiler.core.measurement import objectives_of
+from pareto_profiler.core.measurement import OBJECTIVES, Measurement, Objective, objectives_of
 from pareto_profiler.core.ports import Runner, Sampler
 from pareto_profiler.core.recording import Header, Recording
 from pareto_profiler.core.rules import ONE_SHOT, Limits, Rules
@@ -74,6 +74,7 @@ class Exploration:
             Each new trial.
 
         Raises:
+            InputError: The target does not tell an objective.
             TargetError: The target became unusable; what was measured is kept.
             StoreWriteError: A trial cannot be kept.
         """
@@ -81,16 +82,19 @@ class Exploration:
         runner: Runner = self.engine
         if rules.wait_s:
             runner = QuietRunner(runner, partial(busy_cpus, self.job.shell), rules.wait_s)
-        yield from search(
+        objectives = objectives_of(header.objectives)
+        for trial in search(
             header.space,
             sampler,
             runner,
             self.store,
             budget,
             source=header.sampler,
-            objectives=objectives_of(header.objectives),
+            objectives=objectives,
             rules=rules,
-        )
+        ):
+            _check_told(trial, objectives)
+            yield trial
         self.verify_front(
             replace(
                 self.store.header,
@@ -117,6 +121,23 @@ class Exploration:
             lambda placed: front_of(Recording(judged, store.trials, placed)),
         ):
             pass
+
+
+def _check_told(trial: Trial, objectives: Sequence[Objective]) -> None:
+    """See that a measurement has a figure for each objective.
+
+    Raises:
+        InputError: It has not.
+    """
+    if not isinstance(trial.outcome, Measurement):
+        return
+    for objective in objectives:
+        if not trial.outcome.has(objective):
+            told = [o.name for o in OBJECTIVES.values() if trial.outcome.has(o)]
+            raise InputError(
+                f"objective {objective.name}: this target does not tell it; it tells "
+                f"{', '.join(told)}"
+            )
 
 
 @contextmanager

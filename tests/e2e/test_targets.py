@@ -553,3 +553,17 @@ def test_confirming_goes_to_the_device_the_run_was_made_on(
     )
     journal = (folder / "run" / "journal.jsonl").read_text()
     assert 14 < journal.count('"record":"trial"') <= 18
+
+
+def test_an_objective_that_a_target_does_not_tell_ends_in_one_line(
+    dense_file: Path, tmp_path: Path
+):
+    tools = tmp_path / "bin"
+    install(tools, "1.26", drivers.binary("onert"), wheel_library())
+    (tmp_path / "targets.toml").write_text(
+        f'[mine]\nshell = "local"\ntool = "{tools}"\nrunner = "tool"\n'
+    )
+    options = ("--target", "mine", "--backends", "cpu", "--budget", 3)
+    options = (*options, "--objectives", "exec_time,anon_rss")
+    said = pp_error("search", dense_file, *options, "--output", "run", cwd=tmp_path)
+    assert "objective anon_rss: this target does not tell it; it tells exec_time" in said

@@ -202,7 +202,7 @@ ObjectivesOption = Annotated[
     str,
     _option(
         "Measuring",
-        "Two or more of exec_time, max_rss, model_rss, prepare_time, first_run_time, "
+        "Two or more of exec_time, max_rss, model_rss, anon_rss, prepare_time, first_run_time, "
         "cpu_time, output_error, energy.",
         autocompletion=objective_names,
         show_default="exec_time,max_rss; of several runtimes exec_time,model_rss",

@@ -60,6 +60,7 @@ QUIET_CPUS: Final = 0.2
 """Others may use that much of a processor before runs count as disturbed."""
 
 _BEFORE, _LOADED = "rss_before_load", "rss_after_load"
+_PEAKS: Final = frozenset({"max_rss", "model_rss"})
 _LONG_WAIT: Final = 0.05
 _FEW_RUNS: Final = 5
 
@@ -99,6 +100,7 @@ OBJECTIVES: Final[Mapping[str, Objective]] = MappingProxyType(
             _time("exec_time", "wall time of one inference, median over the undisturbed runs"),
             _memory("max_rss", "peak resident set of the measuring process"),
             _memory("model_rss", "max_rss less the same peak before the model was loaded"),
+            _memory("anon_rss", "resident after the runs that no file backs: cannot be dropped"),
             _time("prepare_time", "time the runtime takes to compile the model"),
             _time("first_run_time", "wall time of the first inference"),
             _time("cpu_time", "CPU time of one inference over all threads, median"),
@@ -198,6 +200,8 @@ class Measurement:
         """
         if objective.name == "model_rss":
             return max(0.0, self._median("max_rss") - self._median(_BEFORE))
+        if objective.name == "anon_rss":
+            return self._median("rss_anon")
         if objective.name == "output_error":
             if self.output_error is None:
                 raise KeyError("output_error")
@@ -220,7 +224,7 @@ class Measurement:
         """
         value = self.value(objective)
         needed = ("max_rss", _LOADED, "rss_anon", "rss_file")
-        if not objective.is_memory or not all(name in self.samples for name in needed):
+        if objective.name not in _PEAKS or not all(name in self.samples for name in needed):
             return value
         peak, loaded, anonymous, of_files = map(self._median, needed)
         return value if peak > loaded else max(0.0, value - peak + anonymous + of_files)
@@ -229,8 +233,8 @@ class Measurement:
         """Whether the metrics behind an objective were measured."""
         if objective.name == "output_error":
             return self.output_error is not None
-        needed = ("max_rss", _BEFORE) if objective.name == "model_rss" else (objective.name,)
-        return all(name in self.samples for name in needed)
+        needed = {"model_rss": ("max_rss", _BEFORE), "anon_rss": ("rss_anon",)}
+        return all(n in self.samples for n in needed.get(objective.name, (objective.name,)))
 
     @property
     def disturbed(self) -> tuple[bool, ...]:

@@ -29,6 +29,7 @@ _WORDS: Final = {
     "exec_time": "latency: exec_time",
     "max_rss": "peak memory: max_rss",
     "model_rss": "peak memory of the model: model_rss",
+    "anon_rss": "memory that cannot be dropped: anon_rss",
 }
 
 
