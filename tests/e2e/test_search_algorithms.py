@@ -79,7 +79,10 @@ def test_only_leaves_all_others_at_the_baseline(tmp_path: Path):
     assert [v.name for v in space.variables if len(v.feasible) > 1] == ["Conv2D@0", "Conv2D@2"]
     others = {c for t in table.trials for i, c in enumerate(t.assignment) if i not in {0, 2}}
     assert others == {"cpu"}
-    for bad, words in (("9-3", "expected something like"), ("99", "@99 is not decided")):
+    for bad, words in (
+        ("9-3", "expected something like"),
+        ("99", "operation @99: no variable decides it"),
+    ):
         failed = run_tool("search", str(MODEL), "--only", bad, status=2)
         assert words in failed.stderr
 

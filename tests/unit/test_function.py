@@ -76,7 +76,7 @@ def test_a_run_of_a_function_goes_on_and_ships(tmp_path: Path):
     command = [Path(sys.executable).parent / "pareto-profiler"]
     shown = subprocess.run([*command, "show", run.path], capture_output=True, text=True, check=True)
     assert "function on python" in shown.stdout
-    assert "npu: all" in shown.stdout
+    assert "12 npu" in shown.stdout
     done = subprocess.run(
         [*command, "confirm", run.path], capture_output=True, text=True, check=False
     )

@@ -41,11 +41,10 @@ def deploy(
         str,
         typer.Option(
             "--format",
-            help="onert: env (a shell script), nnpackage (a package with the configuration "
-            "inside), api (a C header for onert's calls), part (a part file for ONE's "
-            "partitioner), json (the whole front, for a scheduler), python (a program). litert: "
-            "json (sets of operations and their options), c (a C file for an application), python "
-            "(a program).",
+            help="Which form, of those that the run's runtime has: env (a shell script), nnpackage "
+            "(a package with the configuration inside), api (a C header for the runtime's calls), "
+            "part (a part file for ONE's partitioner), json (data for a scheduler or an "
+            "application), c (a file for an application), python (a program or a module).",
             show_default="the first that the run's runtime has",
             autocompletion=form_names,
         ),

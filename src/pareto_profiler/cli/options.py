@@ -339,10 +339,9 @@ class SpaceOptions:
         str,
         _option(
             "Space",
-            "Runtime settings to search over as well, comma-separated. Of both runtimes: threads "
-            "(1, 2, 4 … up to the cores); of onert: executor (Linear, Dataflow, Parallel), "
-            "memory_planner (WIC, FirstFit, Bump), use_mmaped_data (0, 1); of litert: "
-            "weight_cache (off, on).",
+            "Runtime settings to search over as well, comma-separated, of those that the runtime "
+            "has: threads (1, 2, 4 … up to the cores), executor (Linear, Dataflow, Parallel), "
+            "memory_planner (WIC, FirstFit, Bump), use_mmaped_data (0, 1), weight_cache (off, on).",
             autocompletion=setting_names,
             show_default="none",
         ),
