@@ -36,6 +36,7 @@ class Toy:
     """Places operations anywhere, at a price."""
 
     name = "toy"
+    formats = frozenset({"tflite"})
     backends = tuple(COSTS)
     on_request: frozenset[str] = frozenset()
     tables = frozenset(COSTS)

@@ -88,7 +88,7 @@ def adapt(
     model = load(path)
     graph = model.graph
     if graph.format != "tflite":
-        raise ModelError(f"{path}: is a {graph.format} file: only .tflite files can be adapted")
+        raise ModelError(f"{path}: only .tflite files can be adapted, not {graph.format}")
     graph = graph.with_input_shapes(inputs.shapes_of(graph, shapes))
     arrays = (
         inputs.load_input_sets(graph, input_file)[0]

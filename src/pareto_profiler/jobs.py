@@ -30,7 +30,7 @@ from pareto_profiler.models import Model, load
 from pareto_profiler.runners import inputs
 from pareto_profiler.runners.inputs import Array
 from pareto_profiler.runners.machine import describe, energy_sources
-from pareto_profiler.runtimes import FUNCTION, PYTHON_ONLY, runtime, runtime_of
+from pareto_profiler.runtimes import FUNCTION, PYTHON_ONLY, runtime_for, runtime_of
 from pareto_profiler.runtimes.base import Engine, Installation, Runtime, Where
 from pareto_profiler.shells.base import Shell
 from pareto_profiler.storage.seed_formats import Oplist
@@ -182,7 +182,7 @@ def prepare(choices: Choices, space: DecisionSpace | None = None) -> Job:
     """
     objectives_of(choices.objectives)
     target = find(choices.target, choices.targets_file, choices.address)
-    room = runtime(choices.runtime)
+    room = runtime_for(choices.model, choices.runtime)
     if choices.adapt:
         choices = _adapted(choices, room)
     model = load_measurable(room, choices.model, is_adapted=choices.adapt)

@@ -7,12 +7,13 @@ from pathlib import Path
 import pytest
 import toy_runtime
 from build_model import build, chain, dense
+from build_onnx import small
 
 from pareto_profiler.runtimes import RUNTIMES, runtime
 from pareto_profiler.testing import Case, RuntimeContract
 
 ROOMS = {**{name: runtime(name) for name in RUNTIMES}, "toy": toy_runtime.RUNTIME}
-MODELS = {"litert": chain(4)}
+MODELS = {"litert": build(chain(4)), "onnxruntime": small().SerializeToString()}
 
 
 class TestEveryRuntime(RuntimeContract):
@@ -20,8 +21,8 @@ class TestEveryRuntime(RuntimeContract):
 
     @pytest.fixture(params=sorted(ROOMS))
     def case(self, request: pytest.FixtureRequest, tmp_path: Path) -> Case:
-        model = tmp_path / "model.tflite"
-        model.write_bytes(build(MODELS.get(request.param, dense())))
+        model = tmp_path / ("model.onnx" if request.param == "onnxruntime" else "model.tflite")
+        model.write_bytes(MODELS.get(request.param) or build(dense()))
         work = tmp_path / "work"
         work.mkdir()
         return Case(ROOMS[request.param], model, work)

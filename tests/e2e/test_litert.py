@@ -24,7 +24,7 @@ from build_model import (
 from conftest import MODELS
 from e2e.command import command, pp, pp_error, pp_json
 
-from pareto_profiler.runtimes.litert.installation import wheel_library
+from pareto_profiler.runtimes.litert.installation import WHEEL
 from pareto_profiler.storage.journal import read
 
 MODEL = MODELS / "mobilenet_v2_035_96.tflite"
@@ -176,7 +176,7 @@ def test_what_cannot_be_used_is_one_line(tmp_path: Path):
     assert "/none: no library that can be read" in missing
     (tmp_path / "m.circle").write_bytes(build(chain(2)).replace(b"TFL3", b"CIR0"))
     text = pp_error("search", "m.circle", "--runtime", "litert", cwd=tmp_path)
-    assert "circle file, which litert does not read" in text
+    assert "circle, which litert does not read" in text
     text = pp_error("search", MODEL, "--runtime", "tvm", cwd=tmp_path)
     assert "runtime 'tvm': expected one of onert, litert" in text
 
@@ -228,7 +228,7 @@ def test_the_c_file_compiles_without_a_warning_and_places(run: Path, tmp_path: P
     compiler = [sys.executable, "-m", "ziglang", "cc", "-Wall", "-Wextra", "-std=gnu23"]
     subprocess.run([*compiler, "-o", str(tmp_path / "main"), str(program), "-ldl"], check=True)
     done = subprocess.run(
-        [str(tmp_path / "main"), str(wheel_library()), str(MODEL)],
+        [str(tmp_path / "main"), str(WHEEL.here()), str(MODEL)],
         capture_output=True,
         text=True,
         check=True,
@@ -372,7 +372,7 @@ def test_a_runtime_that_does_not_take_the_model_is_left_out_and_said(tmp_path: P
     (tmp_path / "m.circle").write_bytes(build(chain(2)).replace(b"TFL3", b"CIR0"))
     options = ("--runtime", "litert,onert", *QUICK, "--budget", 8, "--output", "run")
     done = pp("search", "m.circle", *options, cwd=tmp_path)
-    assert "litert is left out: m.circle: is a circle file" in done.stderr
+    assert "litert is left out: m.circle: is of the format circle" in done.stderr
     assert {path.name for path in (tmp_path / "run").iterdir()} == {"onert", "report.html"}
     # What only one can run, and what none can, whichever comes first.
     (tmp_path / "g.tflite").write_bytes(gathering())
@@ -394,7 +394,7 @@ def test_time_alone_is_shared_by_the_runtimes(tmp_path: Path):
 
 def test_what_is_of_one_runtime_is_refused_with_several(run: Path, tmp_path: Path):
     search = ("search", MODEL, "--runtime", "onert,litert")
-    text = pp_error(*search, "--library", wheel_library(), cwd=tmp_path)
+    text = pp_error(*search, "--library", WHEEL.here(), cwd=tmp_path)
     assert "name them in targets.toml" in text
     assert "holds the run of one runtime" in pp_error(*search, "--output", run, cwd=tmp_path)
     for name in ("litert", "onert"):

@@ -19,7 +19,7 @@ from pareto_profiler.core.support import Support
 from pareto_profiler.errors import SpaceError
 from pareto_profiler.models import Model
 from pareto_profiler.quantities import split
-from pareto_profiler.runtimes import runtime as runtime_named
+from pareto_profiler.runtimes import runtime_for
 from pareto_profiler.runtimes.base import Runtime
 
 _MIXES = 100
@@ -54,7 +54,7 @@ def inspect(
     Nothing is measured, and the runtime need not be installed. What it refuses is listed with the
     reason.
     """
-    room = runtime_named(runtime)
+    room = runtime_for(model, runtime)
     read = room.read(model)
     support = Support.of(allow or (), forbid or (), room)
     named = split(backends) or room.backends[:1] + tuple(

@@ -23,6 +23,7 @@ from pareto_profiler.errors import TargetError
 from pareto_profiler.jobs import load_measurable
 from pareto_profiler.runners.machine import Machine, conditions, describe
 from pareto_profiler.runtimes import runtime as runtime_named
+from pareto_profiler.runtimes import runtime_for
 from pareto_profiler.shells.base import printable
 from pareto_profiler.targets import find
 from pareto_profiler.targets import targets as targets_in
@@ -121,7 +122,7 @@ def check(
     same model on the same runtime.
     """
     target = find(name, targets, address)
-    room = runtime_named(runtime)
+    room = runtime_for(model, runtime) if model else runtime_named(runtime)
     read = load_measurable(room, model) if model else None
     shell = target.open_shell()
     try:

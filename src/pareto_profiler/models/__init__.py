@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -13,14 +14,18 @@ from pareto_profiler.errors import ModelError, tame
 from pareto_profiler.files import (
     LARGEST_MODEL_BYTES,
     LARGEST_TEXT_BYTES,
+    first_bytes,
     is_folder,
     read_regular,
 )
-from pareto_profiler.models.reader import read_graph
+from pareto_profiler.models.onnx_reader import FORMAT as ONNX
+from pareto_profiler.models.onnx_reader import is_onnx, read_onnx
+from pareto_profiler.models.reader import IDENTIFIERS, read_graph
 
-__all__ = ["Model", "load", "read_manifest"]
+__all__ = ["Model", "format_of", "load", "load_of", "read_manifest"]
 
 _MANIFEST: Final = Path("metadata", "MANIFEST")
+_HEAD_BYTES: Final = 8
 _TYPES: Final = ("tflite", "circle")
 # What does not end reaches to the end: a search for it from each beginning would take hours.
 _STRING: Final = r'"(?:\\.|[^"\\])*(?:"|\Z)'
@@ -52,7 +57,7 @@ class Model:
 
 
 def load(path: Path) -> Model:
-    """Read a TFLite or circle file, or an nnpackage directory.
+    """Read a TFLite, circle or ONNX file, or an nnpackage directory.
 
     The content of a file decides what it is, not its suffix.
 
@@ -70,6 +75,27 @@ def load(path: Path) -> Model:
         )
     recorded = path / "metadata" / "tc" / "input.h5"
     return Model(path, file, recorded if recorded.is_file() else None, graph)
+
+
+def load_of(path: Path, formats: Collection[str], reader: str) -> Model:
+    """A model that has one of some formats.
+
+    Args:
+        path: As for :func:`load`.
+        formats: Which, such as ``tflite``.
+        reader: Who reads no others, for the message.
+
+    Raises:
+        ModelError: As :func:`load`; or it is of another format.
+    """
+    model = load(path)
+    if model.graph.format not in formats:
+        suffixes = " and ".join(f".{name}" for name in sorted(formats, reverse=True))
+        raise ModelError(
+            f"{path}: is of the format {model.graph.format}, which {reader} does not read: it "
+            f"takes {suffixes} files; try --runtime with another"
+        )
+    return model
 
 
 def read_manifest(package: Path) -> dict[str, Any]:
@@ -100,8 +126,15 @@ def read_manifest(package: Path) -> dict[str, Any]:
     return content
 
 
+def format_of(path: Path) -> str:
+    """The format of a file by its first bytes; empty where they do not tell."""
+    head = first_bytes(path, _HEAD_BYTES)
+    return ONNX if is_onnx(head) else IDENTIFIERS.get(head[4:8], "")
+
+
 def _graph_of(file: Path) -> Graph:
-    return read_graph(read_regular(file, ModelError, limit_bytes=LARGEST_MODEL_BYTES), str(file))
+    data = read_regular(file, ModelError, limit_bytes=LARGEST_MODEL_BYTES)
+    return read_onnx(data, file) if is_onnx(data[:_HEAD_BYTES]) else read_graph(data, str(file))
 
 
 def _open_package(folder: Path) -> tuple[Path, str]:

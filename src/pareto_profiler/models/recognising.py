@@ -45,8 +45,6 @@ def what_it_is(data: bytes) -> str:
             return words
     if data.startswith(b"PK\x03\x04"):
         return _archive(data)
-    if data[:1] == b"\x08" and b"onnx" in data[:_HEAD].lower():
-        return "looks like an ONNX model, which no runtime here reads: convert it to .tflite"
     return ""
 
 

@@ -7,14 +7,18 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Final
 
 from pareto_profiler.errors import InputError
+from pareto_profiler.models import format_of
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from pareto_profiler.core.recording import Header
     from pareto_profiler.runtimes.base import Runtime
 
 RUNTIMES: Final = {
     "onert": "pareto_profiler.runtimes.onert",
     "litert": "pareto_profiler.runtimes.litert",
+    "onnxruntime": "pareto_profiler.runtimes.onnxruntime",
 }
 """Name → module with a ``RUNTIME``, imported when it is asked for; the first is the default."""
 
@@ -43,6 +47,17 @@ def runtime(name: str = "") -> Runtime:
         raise InputError(f"runtime {word!r}: expected one of {', '.join(RUNTIMES)}")
     made: Runtime = import_module(RUNTIMES[word]).RUNTIME
     return made
+
+
+def runtime_for(path: Path, name: str = "") -> Runtime:
+    """The runtime that runs a model: the one that is named, else the first that reads its format.
+
+    Raises:
+        InputError: There is none of that name.
+    """
+    known = format_of(path)
+    rooms = [] if name or not known else [runtime(word) for word in RUNTIMES]
+    return next((room for room in rooms if known in room.formats), runtime(name))
 
 
 def runtime_of(header: Header) -> Runtime:

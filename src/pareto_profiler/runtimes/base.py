@@ -262,6 +262,7 @@ class Runtime(SupportTable, Protocol):
 
     Attributes:
         name: First word of :attr:`Header.runtime`.
+        formats: Of the files that it reads.
         backends: Those that its tables know, the usual baseline's first.
         on_request: Those of them that are used only where they are named.
         tables: Those of them of which it knows without asking what they run.
@@ -274,6 +275,8 @@ class Runtime(SupportTable, Protocol):
 
     @property
     def name(self) -> str: ...
+    @property
+    def formats(self) -> frozenset[str]: ...
     @property
     def backends(self) -> tuple[str, ...]: ...
     @property

@@ -29,6 +29,7 @@ class _Choices:
 
 class _Function(Trusting):
     name = "function"
+    formats: frozenset[str] = frozenset()
     backends: tuple[str, ...] = ()
     on_request: frozenset[str] = frozenset()
     tables: frozenset[str] = frozenset()

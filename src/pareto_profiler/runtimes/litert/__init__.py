@@ -15,7 +15,7 @@ from pareto_profiler.core.recording import Header
 from pareto_profiler.core.space import Assignment, DecisionSpace
 from pareto_profiler.core.traits import Role, SettingTrait, Traits
 from pareto_profiler.errors import ModelError
-from pareto_profiler.models import Model, load
+from pareto_profiler.models import Model, load_of
 from pareto_profiler.models.signatures import named_outputs, stray
 from pareto_profiler.runtimes.base import Form, Installation, Runtime, Where
 from pareto_profiler.runtimes.litert.placing import BACKENDS, BUILTIN, ON_REQUEST, is_constant
@@ -31,6 +31,7 @@ _COMPILED: Final = "compiled for an NPU: take the model that it was compiled fro
 
 class _LiteRT:
     name = "litert"
+    formats = frozenset({"tflite"})
     backends = tuple(BACKENDS)
     on_request = ON_REQUEST
     tables = frozenset({BUILTIN})
@@ -51,12 +52,7 @@ class _LiteRT:
         return FORMS
 
     def read(self, path: Path) -> Model:
-        model = load(path)
-        if model.graph.format != "tflite":
-            raise ModelError(
-                f"{path}: is a {model.graph.format} file, which litert does not read: it takes "
-                f".tflite files; try --runtime with another"
-            )
+        model = load_of(path, self.formats, self.name)
         # LiteRT looks names up among the outputs, and ends the process where one is not there.
         if words := stray(named_outputs(model.file), model.graph.outputs):
             raise ModelError(

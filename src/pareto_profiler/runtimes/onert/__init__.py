@@ -14,8 +14,8 @@ from pareto_profiler.core.ports import Fault
 from pareto_profiler.core.recording import Header
 from pareto_profiler.core.space import Assignment, DecisionSpace, Granularity
 from pareto_profiler.core.traits import Role, SettingTrait, Traits
-from pareto_profiler.errors import SpaceError
-from pareto_profiler.models import Model, load
+from pareto_profiler.errors import ModelError, SpaceError
+from pareto_profiler.models import Model, load_of
 from pareto_profiler.models.reader import CUSTOM
 from pareto_profiler.runtimes.base import Form, Installation, Runtime, Where
 from pareto_profiler.runtimes.onert import loader, support
@@ -28,6 +28,7 @@ _PORTABLE: Final = frozenset({"cpu", "ruy", "xnnpack", "ggml", "builtin"})
 
 class _Onert:
     name = "onert"
+    formats = frozenset({"tflite", "circle"})
     backends = tuple(support.OPERATIONS)
     on_request: frozenset[str] = frozenset()
     tables = frozenset(support.OPERATIONS)
@@ -59,7 +60,7 @@ class _Onert:
         return FORMS
 
     def read(self, path: Path) -> Model:
-        model = load(path)
+        model = load_of(path, self.formats, self.name)
         return replace(model, graph=named(model.graph))
 
     def why_not(self, backend: str, operation: Operation) -> str:
