@@ -58,6 +58,11 @@ class Adapted:
         return [f"{rule}: {count} × {builtin}" for (rule, builtin), count in counts.items()]
 
 
+def can_adapt(graph: Graph) -> bool:
+    """Whether a model is of the format that can be adapted."""
+    return graph.format == "tflite"
+
+
 def adapt(
     room: Runtime,
     path: Path,
@@ -87,7 +92,7 @@ def adapt(
     """
     model = load(path)
     graph = model.graph
-    if graph.format != "tflite":
+    if not can_adapt(graph):
         raise ModelError(f"{path}: only .tflite files can be adapted, not {graph.format}")
     graph = graph.with_input_shapes(inputs.shapes_of(graph, shapes))
     arrays = (

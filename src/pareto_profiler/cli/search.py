@@ -13,6 +13,7 @@ from typing import Annotated
 
 import typer
 
+from pareto_profiler.adapting import can_adapt
 from pareto_profiler.blaming import first_refused
 from pareto_profiler.cli.exits import command_line, note
 from pareto_profiler.cli.explore import explore
@@ -334,9 +335,10 @@ def _again(folder: Path, now: Header, kept: Header) -> str:
 def _blamed(job: Job, error: BaselineError, *, is_new: bool) -> TargetError:
     """The error, with the operation that the runtime refuses where it does not say which."""
     graph = job.model.graph
-    if free := [t.name for t in job.header.graph.free_inputs] if job.header.graph else []:
-        sizes = f"{free[0]!r} has free sizes, measured as the file has them: give --input-shape"
-        return TargetError(f"{error}; {sizes}, or --adapt")
+    if free := job.header.graph.free_inputs if job.header.graph else ():
+        shape = "×".join(map(str, free[0].shape))
+        sizes = f"{free[0].name!r} has free sizes and was measured at {shape}: give --input-shape"
+        return TargetError(f"{error}; {sizes}{', or --adapt' if can_adapt(graph) else ''}")
     names = {name for o in graph.operations for name in (o.name, o.builtin)}
     is_named = any(re.search(rf"\b{re.escape(name)}\b", str(error)) for name in names)
     if not is_new or error.kind is not FailureKind.REJECTED or is_named:
@@ -354,9 +356,9 @@ def _blamed(job: Job, error: BaselineError, *, is_new: bool) -> TargetError:
         return error
     why = f" ({found.problem})" if found.problem else ""
     advice = "--adapt rewrites it"
-    if load(job.model.path).graph.free_inputs:
+    if can_adapt(graph) and load(job.model.path).graph.free_inputs:
         advice = "--adapt fixes the sizes that the model leaves free"
-    elif found.builtin not in job.runtime.rewrites or graph.original:
+    elif not can_adapt(graph) or found.builtin not in job.runtime.rewrites or graph.original:
         advice = "try another --runtime"
     return TargetError(
         f"{error}; the first operation that it refuses is @{found.index} {found.builtin}{why}: "

@@ -261,7 +261,7 @@ def _placeholders(header: Header) -> list[str]:
     """Inputs whose sizes the model leaves free and nobody fixed."""
     free = header.graph.free_inputs if header.graph else ()
     return [
-        f"input {tensor.name!r} has free sizes and was measured as the file has it, at "
+        f"input {tensor.name!r} has free sizes and was measured at "
         f"{'×'.join(map(str, tensor.shape))}: fix it with --input-shape or --input"
         for tensor in free
     ]

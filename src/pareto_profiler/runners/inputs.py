@@ -17,15 +17,19 @@ from pareto_profiler.errors import InputError
 
 Array = NDArray[np.generic]
 
-_NUMPY_TYPES: Final = set("float32 float16 int32 uint8 int64 bool int16 int8".split())
+_NUMPY_TYPES: Final = set(
+    "float32 float64 float16 int32 uint32 uint8 int64 bool int16 int8".split()
+)
 _LARGEST_BYTES: Final = 4 << 30
-_LOOKUPS: Final = {"GATHER": (0, 1), "EMBEDDING_LOOKUP": (1, 0)}  # table input, index input
+# Operators, in each format's words: the input with the table, and the one with the index.
+_LOOKUPS: Final = {"GATHER": (0, 1), "EMBEDDING_LOOKUP": (1, 0), "Gather": (0, 1)}
 # What hands numbers on as they are, from its first input or from all of them.
 _PASSING: Final = (
     "RESHAPE CAST SQUEEZE EXPAND_DIMS SLICE STRIDED_SLICE TRANSPOSE TILE SPLIT UNPACK PAD "
-    "BROADCAST_TO REVERSE_V2"
+    "BROADCAST_TO REVERSE_V2 "
+    "Reshape Cast Squeeze Unsqueeze Slice Transpose Tile Split Pad Expand Identity Flatten"
 ).split()
-_JOINING: Final = {"CONCATENATION", "PACK"}
+_JOINING: Final = {"CONCATENATION", "PACK", "Concat"}
 _LARGEST_INTEGER: Final = 100
 _SUFFIXES: Final = (".npy", ".npz", ".h5", ".hdf5")
 _LOG: Final = logging.getLogger(__name__)

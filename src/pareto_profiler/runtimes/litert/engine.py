@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
+from pareto_profiler.core.graph import Graph, Operation
 from pareto_profiler.core.measurement import Measurement
 from pareto_profiler.core.plan import Plan
 from pareto_profiler.core.space import Assignment, DecisionSpace
+from pareto_profiler.core.support import SupportTable
 from pareto_profiler.core.trial import OperationTime, Placement, Profile
 from pareto_profiler.drivers.answer import Event, measurement_of
 from pareto_profiler.drivers.engine import Driver, DriverEngine, Realisation, run_program
@@ -242,6 +244,30 @@ class LiteRTEngine(DriverEngine):
                 backend = entry["backend"].partition("#")[0] or BUILTIN
                 found[indices[0]] = OperationTime(indices[0], backend, _middle(entry["ns"]))
         return Profile(tuple(found[i] for i in sorted(found)))
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What the backends said of a model's operations when they were asked.
+
+    Attributes:
+        table: What is known without asking.
+        taken: Backend → operations that it takes.
+    """
+
+    table: SupportTable
+    taken: Mapping[str, frozenset[int]]
+
+    def why_not(self, backend: str, operation: Operation) -> str:
+        if backend not in self.taken or operation.index in self.taken[backend]:
+            return self.table.why_not(backend, operation)
+        return f"{backend} does not take @{operation.index} {operation.name}"
+
+    def is_fixed(self, operation: Operation) -> bool:
+        return self.table.is_fixed(operation)
+
+    def check_granularity(self, graph: Graph, granularity: str) -> None:
+        self.table.check_granularity(graph, granularity)
 
 
 def _placed(prepared: Event) -> dict[int, str]:

@@ -16,9 +16,8 @@ from pareto_profiler.drivers.engine import Driver
 from pareto_profiler.errors import RunError, TargetError
 from pareto_profiler.models import Model
 from pareto_profiler.runners.inputs import Array
-from pareto_profiler.runtimes.asked import Asked
 from pareto_profiler.runtimes.base import Engine, Where
-from pareto_profiler.runtimes.litert.engine import LiteRTEngine
+from pareto_profiler.runtimes.litert.engine import Asked, LiteRTEngine
 from pareto_profiler.runtimes.litert.placing import BACKENDS, BUILTIN
 from pareto_profiler.runtimes.wheel import Wheel
 from pareto_profiler.shells.base import Shell

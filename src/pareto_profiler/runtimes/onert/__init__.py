@@ -14,7 +14,7 @@ from pareto_profiler.core.ports import Fault
 from pareto_profiler.core.recording import Header
 from pareto_profiler.core.space import Assignment, DecisionSpace, Granularity
 from pareto_profiler.core.traits import Role, SettingTrait, Traits
-from pareto_profiler.errors import ModelError, SpaceError
+from pareto_profiler.errors import SpaceError
 from pareto_profiler.models import Model, load_of
 from pareto_profiler.models.reader import CUSTOM
 from pareto_profiler.runtimes.base import Form, Installation, Runtime, Where

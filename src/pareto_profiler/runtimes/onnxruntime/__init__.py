@@ -13,7 +13,6 @@ from pareto_profiler.core.ports import Fault, no_faults
 from pareto_profiler.core.recording import Header
 from pareto_profiler.core.space import Assignment, DecisionSpace
 from pareto_profiler.core.traits import Role, SettingTrait, Traits
-from pareto_profiler.errors import ModelError
 from pareto_profiler.models import Model, load_of
 from pareto_profiler.models.onnx_reader import FORMAT
 from pareto_profiler.runtimes.base import Form, Installation, Runtime, Where

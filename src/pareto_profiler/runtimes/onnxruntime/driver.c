@@ -11,7 +11,7 @@
 
 /* The table is asked for by the version that has all positions used here; a newer library has them, too. */
 #define API_VERSION 17
-#define ONLY_ERRORS 3
+#define ONLY_FATAL 4 /* errors come as a status, too */
 #define ALL_OPTIMIZATIONS 99
 #define ARENA 1
 #define DEFAULT_MEMORY 0
@@ -111,7 +111,7 @@ const char *driver_open(const request *asked) {
 #undef BIND
   version = base->get_version();
   /* Before the memory of a model is counted: it is 12 MB, whatever the model. */
-  if (!asked->version_only) check("open", ort_CreateEnv(ONLY_ERRORS, "pareto-profiler", &environment));
+  if (!asked->version_only) check("open", ort_CreateEnv(ONLY_FATAL, "pareto-profiler", &environment));
   return version;
 }
 

@@ -16,6 +16,7 @@ from pareto_profiler.models.onnx_reader import external_files, parsed
 from pareto_profiler.runtimes.base import Where
 from pareto_profiler.runtimes.onnxruntime.configuration import options_text
 from pareto_profiler.runtimes.onnxruntime.rewriting import (
+    LEAST_IR_VERSION,
     SAVED_WEIGHTS,
     WEIGHTS,
     Base,
@@ -64,6 +65,8 @@ def _fold(driver: Driver, model: Model, folder: Path) -> None:
 
         if external_files(read, file):
             onnx.load_external_data_for_model(read, str(file.parent))
+        # Before it, constants had to be inputs.
+        read.ir_version = max(read.ir_version, LEAST_IR_VERSION)
         file = folder / "model.onnx"
         file.write_bytes(read.SerializeToString())
     made = folder / _FILE

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Final
 
+from pareto_profiler.core.graph import Graph, Operation
 from pareto_profiler.core.plan import Plan
 from pareto_profiler.core.space import DecisionSpace, Granularity
 from pareto_profiler.core.support import SupportTable
@@ -15,7 +16,6 @@ from pareto_profiler.drivers.engine import Driver
 from pareto_profiler.errors import RunError, TargetError
 from pareto_profiler.models import Model
 from pareto_profiler.runners.inputs import Array
-from pareto_profiler.runtimes.asked import Asked
 from pareto_profiler.runtimes.base import Engine, Where
 from pareto_profiler.runtimes.onnxruntime.engine import OnnxRuntimeEngine
 from pareto_profiler.runtimes.onnxruntime.folding import NAME, WHEEL, folded
@@ -77,7 +77,7 @@ class OnnxRuntimeInstallation:
             raise TargetError(f"{model.path}: {NAME} cannot load it: {error.message}") from error
         finally:
             engine.close()
-        return Asked(table, {PLAIN: packable})
+        return _Packable(table, packable)
 
     def start(
         self,
@@ -110,6 +110,23 @@ class OnnxRuntimeInstallation:
             inputs=inputs,
             energy=self.energy,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class _Packable:
+    """A support table for which the runtime itself decides of what it does not pack."""
+
+    table: SupportTable
+    packable: frozenset[int]
+
+    def why_not(self, backend: str, operation: Operation) -> str:
+        return self.table.why_not(backend, operation)
+
+    def is_fixed(self, operation: Operation) -> bool:
+        return operation.index not in self.packable
+
+    def check_granularity(self, graph: Graph, granularity: str) -> None:
+        self.table.check_granularity(graph, granularity)
 
 
 def find(shell: Shell, where: Where) -> OnnxRuntimeInstallation:

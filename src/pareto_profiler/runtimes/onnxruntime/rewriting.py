@@ -21,6 +21,9 @@ from pareto_profiler.errors import ModelError
 
 PACKED: Final = "packed"
 PLAIN: Final = "plain"
+LEAST_IR_VERSION: Final = 4
+"""Of the format, from which on constants need not be inputs."""
+
 WEIGHTS: Final = "weights.bin"
 """Name of the file with the weights, beside the model."""
 
@@ -37,7 +40,6 @@ _LAID_OUT: Final = "com.microsoft.nchwc"
 _LAID_OUT_SUFFIX: Final = "_nchwc"
 _PROFILE_SUFFIX: Final = "_kernel_time"
 _MOST_FOLDED: Final = 4
-_LEAST_IR_VERSION: Final = 4
 
 
 def is_decided(builtin: str) -> bool:
@@ -97,7 +99,7 @@ class Base:
         A node has its operation's name, output or weights; or its output is what the next
         operations make of the operation's, where those were folded into it. O(operations).
         """
-        model.ir_version = max(model.ir_version, _LEAST_IR_VERSION)
+        model.ir_version = max(model.ir_version, LEAST_IR_VERSION)
         nodes = model.graph.node
         _name_all(nodes)
         operation_at = _related(nodes, graph)

@@ -1,8 +1,8 @@
-"""LiteRT: python benchmarks/speed/bench_litert.py [MODEL].
+"""Drivers beside the wheels: python benchmarks/speed/bench_runtime.py [MODEL [RUNTIME]].
 
-One process of our C driver and one of the wheel's Python interpreter by turns, both with XNNPACK on
-one thread: equal outputs, then time and peak memory; and the host's time for a measurement, beyond
-what the measured process itself spent on what was asked for.
+One process of our C driver and one of the wheel's own Python call by turns, both with the runtime's
+usual kernels on one thread: equal outputs, then time and peak memory; and the host's time for a
+measurement, beyond what the measured process itself spent on what was asked for.
 """
 
 from __future__ import annotations
@@ -23,32 +23,49 @@ from pareto_profiler.jobs import Choices, prepare
 ROUNDS = 15
 PLAN = {"repeats": 20, "warmups": 5}
 
-PYTHON_CHILD = """
-import json, sys, time
-import numpy as np
+# What opens a model, and gives a call for an inference and one for its output.
+OPENING = {
+    "litert": """
 from ai_edge_litert.interpreter import Interpreter
-model, inputs, output, warmups, runs = sys.argv[1:]
 one = Interpreter(model, num_threads=1)
 one.allocate_tensors()
 one.set_tensor(one.get_input_details()[0]["index"], np.load(inputs))
+infer = one.invoke
+result = lambda: one.get_tensor(one.get_output_details()[0]["index"])
+""",
+    "onnxruntime": """
+import onnxruntime
+options = onnxruntime.SessionOptions()
+options.intra_op_num_threads = options.inter_op_num_threads = 1
+one = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+feeds = {one.get_inputs()[0].name: np.load(inputs)}
+infer = result = lambda: one.run(None, feeds)[0]
+""",
+}
+PYTHON_CHILD = """
+import json, sys, time
+import numpy as np
+model, inputs, output, warmups, runs = sys.argv[1:]
+OPENING
 taken = []
 for _ in range(int(warmups) + int(runs)):
     start = time.perf_counter()
-    one.invoke()
+    infer()
     taken.append(time.perf_counter() - start)
-np.save(output, one.get_tensor(one.get_output_details()[0]["index"]))
+np.save(output, result())
 with open("/proc/self/status") as status:
     peak = next(int(line.split()[1]) for line in status if line.startswith("VmHWM"))
 print(json.dumps([sorted(taken[int(warmups):])[int(runs) // 2], 1024 * peak]))
 """
 
 
-def main(model: Path, folder: Path) -> None:
+def main(model: Path, runtime: str, folder: Path) -> None:
     """Measure by turns, check equal outputs, print ratios."""
-    job = prepare(Choices(model=model, runtime="litert", plan=PLAN))
+    job = prepare(Choices(model=model, runtime=runtime, plan=PLAN))
+    child = PYTHON_CHILD.replace("OPENING", OPENING[runtime])
     engine, baseline = job.engine(folder), job.header.space.default
     np.save(folder / "input.npy", job.inputs[0])
-    python = [sys.executable, "-c", PYTHON_CHILD, str(model), str(folder / "input.npy")]
+    python = [sys.executable, "-c", child, str(model), str(folder / "input.npy")]
     python += [str(folder / "output.npy"), str(PLAN["warmups"]), str(PLAN["repeats"])]
     ours, theirs, hosts = [], [], []
     for turn in range(ROUNDS):
@@ -61,9 +78,11 @@ def main(model: Path, folder: Path) -> None:
         done = subprocess.run(python, capture_output=True, text=True, check=True)
         theirs.append(tuple(json.loads(done.stdout.splitlines()[-1])))
     reference = np.fromfile(next(folder.glob(".*/reference.0")), np.float32)
-    assert np.allclose(reference, np.load(folder / "output.npy").ravel(), atol=1e-6)
+    assert np.allclose(reference, np.load(folder / "output.npy").ravel(), atol=1e-5)
     engine.close()
-    print(f"{model.name}, {PLAN['repeats']} runs after {PLAN['warmups']} warm-ups, {ROUNDS} rounds")
+    print(
+        f"{model.name} on {runtime}, {PLAN['repeats']} runs after {PLAN['warmups']} warm-ups, {ROUNDS} rounds"
+    )
     for i, (name, unit, scale) in enumerate((("exec_time", "ms", 1e3), ("max_rss", "MiB", 2**-20))):
         own, other = (median(f[i] for f in figures) for figures in (ours, theirs))
         ratio = median(a[i] / b[i] for a, b in zip(ours, theirs, strict=True))
@@ -75,4 +94,5 @@ def main(model: Path, folder: Path) -> None:
 if __name__ == "__main__":
     bundled = Path(__file__).parents[2] / "examples" / "models" / "mobilenet_v2_035_96.tflite"
     with tempfile.TemporaryDirectory() as temporary:
-        main(Path(sys.argv[1]) if len(sys.argv) > 1 else bundled, Path(temporary))
+        named = Path(sys.argv[1]) if len(sys.argv) > 1 else bundled
+        main(named, sys.argv[2] if len(sys.argv) > 2 else "litert", Path(temporary))
