@@ -40,7 +40,7 @@ class DriverBuildHook(BuildHookInterface):  # type: ignore[misc]  # hatchling is
         common = package / "drivers"
         (common / "bin").mkdir(exist_ok=True)
         shutil.copyfile(Path(self.root) / MODEL, common / "bin" / "model.tflite")
-        jobs = []
+        jobs: list[tuple[Any, ...]] = []
         for driver in sorted((package / "runtimes").glob("*/driver.c")):
             sources = [common / "harness.c", common / "request.c", driver]
             newest = max(p.stat().st_mtime for p in (*sources, common / "driver.h"))
@@ -50,11 +50,19 @@ class DriverBuildHook(BuildHookInterface):  # type: ignore[misc]  # hatchling is
                 binary = common / "bin" / f"{driver.parent.name}-{architecture}"
                 if not binary.is_file() or binary.stat().st_mtime < newest:
                     jobs.append((binary, TARGETS[architecture], common, sources))
+        # For runtimes that have Python only: the harness as a library.
+        sources = [common / name for name in ("harness.c", "request.c", "callbacks.c")]
+        newest = max(p.stat().st_mtime for p in (*sources, common / "driver.h"))
+        for architecture in ("x86_64", "aarch64"):
+            binary = common / "bin" / f"harness-{architecture}.so"
+            if not binary.is_file() or binary.stat().st_mtime < newest:
+                jobs.append((binary, TARGETS[architecture], common, sources, "-shared", "-fPIC"))
         with ThreadPool() as pool:
             pool.starmap(_compile, jobs)
 
 
-def _compile(binary: Path, target: str, include: Path, sources: list[Path]) -> None:
-    compiler = [sys.executable, "-m", "ziglang", "cc", "-target", target, *FLAGS, f"-I{include}"]
+def _compile(binary: Path, target: str, include: Path, sources: list[Path], *more: str) -> None:
+    compiler = [sys.executable, "-m", "ziglang", "cc", "-target", target, *FLAGS, *more]
+    compiler.append(f"-I{include}")
     files = map(str, sources)
     subprocess.run([*compiler, "-o", str(binary), *files, "-ldl", "-lm"], check=True)

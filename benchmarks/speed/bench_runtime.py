@@ -81,7 +81,8 @@ def main(model: Path, runtime: str, folder: Path) -> None:
     assert np.allclose(reference, np.load(folder / "output.npy").ravel(), atol=1e-5)
     engine.close()
     print(
-        f"{model.name} on {runtime}, {PLAN['repeats']} runs after {PLAN['warmups']} warm-ups, {ROUNDS} rounds"
+        f"{model.name} on {runtime}, {PLAN['repeats']} runs after {PLAN['warmups']} warm-ups, "
+        f"{ROUNDS} rounds"
     )
     for i, (name, unit, scale) in enumerate((("exec_time", "ms", 1e3), ("max_rss", "MiB", 2**-20))):
         own, other = (median(f[i] for f in figures) for figures in (ours, theirs))

@@ -8,6 +8,7 @@ import pytest
 import toy_runtime
 from build_model import build, chain, dense
 from build_onnx import small
+from build_param import small as small_param
 
 from pareto_profiler.runtimes import RUNTIMES, runtime
 from pareto_profiler.testing import Case, RuntimeContract
@@ -21,8 +22,12 @@ class TestEveryRuntime(RuntimeContract):
 
     @pytest.fixture(params=sorted(ROOMS))
     def case(self, request: pytest.FixtureRequest, tmp_path: Path) -> Case:
-        model = tmp_path / ("model.onnx" if request.param == "onnxruntime" else "model.tflite")
-        model.write_bytes(MODELS.get(request.param) or build(dense()))
+        if request.param == "ncnn":
+            model = small_param(tmp_path)
+        else:
+            suffix = "onnx" if request.param == "onnxruntime" else "tflite"
+            model = tmp_path / f"model.{suffix}"
+            model.write_bytes(MODELS.get(request.param) or build(dense()))
         work = tmp_path / "work"
         work.mkdir()
         return Case(ROOMS[request.param], model, work)

@@ -58,6 +58,7 @@ class Driver:
         library_path: Where the library's own libraries are; empty where it finds them itself.
         local_program: The driver on this machine, where it has to be pushed.
         local_library: The library on this machine, where it has to be pushed.
+        interpreter: Words before the driver, where it is no program by itself.
     """
 
     shell: Shell
@@ -66,6 +67,7 @@ class Driver:
     library_path: str = ""
     local_program: Path | None = None
     local_library: Path | None = None
+    interpreter: tuple[str, ...] = ()
 
     @property
     def environment(self) -> dict[str, str]:
@@ -123,7 +125,7 @@ class Driver:
             file: Where the request lies instead.
         """
         text = str(file) if file else request_text(request, self.library)
-        words = [*prefix, str(self.program), "--request", text]
+        words = [*prefix, *self.interpreter, str(self.program), "--request", text]
         return self.shell.run(
             [*words, "--random-addresses"] if is_random else words,
             environment={**self.environment, **environment},

@@ -536,7 +536,7 @@ static void print_output(const request *asked, int i, const tensor *output) {
 /* Where the loader and the heap put things decides how many pages are touched: with the usual
  * randomisation peak memory scatters by some 100 KiB from process to process, without it by some
  * 10 KiB. Where it cannot be switched off or on, the measurement goes on and the answer says so. */
-static void set_addresses(char **argv) {
+void set_addresses(char **argv) {
   unsigned wanted = ADDR_NO_RANDOMIZE;
   for (char **word = argv; *word; word++)
     if (!strcmp(*word, "--random-addresses")) wanted = 0;

@@ -20,6 +20,8 @@ from pareto_profiler.files import (
 )
 from pareto_profiler.models.onnx_reader import FORMAT as ONNX
 from pareto_profiler.models.onnx_reader import is_onnx, read_onnx
+from pareto_profiler.models.param_reader import FORMAT as PARAM
+from pareto_profiler.models.param_reader import MAGIC, read_param
 from pareto_profiler.models.reader import IDENTIFIERS, read_graph
 
 __all__ = ["Model", "format_of", "load", "load_of", "read_manifest"]
@@ -57,7 +59,7 @@ class Model:
 
 
 def load(path: Path) -> Model:
-    """Read a TFLite, circle or ONNX file, or an nnpackage directory.
+    """Read a .tflite, .circle, .onnx or .param file, or an nnpackage directory.
 
     The content of a file decides what it is, not its suffix.
 
@@ -129,11 +131,15 @@ def read_manifest(package: Path) -> dict[str, Any]:
 def format_of(path: Path) -> str:
     """The format of a file by its first bytes; empty where they do not tell."""
     head = first_bytes(path, _HEAD_BYTES)
+    if head.startswith(MAGIC):
+        return PARAM
     return ONNX if is_onnx(head) else IDENTIFIERS.get(head[4:8], "")
 
 
 def _graph_of(file: Path) -> Graph:
     data = read_regular(file, ModelError, limit_bytes=LARGEST_MODEL_BYTES)
+    if data.startswith(MAGIC):
+        return read_param(data, file)
     return read_onnx(data, file) if is_onnx(data[:_HEAD_BYTES]) else read_graph(data, str(file))
 
 

@@ -16,7 +16,6 @@ _BEGINNINGS: Final = (
     (b"LITERTLM", "is a .litertlm bundle of several models: take the one you mean out of it"),
     (b"GGUF", "is a GGUF model, which no runtime here reads: convert it to .tflite or .circle"),
     (b"\x89HDF", "is an HDF5 file, such as a Keras model: convert it to .tflite with TensorFlow"),
-    (b"7767517", "is an ncnn .param file, which no runtime here reads"),
     (b"\x7fELF", "is a program or a library, no model"),
     (b"\x93NUMPY", "is an array of NumPy, no model: give it with --input"),
 )

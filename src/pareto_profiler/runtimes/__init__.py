@@ -19,6 +19,7 @@ RUNTIMES: Final = {
     "onert": "pareto_profiler.runtimes.onert",
     "litert": "pareto_profiler.runtimes.litert",
     "onnxruntime": "pareto_profiler.runtimes.onnxruntime",
+    "ncnn": "pareto_profiler.runtimes.ncnn",
 }
 """Name → module with a ``RUNTIME``, imported when it is asked for; the first is the default."""
 

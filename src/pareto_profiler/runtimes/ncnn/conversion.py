@@ -1,0 +1,123 @@
+"""Conversion: an .onnx model as ncnn's files, by pnnx, kept in the user's cache."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import importlib.util
+import logging
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Final
+
+from pareto_profiler.core.graph import Graph
+from pareto_profiler.drivers.answer import ending, said_by_runtime
+from pareto_profiler.errors import ModelError
+from pareto_profiler.models import Model, load
+from pareto_profiler.models.onnx_reader import external_files, parsed
+from pareto_profiler.models.param_reader import INPUT
+from pareto_profiler.shells.local import LocalShell
+
+_LOG: Final = logging.getLogger(__name__)
+_PACKAGE: Final = "pnnx"
+_LIMIT_S: Final = 300.0
+_HOW: Final = f"pip install --no-deps {_PACKAGE}"
+# Of an Input layer: width, height, channels, depth, from the innermost size on.
+_SIZES: Final = (0, 1, 2, 11)
+_TYPES: Final = {"float32": "f32", "float16": "f16", "int32": "i32", "int64": "i64"}
+
+
+def converted(model: Model) -> Model:
+    """The same model in ncnn's format; made once, and kept.
+
+    Args:
+        model: An .onnx file.
+
+    Raises:
+        ModelError: pnnx is not installed, does not take the model, or the cache cannot be written.
+    """
+    if free := model.graph.free_inputs:
+        raise ModelError(
+            f"{model.path}: input {free[0].name!r} has free sizes, and pnnx converts what has "
+            f"none: fix them in the file first"
+        )
+    program = _program()
+    if program is None:
+        raise ModelError(f"{model.path}: ncnn takes it converted by pnnx: {_HOW}")
+    version = importlib.metadata.version(_PACKAGE)
+    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    digest = hashlib.sha256(f"{model.graph.digest} {version}".encode()).hexdigest()[:12]
+    folder = home / "pareto-profiler" / "ncnn" / digest
+    made = folder / f"{model.path.stem}.param"
+    if not made.is_file():
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            _convert(program, model, made)
+        except OSError as error:
+            raise ModelError(f"{folder}: cannot be written: {error.strerror}") from error
+        _LOG.warning("converted by pnnx %s, kept as %s", version, made)
+    graph = load(made).graph
+    return Model(model.path, made, None, graph)
+
+
+def _program() -> Path | None:
+    spec = importlib.util.find_spec(_PACKAGE)
+    for folder in (spec and spec.submodule_search_locations) or ():
+        program = Path(folder) / _PACKAGE
+        if os.access(program, os.X_OK):
+            return program
+    return None
+
+
+def _convert(program: Path, model: Model, to: Path) -> None:
+    with tempfile.TemporaryDirectory(prefix="pareto-profiler-") as folder:
+        here = Path(folder)
+        copy = here / "model.onnx"
+        shutil.copyfile(model.file, copy)
+        for name, file in external_files(
+            parsed(model.file.read_bytes(), model.file), model.file
+        ).items():
+            (here / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(file, here / name)
+        shapes = ",".join(_shape_of(model.graph, t) for t in model.graph.inputs)
+        # Weights as they are: fp16 would be other numbers.
+        command = [str(program), str(copy), f"inputshape={shapes}", "fp16=0"]
+        done = LocalShell().run(command, environment={}, time_limit_s=_LIMIT_S)
+        param, weights = here / "model.ncnn.param", here / "model.ncnn.bin"
+        if done.status or not param.is_file() or not weights.is_file():
+            words = f"{ending(done)}: {said_by_runtime(done)}"
+            raise ModelError(f"{model.path}: pnnx does not convert it: {words}")
+        shutil.copyfile(weights, to.with_suffix(".bin"))
+        text = with_sizes(param.read_text(encoding="utf-8"), model.graph)
+        draft = to.with_suffix(f".{os.getpid()}")
+        draft.write_text(text, encoding="utf-8")
+        draft.replace(to)
+
+
+def _shape_of(graph: Graph, tensor: int) -> str:
+    of = graph.tensors[tensor]
+    return f"[{','.join(map(str, of.shape))}]{_TYPES.get(of.dtype, of.dtype)}"
+
+
+def with_sizes(text: str, graph: Graph) -> str:
+    """A .param file's text whose inputs say how large they are: ncnn knows no batch.
+
+    Args:
+        text: As pnnx wrote it: inputs are called ``in0``, ``in1``, … in the model's order.
+        graph: Of the .onnx model.
+    """
+    lines = text.splitlines()
+    for i, line in enumerate(lines):
+        words = line.split()
+        if len(words) < 5 or words[0] != INPUT or not words[4].removeprefix("in").isdigit():
+            continue
+        number = int(words[4].removeprefix("in"))
+        if number >= len(graph.inputs):
+            continue
+        shape = graph.tensors[graph.inputs[number]].shape
+        sizes = shape[1:] if len(shape) > 1 and shape[0] == 1 else shape
+        told = zip(_SIZES, reversed(sizes), strict=False)
+        lines[i] = " ".join([*words[:5], *(f"{key}={size}" for key, size in told)])
+    return "\n".join(lines) + "\n"

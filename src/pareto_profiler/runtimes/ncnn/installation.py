@@ -1,0 +1,110 @@
+"""An ncnn on this machine: the binding of its wheel, in a fresh Python process."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import importlib.util
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Final
+
+from pareto_profiler.core.plan import Plan
+from pareto_profiler.core.space import DecisionSpace
+from pareto_profiler.core.support import SupportTable
+from pareto_profiler.drivers.engine import Driver
+from pareto_profiler.errors import InputError, TargetError
+from pareto_profiler.models import Model
+from pareto_profiler.runners.inputs import Array
+from pareto_profiler.runtimes.base import Engine, Where
+from pareto_profiler.runtimes.ncnn.engine import NcnnEngine
+from pareto_profiler.runtimes.ncnn.masks import BACKENDS
+from pareto_profiler.shells.base import Shell
+
+NAME: Final = "ncnn"
+_DRIVER: Final = Path(__file__).parent / "driver.py"
+
+
+@dataclass(frozen=True, slots=True)
+class NcnnInstallation:
+    """An ncnn that its driver measures.
+
+    Attributes:
+        driver: The Python program, with the binding's library.
+        version: Of the wheel.
+        energy: Files of counters of energy or sensors of power.
+    """
+
+    driver: Driver
+    version: str
+    energy: tuple[str, ...] = ()
+    tells_energy: bool = True
+
+    @property
+    def name(self) -> str:
+        return f"{NAME} {self.version}"
+
+    @property
+    def library(self) -> str:
+        return str(self.driver.library)
+
+    def digest(self) -> str:
+        return hashlib.sha256(Path(self.driver.library).read_bytes()).hexdigest()
+
+    def offered_backends(self) -> tuple[str, ...]:
+        return tuple(BACKENDS)
+
+    def support(
+        self,
+        table: SupportTable,
+        backends: Sequence[str],
+        folder: PurePosixPath,
+        model: Model,
+        inputs: Sequence[Array],
+    ) -> SupportTable:
+        """The table: what masks can change follows from a layer's parameters."""
+        del backends, folder, model, inputs
+        return table
+
+    def start(
+        self,
+        folder: PurePosixPath,
+        space: DecisionSpace,
+        plan: Plan,
+        model: Model,
+        inputs: Sequence[Array],
+    ) -> Engine:
+        return NcnnEngine(
+            self.driver, folder, space, plan, model=model, inputs=inputs, energy=self.energy
+        )
+
+
+def find(shell: Shell, where: Where) -> NcnnInstallation:
+    """The binding of the wheel that is installed here.
+
+    Raises:
+        InputError: A library is named: the wheel's binding is the only one that can be driven.
+        TargetError: There is none, it cannot be used, or the target is another machine.
+    """
+    if not where.is_local:
+        raise TargetError(
+            f"{where.target}: ncnn is measured on this machine only: its wheel has a Python "
+            f"binding and no library that could be pushed"
+        )
+    if where.given.get("library"):
+        raise InputError(f"--library {where.given['library']}: ncnn is taken from its wheel only")
+    spec = importlib.util.find_spec(NAME)
+    folders = (spec and spec.submodule_search_locations) or ()
+    binding = next((f for folder in folders for f in sorted(Path(folder).glob("ncnn*.so"))), None)
+    if binding is None:
+        raise TargetError(f"no {NAME} here: pip install {NAME}")
+    driver = Driver(
+        shell,
+        PurePosixPath(_DRIVER),
+        PurePosixPath(binding),
+        interpreter=(sys.executable, "-I"),
+    )
+    told = driver.version()
+    return NcnnInstallation(driver, told or importlib.metadata.version(NAME), where.energy)
