@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -47,11 +48,11 @@ class _Ncnn:
 
     def read(self, path: Path) -> Model:
         model = load_of(path, self.formats, self.name)
-        if model.graph.format == PARAM:
-            return model
-        from pareto_profiler.runtimes.ncnn.conversion import converted
+        if model.graph.format == ONNX:
+            from pareto_profiler.runtimes.ncnn.conversion import converted
 
-        return converted(model)
+            model = converted(model)
+        return replace(model, graph=masks.named(model.graph))
 
     def why_not(self, backend: str, operation: Operation) -> str:
         return masks.why_not(backend, operation)

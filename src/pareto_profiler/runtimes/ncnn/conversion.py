@@ -9,6 +9,7 @@ import logging
 import os
 import shutil
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -58,7 +59,8 @@ def converted(model: Model) -> Model:
         except OSError as error:
             raise ModelError(f"{folder}: cannot be written: {error.strerror}") from error
         _LOG.warning("converted by pnnx %s, kept as %s", version, made)
-    graph = load(made).graph
+    # Which layer computes which operation, pnnx does not say.
+    graph = replace(load(made).graph, original=model.graph.digest)
     return Model(model.path, made, None, graph)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from statistics import median
 from typing import Final
@@ -18,6 +18,7 @@ from pareto_profiler.errors import FailureKind, RunError, TargetError
 from pareto_profiler.models import Model
 from pareto_profiler.models.param_reader import weights_file
 from pareto_profiler.runners.inputs import Array
+from pareto_profiler.runtimes import allocator
 from pareto_profiler.runtimes.base import Launch
 from pareto_profiler.runtimes.ncnn.masks import BACKENDS, NcnnConfiguration, masked
 
@@ -32,12 +33,14 @@ class NcnnLaunch(Launch):
         model: The .param file, with the weights beside it.
         options: Of the net.
         threads: Of the net.
+        environment: Variables of the process.
         program: A Python program on this machine that runs it.
     """
 
     model: Path | None = None
     options: Mapping[str, int] | None = None
     threads: int = 1
+    environment: Mapping[str, str] = field(default_factory=dict)
     program: Path | None = None
 
 
@@ -105,6 +108,7 @@ class NcnnEngine(DriverEngine):
                 if file is not None:
                     self._driver.shell.push(file, shipped / file.name)
             way = self._way(there, shipped / weights.name, launch.options or {}, launch.threads)
+            way = replace(way, environment=launch.environment)
             members = {**self._runs(), "reference": str(self._reference)}
             return self._answer(way, members, "measured", is_random=True)
 
@@ -121,7 +125,8 @@ class NcnnEngine(DriverEngine):
     def _written(self, told: NcnnConfiguration) -> Realisation:
         file = self._folder / "model.param"
         self._workspace.write(masked(self._text, told.backend_by_operation).encode(), file)
-        return self._way(file, self._weights, told.options, told.threads)
+        way = self._way(file, self._weights, told.options, told.threads)
+        return replace(way, environment=allocator.environment(told.settings))
 
     def _way(
         self,

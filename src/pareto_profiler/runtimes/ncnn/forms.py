@@ -13,6 +13,7 @@ from pareto_profiler.errors import InputError
 from pareto_profiler.files import write_whole
 from pareto_profiler.models import Model
 from pareto_profiler.models.param_reader import weights_file
+from pareto_profiler.runtimes import allocator
 from pareto_profiler.runtimes.base import Artifact, Form, Launch
 from pareto_profiler.runtimes.ncnn.engine import NcnnLaunch
 from pareto_profiler.runtimes.ncnn.masks import NcnnConfiguration, masked
@@ -54,6 +55,7 @@ def _write_code(artifact: Artifact, told: NcnnConfiguration, model: Model, to: P
     if artifact.header.graph:
         of = artifact.header.graph
         inputs = {of.tensors[t].name: of.tensors[t].shape for t in of.inputs}
+    is_fixed = allocator.is_fixed(told.settings)
     parts = {
         "PYFACTS": "\n".join(f"# {fact}" for fact in artifact.facts),
         "CFACTS": "\n".join(f" * {f.replace('*/', '* /')}" for f in artifact.facts),
@@ -65,6 +67,9 @@ def _write_code(artifact: Artifact, told: NcnnConfiguration, model: Model, to: P
             f"  net.opt.{name} = {'true' if value else 'false'};\n"
             for name, value in told.options.items()
         ),
+        "ENVIRONMENT": ascii(allocator.environment(told.settings)),
+        "PYMALLOC": f"    {allocator.PYTHON_CALL}\n" if is_fixed else "",
+        "CMALLOC": f"  {allocator.CALL};\n" if is_fixed else "",
     }
     for name in (_PROGRAM, _HEADER):
         text = (_TEMPLATES / f"{name}.txt").read_text(encoding="utf-8")
@@ -78,10 +83,16 @@ def _options_in(program: Path) -> tuple[dict[str, int], int]:
     return ast.literal_eval(options[1]) if options else {}, int(threads[1]) if threads else 1
 
 
+def _environment_in(program: Path) -> dict[str, str]:
+    found = re.search(r"^ENVIRONMENT = (.*)$", program.read_text(encoding="utf-8"), re.MULTILINE)
+    return dict(ast.literal_eval(found[1])) if found else {}
+
+
 def _run_model(artifacts: Sequence[Artifact], to: Path) -> list[Launch]:
     del artifacts
     options, threads = _options_in(to / _PROGRAM)
-    return [NcnnLaunch((), to / _MODEL, options, threads)]
+    environment = _environment_in(to / _PROGRAM)
+    return [NcnnLaunch((), to / _MODEL, options, threads, environment)]
 
 
 def _run_program(artifacts: Sequence[Artifact], to: Path) -> list[Launch]:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Final
 
-from pareto_profiler.core.graph import Operation
+from pareto_profiler.core.graph import Graph, Operation
 from pareto_profiler.core.plan import Plan
 from pareto_profiler.core.space import Assignment, DecisionSpace
 from pareto_profiler.drivers.engine import place_of
 from pareto_profiler.models.param_reader import INPUT
+from pareto_profiler.runtimes import allocator
 
 DEFAULT: Final = "default"
 NO_WINOGRAD: Final = "no-winograd"
@@ -40,19 +41,34 @@ SETTINGS: Final[Mapping[str, tuple[str, ...]]] = {
     "winograd": ("63-43-23", "43-23", "23"),
     "packing": ("on", "off"),
     "bf16": ("off", "on"),
+    allocator.SETTING: allocator.VALUES,
 }
 """Settings that can be varied, each with its values, the default first."""
 
 _CONVOLUTION: Final = "Convolution"
-_TRANSFORMED: Final = "3x3s1"
+_TRANSFORMED_KIND: Final = "3x3s1"
+_TRANSFORMED: Final = "Convolution3x3"
 _MASK: Final = re.compile(r"(?<=\s)31=(\d+)")
+
+
+def named(graph: Graph) -> Graph:
+    """A graph in which convolutions that can take Winograd's way have a name of their own."""
+    return replace(
+        graph,
+        operations=tuple(
+            replace(o, name=_TRANSFORMED)
+            if (o.builtin, o.kind) == (_CONVOLUTION, _TRANSFORMED_KIND)
+            else o
+            for o in graph.operations
+        ),
+    )
 
 
 def why_not(backend: str, operation: Operation) -> str:
     """Why a mask changes nothing for a layer; empty where it may."""
-    if backend in {DEFAULT, ONE_THREAD} and (backend == DEFAULT or is_decided(operation)):
+    if backend in {DEFAULT, ONE_THREAD}:
         return ""
-    is_transformed = operation.kind == _TRANSFORMED
+    is_transformed = operation.name == _TRANSFORMED
     if backend == NO_SGEMM:
         return "" if not is_transformed else "a 3×3 convolution takes Winograd's way first"
     return "" if is_transformed else "Winograd's way is for 3×3 convolutions of stride 1"
@@ -60,7 +76,7 @@ def why_not(backend: str, operation: Operation) -> str:
 
 def is_decided(operation: Operation) -> bool:
     """Whether masks can change how a layer is computed."""
-    return operation.name == _CONVOLUTION
+    return operation.builtin == _CONVOLUTION
 
 
 @dataclass(frozen=True, slots=True)

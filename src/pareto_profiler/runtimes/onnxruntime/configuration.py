@@ -10,6 +10,7 @@ from typing import Final
 from pareto_profiler.core.plan import Plan
 from pareto_profiler.core.space import Assignment, DecisionSpace
 from pareto_profiler.drivers.engine import place_of
+from pareto_profiler.runtimes import allocator
 
 SETTINGS: Final[Mapping[str, tuple[str, ...]]] = {
     "threads": (),
@@ -18,6 +19,7 @@ SETTINGS: Final[Mapping[str, tuple[str, ...]]] = {
     "external_data": ("off", "on"),
     "arena": ("on", "off"),
     "memory_pattern": ("on", "off"),
+    allocator.SETTING: allocator.VALUES,
 }
 """Settings that can be varied, each with its values, the baseline's first."""
 
@@ -55,6 +57,11 @@ class OnnxRuntimeConfiguration:
     def external_data(self) -> bool:
         """Whether weights lie in a file beside the model."""
         return (self.settings or {}).get("external_data") != "off"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Variables of the process."""
+        return allocator.environment(self.settings or {})
 
     @property
     def options(self) -> dict[str, str]:

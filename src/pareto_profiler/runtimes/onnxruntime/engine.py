@@ -46,12 +46,14 @@ class OnnxRuntimeLaunch(Launch):
         model: The file, with the weights beside it.
         options: Of the session.
         threads: Of the session.
+        environment: Variables of the process.
         program: A Python program on this machine that runs it.
     """
 
     model: Path | None = None
     options: Mapping[str, str] = field(default_factory=dict)
     threads: int = 1
+    environment: Mapping[str, str] = field(default_factory=dict)
     program: Path | None = None
 
 
@@ -132,7 +134,7 @@ class OnnxRuntimeEngine(DriverEngine):
             for file in files:
                 if file.is_file():
                     self._driver.shell.push(file, shipped / file.name)
-            way = self._way(there, launch.options, launch.threads)
+            way = self._way(there, launch.options, launch.threads, launch.environment)
             members = {**self._runs(), "reference": str(self._reference)}
             return self._answer(way, members, "measured", is_random=True)
 
@@ -163,15 +165,22 @@ class OnnxRuntimeEngine(DriverEngine):
         file = self._folder / "model.onnx"
         content = made.content if told.external_data else self._base.whole(made)
         self._workspace.write(content, file)
-        return self._way(file, told.options, told.threads)
+        return self._way(file, told.options, told.threads, told.environment)
 
-    def _way(self, file: PurePosixPath, options: Mapping[str, str], threads: int) -> Realisation:
+    def _way(
+        self,
+        file: PurePosixPath,
+        options: Mapping[str, str],
+        threads: int,
+        environment: Mapping[str, str] | None = None,
+    ) -> Realisation:
         return Realisation(
             {
                 "model": str(file),
                 "backends": {"session": {"options": options_text(options)}},
                 "threads": threads,
-            }
+            },
+            environment or {},
         )
 
     def _prepare(self, backend_by_operation: Mapping[int, str]) -> Realisation:

@@ -13,6 +13,7 @@ from typing import Final
 from pareto_profiler.errors import InputError
 from pareto_profiler.files import write_whole
 from pareto_profiler.models import Model
+from pareto_profiler.runtimes import allocator
 from pareto_profiler.runtimes.base import Artifact, Form, Launch
 from pareto_profiler.runtimes.onnxruntime.configuration import OnnxRuntimeConfiguration
 from pareto_profiler.runtimes.onnxruntime.engine import OnnxRuntimeLaunch
@@ -80,6 +81,9 @@ def _write_code(artifact: Artifact, told: OnnxRuntimeConfiguration, to: Path) ->
         "THREADS": str(told.threads),
         "PYOFF": "".join(f"    options.{call}\n" for call, _ in off),
         "COFF": "".join(f"  options.{call};\n" for _, call in off),
+        "ENVIRONMENT": ascii(told.environment),
+        "PYMALLOC": f"    {allocator.PYTHON_CALL}\n" if told.environment else "",
+        "CMALLOC": f"  {allocator.CALL};\n" if told.environment else "",
     }
     for name in (_PROGRAM, _HEADER):
         text = (_TEMPLATES / f"{name}.txt").read_text(encoding="utf-8")
@@ -100,10 +104,16 @@ def _options_in(program: Path) -> tuple[dict[str, str], int]:
     return ast.literal_eval(options[1]) if options else {}, int(threads[1]) if threads else 1
 
 
+def _environment_in(program: Path) -> dict[str, str]:
+    found = re.search(r"^ENVIRONMENT = (.*)$", program.read_text(encoding="utf-8"), re.MULTILINE)
+    return dict(ast.literal_eval(found[1])) if found else {}
+
+
 def _run_model(artifacts: Sequence[Artifact], to: Path) -> list[Launch]:
     del artifacts
     options, threads = _options_in(to / _PROGRAM)
-    return [OnnxRuntimeLaunch((), to / _MODEL, options, threads)]
+    environment = _environment_in(to / _PROGRAM)
+    return [OnnxRuntimeLaunch((), to / _MODEL, options, threads, environment)]
 
 
 def _run_program(artifacts: Sequence[Artifact], to: Path) -> list[Launch]:
