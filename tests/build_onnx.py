@@ -64,10 +64,10 @@ def small(*, overridable: Sequence[str] = (), has_names: bool = True) -> onnx.Mo
         node("Relu", ["g"], "h"),
         node("GlobalAveragePool", ["h"], "i"),
         node("Flatten", ["i"], "j"),
-        node("Gemm", ["j", "dense"], "y"),
+        node("Gemm", ["j", "dense", "bias"], "y", transB=1),
     ]
     if has_names:
         for i, one in enumerate(nodes):
             one.name = f"{one.op_type}{i}"
-    constants = [*convs, *statistics, constant("dense", (CHANNELS, 10), 9)]
+    constants = [*convs, *statistics, constant("dense", (10, CHANNELS), 9), constant("bias", (10,))]
     return model_of(nodes, constants, overridable=overridable)

@@ -174,7 +174,7 @@ class _Reader:
         return told or (-1, -1, -1)
 
     def _weights(self, kind: str, parameters: Mapping[int, str]) -> int:
-        return _FLOAT_BYTES * _whole(parameters.get(_WEIGHTS.get(kind, -1), "0"))
+        return _FLOAT_BYTES * max(0, _whole(parameters.get(_WEIGHTS.get(kind, -1), "0")))
 
     def _kind(self, kind: str, parameters: Mapping[int, str]) -> str:
         if kind != "Convolution":

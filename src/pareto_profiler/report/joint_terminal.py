@@ -6,7 +6,6 @@ import shlex
 from pathlib import Path
 
 from pareto_profiler.core.measurement import Objective
-from pareto_profiler.core.space import readable
 from pareto_profiler.core.trial import Failure
 from pareto_profiler.errors import tame
 from pareto_profiler.report.joint import Joint
@@ -17,6 +16,7 @@ from pareto_profiler.report.terminal import (
     decimals_of,
     front_legend,
     front_table,
+    progress_of,
     wrap,
 )
 
@@ -48,8 +48,8 @@ def _searched(summary: Summary) -> str:
     space, header = summary.header.space, summary.header
     failed = sum(isinstance(t.outcome, Failure) for t in summary.failures)
     return (
-        f"{header.runtime or 'a table'}: {', '.join(space.backends)}; {len(summary.measured)} of "
-        f"{readable(space.size)} assignments measured in {summary.trials} processes"
+        f"{header.runtime or 'a table'}: {', '.join(space.backends)}; {progress_of(summary)} "
+        f"assignments measured in {summary.trials} processes"
         + (f", {failed} of them failed" if failed else "")
     )
 

@@ -39,6 +39,17 @@ _FEW_CHOICES: Final = 64
 _LONG_CONFIGURATION: Final = 400
 
 
+def progress_of(summary: Summary) -> str:
+    """How many assignments were measured, of how many.
+
+    Those that the support tables rule out count where they were tried all the same.
+    """
+    space = summary.header.space
+    measured = [row.estimate.assignment for row in summary.measured]
+    outside = sum(not space.is_feasible(a) for a in measured)
+    return f"{len(measured)} of {readable(space.size + outside)}"
+
+
 def summary_text(summary: Summary, path: Path | None = None) -> str:
     """What was searched, the front, what is uncertain, and what to do next: 80 columns wide.
 
@@ -277,7 +288,7 @@ def _title(summary: Summary) -> list[str]:
     unknown = sum(_kind(t) is FailureKind.NOT_RECORDED for t in summary.failures)
     processes = sum(len(row.estimate.trials) for row in summary.measured)
     counts = [
-        f"{len(summary.measured)} of {readable(space.size)} assignments measured"
+        f"{progress_of(summary)} assignments measured"
         + (f" in {processes} processes" if processes > len(summary.measured) else ""),
         f"{len(summary.failures) - unknown} failed",
         f"{unknown} not recorded" if unknown else "",

@@ -59,9 +59,26 @@ def converted(model: Model) -> Model:
         except OSError as error:
             raise ModelError(f"{folder}: cannot be written: {error.strerror}") from error
         _LOG.warning("converted by pnnx %s, kept as %s", version, made)
-    # Which layer computes which operation, pnnx does not say.
-    graph = replace(load(made).graph, original=model.graph.digest)
-    return Model(model.path, made, None, graph)
+    return Model(model.path, made, None, _with_outputs_of(load(made).graph, model.graph))
+
+
+def _with_outputs_of(graph: Graph, original: Graph) -> Graph:
+    """A converted graph whose outputs are as large as the original's, where both have as many.
+
+    Which layer computes which operation, pnnx does not say.
+    """
+    tensors = list(graph.tensors)
+    if len(graph.outputs) == len(original.outputs):
+        for t, o in zip(graph.outputs, original.outputs, strict=True):
+            of = original.tensors[o]
+            tensors[t] = replace(
+                tensors[t], shape=_without_batch(of.shape), size_bytes=of.size_bytes
+            )
+    return replace(graph, tensors=tuple(tensors), original=original.digest)
+
+
+def _without_batch(shape: tuple[int, ...]) -> tuple[int, ...]:
+    return shape[1:] if len(shape) > 1 and shape[0] == 1 else shape
 
 
 def _program() -> Path | None:
@@ -118,8 +135,7 @@ def with_sizes(text: str, graph: Graph) -> str:
         number = int(words[4].removeprefix("in"))
         if number >= len(graph.inputs):
             continue
-        shape = graph.tensors[graph.inputs[number]].shape
-        sizes = shape[1:] if len(shape) > 1 and shape[0] == 1 else shape
+        sizes = _without_batch(graph.tensors[graph.inputs[number]].shape)
         told = zip(_SIZES, reversed(sizes), strict=False)
         lines[i] = " ".join([*words[:5], *(f"{key}={size}" for key, size in told)])
     return "\n".join(lines) + "\n"

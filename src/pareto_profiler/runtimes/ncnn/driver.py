@@ -25,7 +25,7 @@ class NcnnDriver(PythonDriver):  # type: ignore[misc]  # found by the path above
     """A net whose file says which kernels each layer may take.
 
     Members of the request of its own: ``weights``, a file; ``options`` of the net; ``input_names``
-    and ``output_names``, blobs.
+    and ``output_names``, blobs; ``output_bytes``, 0 where they are not known.
     """
 
     def open(self) -> str:
@@ -71,6 +71,12 @@ class NcnnDriver(PythonDriver):  # type: ignore[misc]  # found by the path above
         view = memoryview(mat)
         if view.format != "f":
             raise Refused(f"output {i} is of the type {view.format}, which is not handled")
+        wanted = self.request["output_bytes"][i]
+        if wanted and view.nbytes != wanted:
+            raise Refused(
+                f"output {i} has {view.nbytes} bytes, the model's has {wanted}: it was converted "
+                f"into another model"
+            )
         # Rows of channels lie apart: what is compared is what they hold.
         return "float32", memoryview(bytearray(view.tobytes()))
 

@@ -144,6 +144,7 @@ class NcnnEngine(DriverEngine):
                 "threads": threads,
                 "input_names": [names[t] for t in self._graph.inputs],
                 "output_names": [names[t] for t in self._graph.outputs],
+                "output_bytes": [self._graph.tensors[t].size_bytes for t in self._graph.outputs],
             }
         )
 
