@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import json
 import re
 from collections.abc import Mapping, Sequence
@@ -19,6 +18,7 @@ from pareto_profiler.runtimes.litert.placing import (
     options_of,
     places_of,
 )
+from pareto_profiler.runtimes.templates import constants_of, facts_of, filled
 
 _TEMPLATES: Final = Path(__file__).parent
 _SET: Final = re.compile(r'^  \{("(?:[^"\\]|\\.)*"), ("(?:[^"\\]|\\.)*")\},$', re.MULTILINE)
@@ -32,8 +32,7 @@ def sets_of(artifact: Artifact) -> list[dict[str, str]]:
     """
     header = artifact.header
     told = LiteRTConfiguration.of(header.space, artifact.assignment, header.plan)
-    if not told.backend_by_operation and any(not v.is_setting for v in header.space.variables):
-        raise InputError(f"{header.model_name}: the recording does not number its operations")
+    told.check(header.space, header.model_name)
     sets: dict[str, list[str]] = {}
     for ranges, backend in places_of(header.graph, told.backend_by_operation):
         sets.setdefault(backend, []).append(ranges)
@@ -95,12 +94,12 @@ def _write_code(artifacts: Sequence[Artifact], model: Model | None, to: Path) ->
         f'  {{{json.dumps(s["options"])}, "{s["operations"]}"}},' for s in sets_of(artifacts[0])
     ]
     parts = {
-        "FACTS": "\n".join(f" * {f.replace('*/', '* /')}" for f in artifacts[0].facts),
+        **facts_of(artifacts[0]),
         "SETS": "\n".join(rows),
         "COUNT": str(len(rows)),
         "THREADS": str(_threads_of(artifacts[0])),
     }
-    write_whole(to, _filled("place.c.txt", parts))
+    write_whole(to, filled(_TEMPLATES / "place.c.txt", parts))
     return []
 
 
@@ -115,26 +114,19 @@ def _write_module(artifacts: Sequence[Artifact], model: Model | None, to: Path) 
         raise InputError("the program opens the model: name it with --model")
     sets = [(s["options"], s["operations"]) for s in sets_of(artifacts[0])]
     parts = {
-        "FACTS": "\n".join(f"# {fact}" for fact in artifacts[0].facts),
+        **facts_of(artifacts[0]),
         "MODEL": ascii(str(model.file.resolve())),
         "SETS": ascii(sets),
         "DIGEST": ascii(artifacts[0].header.model_digest),
         "THREADS": str(_threads_of(artifacts[0])),
     }
-    write_whole(to, _filled("place.py.txt", parts))
+    write_whole(to, filled(_TEMPLATES / "place.py.txt", parts))
     return []
 
 
 def _run_module(artifacts: Sequence[Artifact], to: Path) -> list[Launch]:
     del artifacts
-    found = re.search(r"^SETS = (.*)$", to.read_text(encoding="utf-8"), re.MULTILINE)
-    sets = ast.literal_eval(found[1]) if found else []
-    return [LiteRTLaunch((), sets, program=to.resolve())]
-
-
-def _filled(template: str, parts: Mapping[str, str]) -> str:
-    text = (_TEMPLATES / template).read_text(encoding="utf-8")
-    return re.sub(r"@([A-Z]+)@", lambda found: parts[found[1]], text)
+    return [LiteRTLaunch((), constants_of(to)["SETS"], program=to.resolve())]
 
 
 FORMS: Final[Mapping[str, Form]] = {

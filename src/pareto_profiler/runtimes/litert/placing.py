@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from itertools import groupby
 from typing import Final
 
 from pareto_profiler.core.graph import Graph, Operation
-from pareto_profiler.core.plan import Plan
-from pareto_profiler.core.space import Assignment, DecisionSpace
 from pareto_profiler.drivers.engine import place_of
+from pareto_profiler.runtimes.configured import Configured
 
 BUILTIN: Final = "builtin"
 
@@ -37,53 +34,20 @@ def is_constant(operation: Operation) -> bool:
     return operation.builtin in _OF_CONSTANTS and operation.weight_bytes > 0
 
 
-@dataclass(frozen=True, slots=True)
-class LiteRTConfiguration:
+class LiteRTConfiguration(Configured):
     """One assignment in LiteRT's words.
 
-    Attributes:
-        backend_by_operation: Operation index → backend.
-        threads: Of every backend.
-        weight_cache: Whether packed weights are kept in files.
+    Examples:
+        >>> LiteRTConfiguration({0: "xnnpack", 1: "xnnpack", 2: "builtin"}, 1).text
+        'xnnpack 0-1; builtin 2; threads 1'
     """
 
-    backend_by_operation: Mapping[int, str]
-    threads: int
-    weight_cache: bool
-
-    @classmethod
-    def of(
-        cls, space: DecisionSpace, assignment: Assignment, plan: Plan | None
-    ) -> LiteRTConfiguration:
-        """The configuration of an assignment.
-
-        Raises:
-            SpaceError: The assignment is of another space.
-        """
-        settings = space.settings(assignment)
-        threads = int(settings.get("threads", plan.threads if plan else 1))
-        return cls(
-            space.backend_by_operation(assignment), threads, settings.get("weight_cache") == "on"
-        )
+    __slots__ = ()
 
     @property
-    def text(self) -> str:
-        """Operations of each backend, and the settings.
-
-        Examples:
-            >>> LiteRTConfiguration({0: "xnnpack", 1: "xnnpack", 2: "builtin"}, 1, False).text
-            'xnnpack 0-1; builtin 2; threads 1'
-        """
-        parts = [f"{backend} {ranges}" for backend, ranges in self.sets.items()]
-        cache = ["weight_cache on"] if self.weight_cache else []
-        return "; ".join([*parts, f"threads {self.threads}", *cache])
-
-    @property
-    def sets(self) -> dict[str, str]:
-        """Backend → its operations, as ranges."""
-        places = sorted(place_of(self.backend_by_operation), key=lambda p: p[1])
-        joined = {b: ",".join(p[0] for p in group) for b, group in groupby(places, lambda p: p[1])}
-        return {b: joined[b] for b in BACKENDS if b in joined}
+    def weight_cache(self) -> bool:
+        """Whether packed weights are kept in files."""
+        return self.settings.get("weight_cache") == "on"
 
 
 def places_of(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import ast
-import re
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -17,6 +15,7 @@ from pareto_profiler.runtimes import allocator
 from pareto_profiler.runtimes.base import Artifact, Form, Launch
 from pareto_profiler.runtimes.ncnn.engine import NcnnLaunch
 from pareto_profiler.runtimes.ncnn.masks import NcnnConfiguration, masked
+from pareto_profiler.runtimes.templates import constants_of, facts_of, filled
 
 _TEMPLATES: Final = Path(__file__).parent
 _MODEL: Final = "model.param"
@@ -28,8 +27,7 @@ _HEADER: Final = "net.h"
 def _told(artifact: Artifact) -> NcnnConfiguration:
     header = artifact.header
     told = NcnnConfiguration.of(header.space, artifact.assignment, header.plan)
-    if not told.backend_by_operation and any(not v.is_setting for v in header.space.variables):
-        raise InputError(f"{header.model_name}: the recording does not number its operations")
+    told.check(header.space, header.model_name)
     return told
 
 
@@ -57,8 +55,7 @@ def _write_code(artifact: Artifact, told: NcnnConfiguration, model: Model, to: P
         inputs = {of.tensors[t].name: of.tensors[t].shape for t in of.inputs}
     is_fixed = allocator.is_fixed(told.settings)
     parts = {
-        "PYFACTS": "\n".join(f"# {fact}" for fact in artifact.facts),
-        "CFACTS": "\n".join(f" * {f.replace('*/', '* /')}" for f in artifact.facts),
+        **facts_of(artifact),
         "OPTIONS": ascii(dict(told.options)),
         "THREADS": str(told.threads),
         "INPUTS": ascii(inputs),
@@ -72,27 +69,13 @@ def _write_code(artifact: Artifact, told: NcnnConfiguration, model: Model, to: P
         "CMALLOC": f"  {allocator.CALL};\n" if is_fixed else "",
     }
     for name in (_PROGRAM, _HEADER):
-        text = (_TEMPLATES / f"{name}.txt").read_text(encoding="utf-8")
-        write_whole(to / name, re.sub(r"@([A-Z]+)@", lambda m: parts[m[1]], text))
-
-
-def _options_in(program: Path) -> tuple[dict[str, int], int]:
-    text = program.read_text(encoding="utf-8")
-    options = re.search(r"^OPTIONS = (.*)$", text, re.MULTILINE)
-    threads = re.search(r"^THREADS = (\d+)$", text, re.MULTILINE)
-    return ast.literal_eval(options[1]) if options else {}, int(threads[1]) if threads else 1
-
-
-def _environment_in(program: Path) -> dict[str, str]:
-    found = re.search(r"^ENVIRONMENT = (.*)$", program.read_text(encoding="utf-8"), re.MULTILINE)
-    return dict(ast.literal_eval(found[1])) if found else {}
+        write_whole(to / name, filled(_TEMPLATES / f"{name}.txt", parts))
 
 
 def _run_model(artifacts: Sequence[Artifact], to: Path) -> list[Launch]:
     del artifacts
-    options, threads = _options_in(to / _PROGRAM)
-    environment = _environment_in(to / _PROGRAM)
-    return [NcnnLaunch((), to / _MODEL, options, threads, environment)]
+    told = constants_of(to / _PROGRAM)
+    return [NcnnLaunch((), to / _MODEL, told["OPTIONS"], told["THREADS"], told["ENVIRONMENT"])]
 
 
 def _run_program(artifacts: Sequence[Artifact], to: Path) -> list[Launch]:

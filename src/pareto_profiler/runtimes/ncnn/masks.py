@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from itertools import groupby
+from dataclasses import replace
 from typing import Final
 
 from pareto_profiler.core.graph import Graph, Operation
-from pareto_profiler.core.plan import Plan
-from pareto_profiler.core.space import Assignment, DecisionSpace
-from pareto_profiler.drivers.engine import place_of
 from pareto_profiler.models.param_reader import INPUT
 from pareto_profiler.runtimes import allocator
+from pareto_profiler.runtimes.configured import Configured
 
 DEFAULT: Final = "default"
 NO_WINOGRAD: Final = "no-winograd"
@@ -79,32 +76,10 @@ def is_decided(operation: Operation) -> bool:
     return operation.builtin == _CONVOLUTION
 
 
-@dataclass(frozen=True, slots=True)
-class NcnnConfiguration:
-    """One assignment in ncnn's words.
+class NcnnConfiguration(Configured):
+    """One assignment in ncnn's words."""
 
-    Attributes:
-        backend_by_operation: Operation index → backend.
-        threads: Of the net.
-        settings: Setting → value, of those that are varied.
-    """
-
-    backend_by_operation: Mapping[int, str]
-    threads: int
-    settings: Mapping[str, str]
-
-    @classmethod
-    def of(
-        cls, space: DecisionSpace, assignment: Assignment, plan: Plan | None
-    ) -> NcnnConfiguration:
-        """The configuration of an assignment.
-
-        Raises:
-            SpaceError: The assignment is of another space.
-        """
-        settings = space.settings(assignment)
-        threads = int(settings.get("threads", plan.threads if plan else 1))
-        return cls(space.backend_by_operation(assignment), threads, settings)
+    __slots__ = ()
 
     @property
     def options(self) -> dict[str, int]:
@@ -121,21 +96,6 @@ class NcnnConfiguration:
         if self.settings.get("bf16") == "on":
             found["use_bf16_storage"] = 1
         return found
-
-    @property
-    def text(self) -> str:
-        """Layers of each backend, and the settings.
-
-        Examples:
-            >>> NcnnConfiguration({0: "default", 3: "no-winograd"}, 1, {}).text
-            'default 0; no-winograd 3; threads 1'
-        """
-        places = sorted(place_of(self.backend_by_operation), key=lambda p: p[1])
-        joined = [
-            f"{b} {','.join(p[0] for p in group)}" for b, group in groupby(places, lambda p: p[1])
-        ]
-        more = [f"{n} {v}" for n, v in self.settings.items() if n != "threads"]
-        return "; ".join([*joined, f"threads {self.threads}", *more])
 
 
 def masked(text: str, backend_by_operation: Mapping[int, str]) -> str:

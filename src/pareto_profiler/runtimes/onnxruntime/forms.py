@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import ast
 import json
-import re
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -19,6 +17,7 @@ from pareto_profiler.runtimes.onnxruntime.configuration import OnnxRuntimeConfig
 from pareto_profiler.runtimes.onnxruntime.engine import OnnxRuntimeLaunch
 from pareto_profiler.runtimes.onnxruntime.folding import folded
 from pareto_profiler.runtimes.onnxruntime.rewriting import PLAIN, WEIGHTS
+from pareto_profiler.runtimes.templates import constants_of, facts_of, filled
 
 _TEMPLATES: Final = Path(__file__).parent
 _MODEL: Final = "model.onnx"
@@ -33,8 +32,7 @@ _VERSION_NOTE: Final = (
 def _told(artifact: Artifact) -> OnnxRuntimeConfiguration:
     header = artifact.header
     told = OnnxRuntimeConfiguration.of(header.space, artifact.assignment, header.plan)
-    if not told.backend_by_operation and any(not v.is_setting for v in header.space.variables):
-        raise InputError(f"{header.model_name}: the recording does not number its operations")
+    told.check(header.space, header.model_name)
     return told
 
 
@@ -74,8 +72,7 @@ def _write_code(artifact: Artifact, told: OnnxRuntimeConfiguration, to: Path) ->
     off = [calls[name] for name in told.options]
     version = artifact.header.runtime.partition(" ")[2]
     parts = {
-        "PYFACTS": "\n".join(f"# {fact}" for fact in artifact.facts),
-        "CFACTS": "\n".join(f" * {f.replace('*/', '* /')}" for f in artifact.facts),
+        **facts_of(artifact),
         "VERSION": json.dumps(version),
         "OPTIONS": ascii(dict(told.options)),
         "THREADS": str(told.threads),
@@ -86,34 +83,15 @@ def _write_code(artifact: Artifact, told: OnnxRuntimeConfiguration, to: Path) ->
         "CMALLOC": f"  {allocator.CALL};\n" if told.environment else "",
     }
     for name in (_PROGRAM, _HEADER):
-        text = (_TEMPLATES / f"{name}.txt").read_text(encoding="utf-8")
-        filled = re.sub(r"@([A-Z]+)@\n?", lambda m: _part(m, parts), text)
-        write_whole(to / name, filled)
-
-
-def _part(match: re.Match[str], parts: Mapping[str, str]) -> str:
-    text = parts[match[1]]
-    is_line = match[0].endswith("\n")
-    return text + "\n" if is_line and text and not text.endswith("\n") else text
-
-
-def _options_in(program: Path) -> tuple[dict[str, str], int]:
-    text = program.read_text(encoding="utf-8")
-    options = re.search(r"^OPTIONS = (.*)$", text, re.MULTILINE)
-    threads = re.search(r"^THREADS = (\d+)$", text, re.MULTILINE)
-    return ast.literal_eval(options[1]) if options else {}, int(threads[1]) if threads else 1
-
-
-def _environment_in(program: Path) -> dict[str, str]:
-    found = re.search(r"^ENVIRONMENT = (.*)$", program.read_text(encoding="utf-8"), re.MULTILINE)
-    return dict(ast.literal_eval(found[1])) if found else {}
+        write_whole(to / name, filled(_TEMPLATES / f"{name}.txt", parts))
 
 
 def _run_model(artifacts: Sequence[Artifact], to: Path) -> list[Launch]:
     del artifacts
-    options, threads = _options_in(to / _PROGRAM)
-    environment = _environment_in(to / _PROGRAM)
-    return [OnnxRuntimeLaunch((), to / _MODEL, options, threads, environment)]
+    told = constants_of(to / _PROGRAM)
+    return [
+        OnnxRuntimeLaunch((), to / _MODEL, told["OPTIONS"], told["THREADS"], told["ENVIRONMENT"])
+    ]
 
 
 def _run_program(artifacts: Sequence[Artifact], to: Path) -> list[Launch]:
