@@ -221,7 +221,7 @@ def test_sizes_that_are_free_are_said_and_fixed(runtime: str, tmp_path: Path):
         (b"\x1f\x8b\x08\0\0\0\0\0\0\0", "gunzip"),
         (b"PK\x03\x04" + bytes(40), "a ZIP archive that cannot be read"),
         (b"LITERTLM" + bytes(40), "a .litertlm bundle"),
-        (b"\x08\x0a\x12\x04onnx" + bytes(40), "an ONNX model"),
+        (b"\x08\x0a\x12\x04onnx" + bytes(40), "is no ONNX model"),
         (b"GGUF\x03\0\0\0" + bytes(40), "a GGUF model"),
     ],
 )

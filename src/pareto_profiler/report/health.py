@@ -27,6 +27,7 @@ _LAST: Final = 0.25
 _TELLING_GAIN: Final = 0.002
 _MIN_STEPS: Final = 8
 _REASON_WIDTH: Final = 160
+_WHOLE: Final = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +112,8 @@ def _told_all_the_same(estimates: Estimates) -> str:
         figure = min((item.figures[k] for item in estimates.items), key=lambda f: f.value)
         if ends := figure.interval():
             low, high = map(objective.shown, ends)
-            least.append(f"{objective.name} {low:,.4g} to {high:,.4g} {objective.shown_unit}")
+            told = (f"{end:,.0f}" if end >= _WHOLE else f"{end:.4g}" for end in (low, high))
+            least.append(f"{objective.name} {' to '.join(told)} {objective.shown_unit}")
     return f"; the least of what can be told: {', '.join(least)}" if least else ""
 
 

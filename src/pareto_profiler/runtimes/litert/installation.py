@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,11 +11,11 @@ from typing import Final
 from pareto_profiler.core.plan import Plan
 from pareto_profiler.core.space import DecisionSpace, Granularity
 from pareto_profiler.core.support import SupportTable
-from pareto_profiler.drivers.engine import Driver
 from pareto_profiler.errors import RunError, TargetError
 from pareto_profiler.models import Model
 from pareto_profiler.runners.inputs import Array
 from pareto_profiler.runtimes.base import Engine, Where
+from pareto_profiler.runtimes.installed import DriverInstallation
 from pareto_profiler.runtimes.litert.engine import Asked, LiteRTEngine
 from pareto_profiler.runtimes.litert.placing import BACKENDS, BUILTIN
 from pareto_profiler.runtimes.wheel import Wheel
@@ -25,36 +24,13 @@ from pareto_profiler.shells.base import Shell
 NAME: Final = "litert"
 WHEEL: Final = Wheel(NAME, "ai-edge-litert", "ai_edge_litert", "libLiteRt.so", "2.1.6")
 _LOG: Final = logging.getLogger(__name__)
-_LIMIT_S: Final = 30.0
 
 
 @dataclass(frozen=True, slots=True)
-class LiteRTInstallation:
-    """A LiteRT that its driver measures.
+class LiteRTInstallation(DriverInstallation):
+    """A LiteRT that its driver measures."""
 
-    Attributes:
-        driver: On the target, with the library.
-        version: Of the wheel; the beginning of the library's digest where that is not known.
-        energy: Files of counters of energy or sensors of power.
-    """
-
-    driver: Driver
-    version: str
-    energy: tuple[str, ...] = ()
-    tells_energy: bool = True
-
-    @property
-    def name(self) -> str:
-        return f"{NAME} {self.version}"
-
-    @property
-    def library(self) -> str:
-        return str(self.driver.library)
-
-    def digest(self) -> str:
-        command = ["cksum", self.library]
-        done = self.driver.shell.run(command, environment={}, time_limit_s=_LIMIT_S)
-        return hashlib.sha256(done.stdout).hexdigest()
+    runtime = NAME
 
     def offered_backends(self) -> tuple[str, ...]:
         return tuple(BACKENDS)

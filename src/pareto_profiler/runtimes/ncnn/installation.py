@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import importlib.metadata
 import importlib.util
 import sys
@@ -19,6 +18,7 @@ from pareto_profiler.errors import InputError, TargetError
 from pareto_profiler.models import Model
 from pareto_profiler.runners.inputs import Array
 from pareto_profiler.runtimes.base import Engine, Where
+from pareto_profiler.runtimes.installed import DriverInstallation
 from pareto_profiler.runtimes.ncnn.engine import NcnnEngine
 from pareto_profiler.runtimes.ncnn.masks import BACKENDS
 from pareto_profiler.shells.base import Shell
@@ -28,30 +28,10 @@ _DRIVER: Final = Path(__file__).parent / "driver.py"
 
 
 @dataclass(frozen=True, slots=True)
-class NcnnInstallation:
-    """An ncnn that its driver measures.
+class NcnnInstallation(DriverInstallation):
+    """An ncnn that its driver measures."""
 
-    Attributes:
-        driver: The Python program, with the binding's library.
-        version: Of the wheel.
-        energy: Files of counters of energy or sensors of power.
-    """
-
-    driver: Driver
-    version: str
-    energy: tuple[str, ...] = ()
-    tells_energy: bool = True
-
-    @property
-    def name(self) -> str:
-        return f"{NAME} {self.version}"
-
-    @property
-    def library(self) -> str:
-        return str(self.driver.library)
-
-    def digest(self) -> str:
-        return hashlib.sha256(Path(self.driver.library).read_bytes()).hexdigest()
+    runtime = NAME
 
     def offered_backends(self) -> tuple[str, ...]:
         return tuple(BACKENDS)

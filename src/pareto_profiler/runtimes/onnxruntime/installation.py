@@ -2,57 +2,31 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
-from typing import Final
 
 from pareto_profiler.core.graph import Graph, Operation
 from pareto_profiler.core.plan import Plan
 from pareto_profiler.core.space import DecisionSpace, Granularity
 from pareto_profiler.core.support import SupportTable
-from pareto_profiler.drivers.engine import Driver
 from pareto_profiler.errors import RunError, TargetError
 from pareto_profiler.models import Model
 from pareto_profiler.runners.inputs import Array
 from pareto_profiler.runtimes.base import Engine, Where
+from pareto_profiler.runtimes.installed import DriverInstallation
 from pareto_profiler.runtimes.onnxruntime.engine import OnnxRuntimeEngine
 from pareto_profiler.runtimes.onnxruntime.folding import NAME, WHEEL, folded
 from pareto_profiler.runtimes.onnxruntime.rewriting import PACKED, PLAIN, Base
 from pareto_profiler.shells.base import Shell
 
-_LIMIT_S: Final = 30.0
-
 
 @dataclass(frozen=True, slots=True)
-class OnnxRuntimeInstallation:
-    """An ONNX Runtime that its driver measures.
+class OnnxRuntimeInstallation(DriverInstallation):
+    """An ONNX Runtime that its driver measures."""
 
-    Attributes:
-        driver: On the target, with the library.
-        version: As the library tells it.
-        energy: Files of counters of energy or sensors of power.
-    """
-
-    driver: Driver
-    version: str
-    energy: tuple[str, ...] = ()
-    tells_energy: bool = True
+    runtime = NAME
     _bases: dict[str, Base] = field(default_factory=dict)
-
-    @property
-    def name(self) -> str:
-        return f"{NAME} {self.version}"
-
-    @property
-    def library(self) -> str:
-        return str(self.driver.library)
-
-    def digest(self) -> str:
-        command = ["cksum", self.library]
-        done = self.driver.shell.run(command, environment={}, time_limit_s=_LIMIT_S)
-        return hashlib.sha256(done.stdout).hexdigest()
 
     def offered_backends(self) -> tuple[str, ...]:
         return (PACKED, PLAIN)
