@@ -229,7 +229,7 @@ class Regression:
         across[:, self._parts :] += self.scales.residual**2 * like
         mean = features @ self._means + across @ (self._inverse @ self._residuals)
         variance = (scaled * features).sum(axis=1) + self.scales.residual**2
-        variance -= np.einsum("ij,jk,ik->i", across, self._inverse, across)
+        variance -= _along(across, self._inverse)
         return mean, np.sqrt(np.maximum(variance, 0.0))
 
     def change(
@@ -251,7 +251,7 @@ class Regression:
         mean = difference @ self._means + across @ (self._inverse @ self._residuals)
         apart = 1 - likeness(other_digits, digits)[:, 0]
         variance = (scaled * difference).sum(axis=1) + 2 * self.scales.residual**2 * apart
-        variance -= np.einsum("ij,jk,ik->i", across, self._inverse, across)
+        variance -= _along(across, self._inverse)
         return mean, np.sqrt(np.maximum(variance, 0.0))
 
     def through(self, features: Any) -> tuple[Vector, Vector]:
@@ -259,7 +259,7 @@ class Regression:
         scaled = features * self._spreads**2
         across = (scaled @ self._features.T).toarray()
         variance = (scaled * features).sum(axis=1)
-        variance -= np.einsum("ij,jk,ik->i", across, self._inverse, across)
+        variance -= _along(across, self._inverse)
         return features @ self.weights, np.sqrt(np.maximum(variance, 0.0))
 
     def left_out(self) -> tuple[Vector, Vector]:
@@ -350,3 +350,9 @@ def _moved(scales: Scales, place: int, step: float) -> Scales:
     if place == len(groups):
         return Scales(scales.groups, scales.residual * step, scales.noise)
     return Scales(scales.groups, scales.residual, scales.noise * step)
+
+
+def _along(rows: Vector, matrix: Vector) -> Vector:
+    """For each row its product with a matrix and itself: one product of matrices, then a sum."""
+    found: Vector = ((rows @ matrix) * rows).sum(axis=1)
+    return found
