@@ -10,7 +10,7 @@ STAMP := $(VENV)/.installed
 
 setup: $(STAMP)
 
-$(STAMP): $(LOCK) requirements/uv.lock.txt requirements/no_deps.lock pyproject.toml hatch_build.py $(wildcard src/pareto_profiler/drivers/*.[ch] src/pareto_profiler/runtimes/*/driver.*) scripts/setup
+$(STAMP): $(LOCK) requirements/uv.lock.txt requirements/no_deps.lock requirements/webgpu.lock pyproject.toml hatch_build.py $(wildcard src/pareto_profiler/drivers/*.[ch] src/pareto_profiler/runtimes/*/driver.*) scripts/setup
 	sh scripts/setup $(VENV) $(LOCK)
 	touch $@
 

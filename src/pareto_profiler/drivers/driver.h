@@ -1,4 +1,4 @@
-/* driver: what a runtime adds to the harness. Ten functions; those that cannot go on call fail(). */
+/* driver: what a runtime adds to the harness. Eleven functions; those that cannot go on call fail(). */
 #ifndef PARETO_DRIVER_H
 #define PARETO_DRIVER_H
 #include <stddef.h>
@@ -66,6 +66,7 @@ void set_addresses(char **argv);
 
 /* In the order in which the harness calls them: */
 const char *driver_open(const request *asked);   /* opens the library; its version, "" for none told */
+void driver_opened(FILE *answer);                /* adds members to the line `opened` */
 void driver_load(const request *asked);          /* opens the model */
 void driver_place(const request *asked);         /* takes in what runs where */
 void driver_prepare(const request *asked);       /* makes it ready to run */

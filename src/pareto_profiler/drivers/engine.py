@@ -92,8 +92,8 @@ class Driver:
             if self.shell.run(there, environment={}, time_limit_s=_LIMIT_S).status:
                 self.shell.push(local, remote)
 
-    def version(self) -> str:
-        """The runtime's version, such as ``1.30.0``; empty where the library does not tell.
+    def opened(self) -> Event:
+        """What the runtime says of itself: ``runtime_version``, empty where it does not tell.
 
         Raises:
             TargetError: The library cannot be opened or is not the runtime's.
@@ -101,8 +101,16 @@ class Driver:
         done = self.start({"version_only": True}, {}, _LIMIT_S)
         for event in events_of(done):
             if event.get("event") == "opened":
-                return str(event["runtime_version"])
+                return event
         raise TargetError(f"{self.library}: not usable: {words_of_runtime(done) or ending(done)}")
+
+    def version(self) -> str:
+        """The runtime's version, such as ``1.30.0``; empty where the library does not tell.
+
+        Raises:
+            TargetError: As :meth:`opened`.
+        """
+        return str(self.opened()["runtime_version"])
 
     def start(
         self,

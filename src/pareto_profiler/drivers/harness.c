@@ -609,6 +609,7 @@ static void load(const request *asked) {
   const char *version = driver_open(asked);
   say("{\"event\": \"opened\", \"protocol\": %d, \"runtime_version\": \"%s\", \"addresses\": \"%s\", \"peak_before_load_kib\": %ld",
       PROTOCOL, version, addresses(), peak_kib(resident_now()));
+  driver_opened(answer);
   end_line();
   if (asked->version_only) _exit(0);
   int64_t start = now_ns();

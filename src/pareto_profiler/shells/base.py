@@ -9,8 +9,11 @@ from typing import Final, Protocol
 
 from pareto_profiler.errors import tame
 
-PASSED_ON: Final = ("PATH", "HOME", "LANG", "LD_LIBRARY_PATH", "TMPDIR")
-"""Variables of the target's own that a command gets."""
+PASSED_ON: Final = (
+    *("PATH", "HOME", "LANG", "LD_LIBRARY_PATH", "TMPDIR"),
+    *("VK_DRIVER_FILES", "VK_ICD_FILENAMES", "CUDA_VISIBLE_DEVICES"),
+)
+"""Variables of the target's own that a command gets: the last ones choose a GPU."""
 
 
 @dataclass(frozen=True, slots=True)

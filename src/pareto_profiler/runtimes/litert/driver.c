@@ -246,6 +246,8 @@ static void find_places(void) {
   }
 }
 
+void driver_opened(FILE *answer) { (void)answer; }
+
 void driver_load(const request *asked) {
   make_environment();
   check("load", lrt_CreateModelFromFile(environment, asked->model, &model));

@@ -90,6 +90,8 @@ const char *driver_open(const request *asked) {
   return version;
 }
 
+void driver_opened(FILE *answer) { (void)answer; }
+
 void driver_load(const request *asked) {
   check("create_session", nnfw.create_session(&session));
   check("load", nnfw.load_model_from_file(session, asked->model));

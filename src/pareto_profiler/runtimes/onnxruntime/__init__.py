@@ -1,4 +1,4 @@
-"""ONNX Runtime: one session, in which each operation's weights are packed or left as they are."""
+"""ONNX Runtime: one session; operations are packed, left plain, or given to another provider."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from pareto_profiler.models import Model, load_of
 from pareto_profiler.models.onnx_reader import FORMAT
 from pareto_profiler.runtimes.base import Form, Installation, Runtime, Where
 from pareto_profiler.runtimes.onnxruntime.configuration import SETTINGS
+from pareto_profiler.runtimes.onnxruntime.providers import PROVIDERS
 from pareto_profiler.runtimes.onnxruntime.rewriting import PACKED, PLAIN, is_decided
 from pareto_profiler.shells.base import Shell
 
@@ -24,8 +25,9 @@ from pareto_profiler.shells.base import Shell
 class _OnnxRuntime:
     name = "onnxruntime"
     formats = frozenset({FORMAT})
-    backends = (PACKED, PLAIN)
-    on_request: frozenset[str] = frozenset()
+    backends = (PACKED, PLAIN, *PROVIDERS)
+    # Theirs is other memory, which max_rss does not count.
+    on_request = frozenset(PROVIDERS)
     tables = frozenset({PACKED})
     rewrites: frozenset[str] = frozenset()
     settings: Mapping[str, tuple[str, ...]] = SETTINGS

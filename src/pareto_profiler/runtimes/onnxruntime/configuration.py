@@ -7,6 +7,7 @@ from typing import Final
 
 from pareto_profiler.runtimes import allocator
 from pareto_profiler.runtimes.configured import Configured
+from pareto_profiler.runtimes.onnxruntime.providers import Provider, used
 
 SETTINGS: Final[Mapping[str, tuple[str, ...]]] = {
     "threads": (),
@@ -23,7 +24,7 @@ _OF_SESSION: Final = ("arena", "memory_pattern")
 
 
 class OnnxRuntimeConfiguration(Configured):
-    """One assignment in ONNX Runtime's words; backends are ``packed`` and ``plain``."""
+    """One assignment in ONNX Runtime's words; backends are ``packed``, ``plain`` and providers."""
 
     __slots__ = ()
 
@@ -31,6 +32,11 @@ class OnnxRuntimeConfiguration(Configured):
     def external_data(self) -> bool:
         """Whether weights lie in a file beside the model."""
         return self.settings.get("external_data") != "off"
+
+    @property
+    def providers(self) -> tuple[Provider, ...]:
+        """Beside the CPU's."""
+        return used(self.backend_by_operation.values())
 
     @property
     def environment(self) -> dict[str, str]:

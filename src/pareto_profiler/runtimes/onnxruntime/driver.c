@@ -2,7 +2,7 @@
  * node whose weights can be overridden keeps them as they are. The session says which those are.
  *
  * OrtGetApiBase gives a table of functions that is only ever appended to, so no header is needed: positions
- * below are those of every version since 1.17. */
+ * below are those of every version since 1.17, and of 1.24 for what is asked of providers. */
 #include "driver.h"
 
 #include <dlfcn.h>
@@ -11,6 +11,7 @@
 
 /* The table is asked for by the version that has all positions used here; a newer library has them, too. */
 #define API_VERSION 17
+#define API_THAT_TELLS_PROVIDERS 24
 #define ONLY_FATAL 4 /* errors come as a status, too */
 #define ALL_OPTIMIZATIONS 99
 #define ARENA 1
@@ -23,8 +24,10 @@ typedef struct {
   const char *(*get_version)(void);
 } api_base;
 
+static void *library;
 static void *const *api;
 static const char *version;
+static int tells_providers, has_provider;
 
 /* Position in the table, name, arguments; each returns a status, NULL for success. */
 #define FUNCTIONS(F)                                                                                                       \
@@ -59,10 +62,20 @@ static const char *version;
   F(69, CreateCpuMemoryInfo, (int, int, handle *))                                                                         \
   F(78, GetAllocatorWithDefaultOptions, (handle *))                                                                        \
   F(110, SessionEndProfiling, (handle, handle, char **))                                                                   \
-  F(130, AddSessionConfigEntry, (handle, const char *, const char *))
+  F(125, GetAvailableProviders, (char ***, int *))                                                                         \
+  F(130, AddSessionConfigEntry, (handle, const char *, const char *))                                                      \
+  F(216, SessionOptionsAppendExecutionProvider, (handle, const char *, const char *const *, const char *const *, size_t))
+
+/* Which nodes each provider got, in groups. */
+#define PROVIDER_FUNCTIONS(F)                                                                                              \
+  F(407, Session_GetEpGraphAssignmentInfo, (handle, const handle **, size_t *))                                            \
+  F(408, EpAssignedSubgraph_GetEpName, (handle, const char **))                                                            \
+  F(409, EpAssignedSubgraph_GetNodes, (handle, const handle **, size_t *))                                                 \
+  F(410, EpAssignedNode_GetName, (handle, const char **))
 
 #define DECLARE(position, name, arguments) static handle(*ort_##name) arguments;
 FUNCTIONS(DECLARE)
+PROVIDER_FUNCTIONS(DECLARE)
 #undef DECLARE
 /* These two return no status. */
 #define ERROR_CODE 1
@@ -97,22 +110,48 @@ static void check(const char *stage, handle status) {
 }
 
 const char *driver_open(const request *asked) {
-  void *library = open_library(asked->library);
+  library = open_library(asked->library);
   api_base *(*get_base)(void);
   *(void **)&get_base = dlsym(library, "OrtGetApiBase");
   api_base *base = get_base ? get_base() : NULL;
-  api = base ? base->get_api(API_VERSION) : NULL;
+  api = base ? base->get_api(API_THAT_TELLS_PROVIDERS) : NULL;
+  tells_providers = api != NULL;
+  if (base && !api) api = base->get_api(API_VERSION);
   if (!api) {
     fprintf(stderr, "%s: no ONNX Runtime of version 1.%d or newer\n", asked->library, API_VERSION);
     fail("open_library", OTHER_STATUS);
   }
 #define BIND(position, name, arguments) *(void **)&ort_##name = api[position];
   FUNCTIONS(BIND)
+  if (tells_providers) {
+    PROVIDER_FUNCTIONS(BIND)
+  }
 #undef BIND
   version = base->get_version();
   /* Before the memory of a model is counted: it is 12 MB, whatever the model. */
   if (!asked->version_only) check("open", ort_CreateEnv(ONLY_FATAL, "pareto-profiler", &environment));
   return version;
+}
+
+static void print_name(FILE *answer, const char *name) {
+  fputc('"', answer);
+  for (const unsigned char *at = (const unsigned char *)name; *at; at++)
+    if (*at < 0x20 || *at == '"' || *at == '\\') fprintf(answer, "\\u%04x", *at);
+    else fputc(*at, answer);
+  fputc('"', answer);
+}
+
+/* The execution providers that the library was built with. */
+void driver_opened(FILE *answer) {
+  char **names;
+  int count;
+  check("open", ort_GetAvailableProviders(&names, &count));
+  fputs(", \"providers\": [", answer);
+  for (int i = 0; i < count; i++) {
+    if (i) fputs(", ", answer);
+    print_name(answer, names[i]);
+  }
+  fputs("]", answer);
 }
 
 /* A session loads and prepares in one: all of it is preparing, since it depends on what runs where. */
@@ -126,9 +165,28 @@ void driver_load(const request *asked) {
 
 void driver_place(const request *asked) { (void)asked; }
 
+/* Some have a function of their own, which the library exports only where it has them. */
+static void append_provider(handle options, const char *name) {
+  char symbol[128];
+  handle (*append)(handle, int);
+  snprintf(symbol, sizeof symbol, "OrtSessionOptionsAppendExecutionProvider_%s", name);
+  *(void **)&append = dlsym(library, symbol);
+  check("prepare", append ? append(options, 0) : ort_SessionOptionsAppendExecutionProvider(options, name, NULL, NULL, 0));
+  has_provider = 1;
+}
+
+/* Names with a space between them. */
+static void append_providers(handle options, const char *names) {
+  char *copy = strdup(names), *rest = copy;
+  if (!copy) fail("prepare", OUT_OF_MEMORY);
+  for (char *name; (name = strsep(&rest, " "));) append_provider(options, name);
+  free(copy);
+}
+
 static void set_option(handle options, const char *key, const char *value) {
   if (!strcmp(key, "level")) check("prepare", ort_SetSessionGraphOptimizationLevel(options, atoi(value)));
   else if (!strcmp(key, "save")) check("prepare", ort_SetOptimizedModelFilePath(options, value));
+  else if (!strcmp(key, "provider")) append_providers(options, value);
   else if (!strcmp(key, "arena")) {
     if (!strcmp(value, "off")) check("prepare", ort_DisableCpuMemArena(options));
   } else if (!strcmp(key, "memory_pattern")) {
@@ -185,17 +243,32 @@ void driver_prepare(const request *asked) {
   for (size_t i = 0; i < output_count; i++) check("prepare", ort_SessionGetOutputName(session, i, allocator, &output_names[i]));
 }
 
-static void print_name(FILE *answer, const char *name) {
-  fputc('"', answer);
-  for (const unsigned char *at = (const unsigned char *)name; *at; at++)
-    if (*at < 0x20 || *at == '"' || *at == '\\') fprintf(answer, "\\u%04x", *at);
-    else fputc(*at, answer);
-  fputc('"', answer);
+/* Pairs of a node's name and the provider that got it. */
+static void print_providers(FILE *answer) {
+  const handle *groups, *nodes;
+  size_t group_count, node_count, printed = 0;
+  const char *provider, *name;
+  fputs(", \"placed\": [", answer);
+  check("prepare", ort_Session_GetEpGraphAssignmentInfo(session, &groups, &group_count));
+  for (size_t g = 0; g < group_count; g++) {
+    check("prepare", ort_EpAssignedSubgraph_GetEpName(groups[g], &provider));
+    check("prepare", ort_EpAssignedSubgraph_GetNodes(groups[g], &nodes, &node_count));
+    for (size_t n = 0; n < node_count; n++) {
+      check("prepare", ort_EpAssignedNode_GetName(nodes[n], &name));
+      fputs(printed++ ? ", [" : "[", answer);
+      print_name(answer, name);
+      fputs(", ", answer);
+      print_name(answer, provider);
+      fputs("]", answer);
+    }
+  }
+  fputs("]", answer);
 }
 
 /* What the session takes for weights that can be overridden. */
 void driver_placed(FILE *answer) {
   size_t count;
+  if (has_provider && tells_providers) print_providers(answer);
   check("prepare", ort_SessionGetOverridableInitializerCount(session, &count));
   fputs(", \"overridable\": [", answer);
   for (size_t i = 0; i < count; i++) {

@@ -16,6 +16,7 @@ from pareto_profiler.runtimes.base import Artifact, Form, Launch
 from pareto_profiler.runtimes.onnxruntime.configuration import OnnxRuntimeConfiguration
 from pareto_profiler.runtimes.onnxruntime.engine import OnnxRuntimeLaunch
 from pareto_profiler.runtimes.onnxruntime.folding import folded
+from pareto_profiler.runtimes.onnxruntime.providers import CPU, PROVIDERS, session_entries
 from pareto_profiler.runtimes.onnxruntime.rewriting import PLAIN, WEIGHTS
 from pareto_profiler.runtimes.templates import constants_of, facts_of, filled
 
@@ -49,7 +50,8 @@ def _write(artifacts: Sequence[Artifact], model: Model | None, to: Path) -> list
         raise InputError("the model is part of what ships: name it with --model")
     told = _told(artifact)
     base = folded(model)
-    made = base.rewritten(_plain(artifact, told))
+    layers = {i: b for i, b in told.backend_by_operation.items() if b in PROVIDERS}
+    made = base.rewritten(_plain(artifact, told), layers)
     try:
         to.mkdir(parents=True, exist_ok=True)
         for name in (_MODEL, WEIGHTS):
@@ -70,14 +72,23 @@ def _write_code(artifact: Artifact, told: OnnxRuntimeConfiguration, to: Path) ->
         "memory_pattern": ("enable_mem_pattern = False", "DisableMemPattern()"),
     }
     off = [calls[name] for name in told.options]
+    entries = session_entries(told.providers)
     version = artifact.header.runtime.partition(" ")[2]
     parts = {
         **facts_of(artifact),
         "VERSION": json.dumps(version),
         "OPTIONS": ascii(dict(told.options)),
         "THREADS": str(told.threads),
-        "PYOFF": "".join(f"    options.{call}\n" for call, _ in off),
-        "COFF": "".join(f"  options.{call};\n" for _, call in off),
+        "BACKENDS": ascii([p.backend for p in told.providers]),
+        "PROVIDERS": ascii([*(p.name for p in told.providers), CPU]),
+        "PYOFF": "".join(f"    options.{call}\n" for call, _ in off)
+        + "".join(f"    options.add_session_config_entry{entry!a}\n" for entry in entries.items()),
+        "COFF": "".join(f"  options.{call};\n" for _, call in off)
+        + "".join(f"  options.{p.cpp};\n" for p in told.providers)
+        + "".join(
+            f"  options.AddConfigEntry({json.dumps(key)}, {json.dumps(value)});\n"
+            for key, value in entries.items()
+        ),
         "ENVIRONMENT": ascii(told.environment),
         "PYMALLOC": f"    {allocator.PYTHON_CALL}\n" if told.environment else "",
         "CMALLOC": f"  {allocator.CALL};\n" if told.environment else "",
@@ -90,7 +101,14 @@ def _run_model(artifacts: Sequence[Artifact], to: Path) -> list[Launch]:
     del artifacts
     told = constants_of(to / _PROGRAM)
     return [
-        OnnxRuntimeLaunch((), to / _MODEL, told["OPTIONS"], told["THREADS"], told["ENVIRONMENT"])
+        OnnxRuntimeLaunch(
+            (),
+            to / _MODEL,
+            told["OPTIONS"],
+            told["THREADS"],
+            told["BACKENDS"],
+            told["ENVIRONMENT"],
+        )
     ]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
@@ -17,19 +17,25 @@ from pareto_profiler.runtimes.base import Engine, Where
 from pareto_profiler.runtimes.installed import DriverInstallation
 from pareto_profiler.runtimes.onnxruntime.engine import OnnxRuntimeEngine
 from pareto_profiler.runtimes.onnxruntime.folding import NAME, WHEEL, folded
+from pareto_profiler.runtimes.onnxruntime.providers import PROVIDERS, offered
 from pareto_profiler.runtimes.onnxruntime.rewriting import PACKED, PLAIN, Base
 from pareto_profiler.shells.base import Shell
 
 
 @dataclass(frozen=True, slots=True)
 class OnnxRuntimeInstallation(DriverInstallation):
-    """An ONNX Runtime that its driver measures."""
+    """An ONNX Runtime that its driver measures.
+
+    Attributes:
+        providers: Backends that the library has beside the CPU's.
+    """
 
     runtime = NAME
+    providers: tuple[str, ...] = ()
     _bases: dict[str, Base] = field(default_factory=dict)
 
     def offered_backends(self) -> tuple[str, ...]:
-        return (PACKED, PLAIN)
+        return (PACKED, PLAIN, *self.providers)
 
     def support(
         self,
@@ -39,19 +45,19 @@ class OnnxRuntimeInstallation(DriverInstallation):
         model: Model,
         inputs: Sequence[Array],
     ) -> SupportTable:
-        """What the runtime packs of a model: its processor decides, so it is asked once."""
-        del backends
+        """What the runtime packs of a model, and what its providers take: each is asked once."""
         space = DecisionSpace.by_groups(
             (PACKED, PLAIN), Granularity.OPERATION, {"all": list(model.graph.operations)}
         )
         engine = self._engine(folder, space, Plan(), model, inputs)
         try:
             packable = engine.packable()
+            taken = {b: _taken(engine, b) for b in backends if b in PROVIDERS}
         except RunError as error:
             raise TargetError(f"{model.path}: {NAME} cannot load it: {error.message}") from error
         finally:
             engine.close()
-        return _Packable(table, packable)
+        return _Asked(table, packable, taken)
 
     def start(
         self,
@@ -86,18 +92,38 @@ class OnnxRuntimeInstallation(DriverInstallation):
         )
 
 
+def _taken(engine: OnnxRuntimeEngine, backend: str) -> frozenset[int]:
+    try:
+        return engine.taken(backend)
+    except RunError as error:
+        # Its words begin with files of the source and conditions that do not hold.
+        words = error.message.rpartition(" was false. ")[2]
+        raise TargetError(f"{NAME} has {backend}, but cannot use it here: {words}") from error
+
+
 @dataclass(frozen=True, slots=True)
-class _Packable:
-    """A support table for which the runtime itself decides of what it does not pack."""
+class _Asked:
+    """What the runtime said of a model's operations when it was asked.
+
+    Attributes:
+        table: What is known without asking.
+        packable: Operations that it packs.
+        taken: Provider's backend → operations that it takes.
+    """
 
     table: SupportTable
     packable: frozenset[int]
+    taken: Mapping[str, frozenset[int]]
 
     def why_not(self, backend: str, operation: Operation) -> str:
+        if operation.index not in self.taken.get(backend, {operation.index}):
+            return f"{backend} does not take @{operation.index} {operation.name}"
+        if backend == PLAIN and operation.index not in self.packable:
+            return f"@{operation.index} {operation.name} has no weights that are packed"
         return self.table.why_not(backend, operation)
 
     def is_fixed(self, operation: Operation) -> bool:
-        return operation.index not in self.packable
+        return operation.index not in self.packable.union(*self.taken.values())
 
     def check_granularity(self, graph: Graph, granularity: str) -> None:
         self.table.check_granularity(graph, granularity)
@@ -111,4 +137,5 @@ def find(shell: Shell, where: Where) -> OnnxRuntimeInstallation:
         TargetError: It cannot be used there.
     """
     driver, version = WHEEL.driver(shell, where)
-    return OnnxRuntimeInstallation(driver, version, where.energy)
+    there = offered(version, driver.opened().get("providers", ()))
+    return OnnxRuntimeInstallation(driver, version, where.energy, there)

@@ -18,6 +18,7 @@ from typing import Any, Final
 
 from pareto_profiler.core.graph import Graph
 from pareto_profiler.errors import ModelError
+from pareto_profiler.runtimes.onnxruntime.providers import LAYER, ON_CPU
 
 PACKED: Final = "packed"
 PLAIN: Final = "plain"
@@ -84,12 +85,14 @@ class Base:
         node_of: Operation of the original → number of the node that computes it and whose weights
             are constants.
         maker_of: Name of a node or of a tensor that one makes → the operation of the original.
+        operation_at: Number of a node → the operation of the original that it computes.
     """
 
     model: Any
     folder: Path
     node_of: Mapping[int, int]
     maker_of: Mapping[str, int]
+    operation_at: Mapping[int, int] = field(default_factory=dict)
     _fused: Mapping[str, int] = field(default_factory=dict)
 
     @classmethod
@@ -126,15 +129,18 @@ class Base:
             for operation, at in node_of.items()
             for name in _activated(nodes[at].output[0], following, constants)
         }
-        return cls(model, folder, node_of, maker_of, fused)
+        return cls(model, folder, node_of, maker_of, operation_at, fused)
 
-    def rewritten(self, plain: Collection[int]) -> Rewritten:
+    def rewritten(
+        self, plain: Collection[int], layers: Mapping[int, str] | None = None
+    ) -> Rewritten:
         """The model with the weights of some operations left as they are.
 
         A weight that others share, which are packed, gets a second name for those that are not.
 
         Args:
             plain: Operations of the original; those without constant weights change nothing.
+            layers: Operation → the backend of a provider that is to run it, where there are such.
         """
         import onnx
 
@@ -161,6 +167,10 @@ class Base:
             node = graph.node[at]
             place = _WEIGHTS_AT[node.op_type]
             node.input[place] = names[node.input[place]]
+        if layers:
+            for at, node in enumerate(graph.node):
+                layer = layers.get(self.operation_at.get(at, -1), ON_CPU)
+                node.metadata_props.add(key=LAYER, value=layer)
         return Rewritten(model.SerializeToString(), frozenset(names.values()))
 
     def whole(self, made: Rewritten) -> bytes:
