@@ -41,8 +41,9 @@ class DriverBuildHook(BuildHookInterface):  # type: ignore[misc]  # hatchling is
         (common / "bin").mkdir(exist_ok=True)
         shutil.copyfile(Path(self.root) / MODEL, common / "bin" / "model.tflite")
         jobs: list[tuple[Any, ...]] = []
+        harness = [common / f"{name}.c" for name in ("harness", "request", "device_memory")]
         for driver in sorted((package / "runtimes").glob("*/driver.c")):
-            sources = [common / "harness.c", common / "request.c", driver]
+            sources = [*harness, driver]
             newest = max(p.stat().st_mtime for p in (*sources, common / "driver.h"))
             named = driver.with_suffix(".targets")
             wanted = named.read_text().split() if named.is_file() else list(TARGETS)
@@ -51,7 +52,7 @@ class DriverBuildHook(BuildHookInterface):  # type: ignore[misc]  # hatchling is
                 if not binary.is_file() or binary.stat().st_mtime < newest:
                     jobs.append((binary, TARGETS[architecture], common, sources))
         # For runtimes that have Python only: the harness as a library.
-        sources = [common / name for name in ("harness.c", "request.c", "callbacks.c")]
+        sources = [*harness, common / "callbacks.c"]
         newest = max(p.stat().st_mtime for p in (*sources, common / "driver.h"))
         for architecture in ("x86_64", "aarch64"):
             binary = common / "bin" / f"harness-{architecture}.so"

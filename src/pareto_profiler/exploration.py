@@ -134,8 +134,9 @@ def _check_told(trial: Trial, objectives: Sequence[Objective]) -> None:
     for objective in objectives:
         if not trial.outcome.has(objective):
             told = [o.name for o in OBJECTIVES.values() if trial.outcome.has(o)]
+            looked_for = f" ({objective.source})" if objective.source else ""
             raise InputError(
-                f"objective {objective.name}: this target does not tell it; it tells "
+                f"objective {objective.name}: this target does not tell it{looked_for}; it tells "
                 f"{', '.join(told)}"
             )
 

@@ -207,6 +207,13 @@ def test_three_objectives_and_the_error_of_outputs(mobilenet_file: Path, tmp_pat
     assert 0 < found["hypervolume"] < 1
 
 
+@pytest.mark.skipif(Path("/dev/dri").exists(), reason="there is a GPU")
+def test_memory_of_a_gpu_needs_one(dense_file: Path, tmp_path: Path):
+    words = pp_error("search", dense_file, *QUICK, "--objectives", "exec_time,vram", cwd=tmp_path)
+    assert "DRM client" in words
+    assert "libnvidia-ml.so.1" in words
+
+
 def test_energy_needs_a_counter(dense_file: Path, tmp_path: Path):
     objectives = ("--objectives", "exec_time,energy")
     text = pp_error("search", dense_file, *QUICK, *objectives, cwd=tmp_path)

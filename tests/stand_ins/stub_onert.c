@@ -2,8 +2,11 @@
  * one for all further runs. It waits without using a processor; preloaded, with STUB_CLOCK, it moves the
  * clock of its process instead, which stands still otherwise. STUB_COUNTER names a file whose
  * number grows by 1500 with every run, as a counter of microjoules. With STUB_SAY_WHERE it says where
- * the heap is. To prepare it touches STUB_KEEP_KIB and STUB_GIVE_BACK_KIB of memory. */
+ * the heap is. To prepare it touches STUB_KEEP_KIB and STUB_GIVE_BACK_KIB of memory. Preloaded, with
+ * STUB_FDINFO, standard input and output are one client of a GPU, of which that file tells; with
+ * STUB_NVIDIA_KIB they are NVIDIA's device, whose library tells that the process has so much. */
 #define _GNU_SOURCE
+#include <dlfcn.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -28,6 +31,37 @@ int clock_gettime(clockid_t id, struct timespec *now) {
   long long ns = moved_ns * (id == CLOCK_PROCESS_CPUTIME_ID ? sysconf(_SC_NPROCESSORS_ONLN) : 1);
   now->tv_sec = ns / 1000000000;
   now->tv_nsec = ns % 1000000000;
+  return 0;
+}
+
+/* As it is called where files may be large. */
+FILE *fopen64(const char *path, const char *mode) {
+  FILE *(*real)(const char *, const char *);
+  *(void **)&real = dlsym(RTLD_NEXT, "fopen64");
+  int is_first = !strcmp(path, "/proc/self/fdinfo/0") || !strcmp(path, "/proc/self/fdinfo/1");
+  const char *file = getenv("STUB_FDINFO");
+  return real(is_first && file ? file : path, mode);
+}
+
+ssize_t readlink(const char *restrict path, char *restrict target, size_t size) {
+  if (strcmp(path, "/proc/self/fd/0") || !getenv("STUB_NVIDIA_KIB")) return syscall(SYS_readlink, path, target, size);
+  return snprintf(target, size, "/dev/nvidia0");
+}
+
+typedef struct {
+  unsigned pid;
+  unsigned long long bytes;
+  unsigned instance, compute_instance;
+} nvidia_process;
+
+int nvmlInit_v2(void) { return 0; }
+int nvmlDeviceGetCount_v2(unsigned *count) { *count = 1; return 0; }
+int nvmlDeviceGetHandleByIndex_v2(unsigned i, void **device) { (void)i; *device = NULL; return 0; }
+int nvmlDeviceGetComputeRunningProcesses_v3(void *device, unsigned *count, nvidia_process *there) {
+  (void)device;
+  *count = 2;
+  there[0] = (nvidia_process){.pid = 1, .bytes = 1ULL << 30};
+  there[1] = (nvidia_process){.pid = (unsigned)getpid(), .bytes = strtoull(getenv("STUB_NVIDIA_KIB"), NULL, 10) * 1024};
   return 0;
 }
 

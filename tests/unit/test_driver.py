@@ -309,3 +309,41 @@ def test_a_place_that_is_none_is_one_line(library: Path, place: list, words: str
     )
     assert done.returncode == 2
     assert words in done.stderr
+
+
+AMD = """pos:\t0
+drm-driver:\tamdgpu
+drm-client-id:\t7
+drm-pdev:\t0000:03:00.0
+drm-memory-vram:\t{vram} KiB
+drm-memory-gtt:\t9999 KiB
+"""
+XE = """drm-driver: xe
+drm-client-id: 7
+drm-pdev: 0000:03:00.0
+drm-total-vram0: 64 MiB
+drm-resident-vram0: 3 MiB
+drm-resident-gtt: 9999
+"""
+MALI = "drm-driver: panthor\ndrm-client-id: 1\ndrm-total-memory: 2097152\n"
+
+
+@pytest.mark.parametrize(
+    ("told", "kib"),
+    [(AMD.format(vram=5000), 5000), (XE, 3 * 1024), (MALI, 2048), ("drm-driver: old\n", -1)],
+)
+def test_memory_of_a_gpu_is_what_its_driver_tells_of_each_client_once(
+    library: Path, tmp_path: Path, told: str, kib: int
+):
+    file = tmp_path / "fdinfo"
+    file.write_text(told)
+    answer = measured(library, "runs", [1, 1], runs_us="1", STUB_FDINFO=str(file))
+    assert answer["vram_kib"] == kib
+
+
+def test_memory_of_a_gpu_of_nvidia_is_asked_of_its_library(library: Path, tmp_path: Path):
+    shutil.copy(library, tmp_path / "libnvidia-ml.so.1")
+    there = {"STUB_NVIDIA_KIB": "7000", "LD_LIBRARY_PATH": str(tmp_path)}
+    assert measured(library, "runs", [1, 1], runs_us="1", **there)["vram_kib"] == 7000
+    (tmp_path / "libnvidia-ml.so.1").unlink()
+    assert measured(library, "runs", [1, 1], runs_us="1", **there)["vram_kib"] == -1

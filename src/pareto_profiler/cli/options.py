@@ -202,8 +202,8 @@ ObjectivesOption = Annotated[
     str,
     _option(
         "Measuring",
-        "Two or more of exec_time, max_rss, model_rss, anon_rss, prepare_time, first_run_time, "
-        "cpu_time, output_error, energy.",
+        "Two or more of exec_time, max_rss, model_rss, anon_rss, vram, prepare_time, "
+        "first_run_time, cpu_time, output_error, energy.",
         autocompletion=objective_names,
         show_default="exec_time,max_rss; of several runtimes exec_time,model_rss",
     ),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from statistics import median
 from types import MappingProxyType
 from typing import Final
@@ -25,6 +25,7 @@ METRIC_UNITS: Final[Mapping[str, str]] = MappingProxyType(
         "pss": "B",
         "rss_anon": "B",
         "rss_file": "B",
+        "vram": "B",
         "energy": "J",
         "run_delay": "s",
         "involuntary_switches": "1",
@@ -43,7 +44,8 @@ sample per timed run, the others one per process.
 ``rss_`` metrics below it are the same peak before the model was loaded, after it was loaded, and
 after it was prepared.
 ``pss``, ``rss_anon`` and ``rss_file`` are what is resident after the runs: with shared pages
-divided among those that share them, without a file behind, with one. ``energy`` is a run's mean.
+divided among those that share them, without a file behind, with one; ``vram`` is what the process
+holds of GPUs' memory then. ``energy`` is a run's mean.
 ``run_delay`` is time that the process's threads waited for a processor, ``involuntary_switches``
 how often one was taken from them, ``other_cpus`` how many processors others kept busy meanwhile,
 ``steal_time`` what a hypervisor took. ``clock_resolution`` is the smallest difference in time that
@@ -67,13 +69,23 @@ _FEW_RUNS: Final = 5
 
 @dataclass(frozen=True, slots=True)
 class Objective:
-    """A metric being minimised, with the units it is shown in."""
+    """A metric being minimised, with the units it is shown in.
+
+    Attributes:
+        name: As users name it.
+        unit: Of values.
+        shown_unit: What users read.
+        shown_per_unit: How many of those one unit is.
+        meaning: In words.
+        source: What has to tell it, where not every target does.
+    """
 
     name: str
     unit: str
     shown_unit: str
     shown_per_unit: float
     meaning: str
+    source: str = ""
 
     @property
     def is_memory(self) -> bool:
@@ -101,6 +113,11 @@ OBJECTIVES: Final[Mapping[str, Objective]] = MappingProxyType(
             _memory("max_rss", "peak resident set of the measuring process"),
             _memory("model_rss", "max_rss less the same peak before the model was loaded"),
             _memory("anon_rss", "resident after the runs that no file backs: cannot be dropped"),
+            replace(
+                _memory("vram", "memory of GPUs that the process holds after the runs"),
+                source="a GPU whose driver tells: memory of a DRM client in /proc/self/fdinfo, or "
+                "of the process in NVIDIA's libnvidia-ml.so.1",
+            ),
             _time("prepare_time", "time the runtime takes to compile the model"),
             _time("first_run_time", "wall time of the first inference"),
             _time("cpu_time", "CPU time of one inference over all threads, median"),

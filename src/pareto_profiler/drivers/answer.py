@@ -85,6 +85,7 @@ def measurement_of(
         "rss_anon": _bytes(measured["rss_anon_kib"]),
         "rss_file": _bytes(measured["rss_file_kib"]),
         "energy": (measured.get("energy_j", -1.0),),
+        "vram": _bytes(measured.get("vram_kib", -1)),
     }
     return Measurement(
         samples={

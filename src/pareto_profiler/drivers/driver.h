@@ -61,6 +61,8 @@ _Noreturn void refuse_request(const char *format, ...) __attribute__((format(pri
 /* The library of the request with all that is bound of it, or fail("open_library", …). */
 void *open_library(const char *path);
 int64_t now_ns(void);
+/* Of GPUs; 0 where none is used, -1 where there is none or its driver does not tell. */
+long device_memory_kib(void);
 /* Starts the program anew with these words where its addresses are not as they are to be. */
 void set_addresses(char **argv);
 

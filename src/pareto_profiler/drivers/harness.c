@@ -701,6 +701,7 @@ int main(int argc, char **argv) {
   fprintf(answer, ", \"rss_anon_kib\": %ld, \"rss_file_kib\": %ld, \"pss_kib\": %ld", resident.anonymous,
           resident.all < 0 || resident.anonymous < 0 ? -1 : resident.all - resident.anonymous,
           resident.proportional);
+  fprintf(answer, ", \"vram_kib\": %ld", device_memory_kib());
   fprintf(answer, ", \"steal_ns\": %lld, \"clock_khz\": %lld, \"milli_degrees\": %lld",
           (long long)(last_machine.steal_ns - times.first_machine.steal_ns), clock_khz, milli_degrees);
   print_list("warmup_wall_ns", times.wall, from);

@@ -30,6 +30,7 @@ _WORDS: Final = {
     "max_rss": "peak memory: max_rss",
     "model_rss": "peak memory of the model: model_rss",
     "anon_rss": "memory that cannot be dropped: anon_rss",
+    "vram": "memory of GPUs: vram",
 }
 
 

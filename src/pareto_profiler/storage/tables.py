@@ -45,7 +45,7 @@ _OF_PROFILES: Final = frozenset({"profile", "transfers"})
 _METADATA: Final = b"pareto_profiler"
 _OTHER_COLUMNS: Final = frozenset(
     "trial id source on_front disturbed failure message started_at duration_s pss_kib rss_anon_kib "
-    "rss_file_kib output_error_ppm model_rss_kib".split()
+    "rss_file_kib output_error_ppm model_rss_kib vram_kib".split()
 )
 
 
