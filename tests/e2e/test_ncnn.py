@@ -12,6 +12,7 @@ from build_onnx import small as small_onnx
 from build_param import small
 from e2e.command import pp, pp_error, pp_json
 
+from pareto_profiler.core.trial import Failure
 from pareto_profiler.storage.journal import read
 
 QUICK = ("--repeats", 5, "--warmups", 1, "--retries", 0, "--no-confirm")
@@ -139,3 +140,27 @@ def test_what_cannot_be_is_said_in_a_line(tmp_path: Path):
     model.write_text(model.read_text().replace("ReLU d", "Nonsense d"))
     text = pp_error("search", model, cwd=tmp_path, status=3)
     assert "baseline" in text
+
+
+def test_a_library_of_ncnn_is_driven_in_place_of_the_wheel(tmp_path: Path):
+    library = tmp_path / "libncnn.so"
+    stub = Path(__file__).parents[1] / "stand_ins" / "stub_ncnn.c"
+    compiler = [sys.executable, "-m", "ziglang", "cc", "-shared", "-fPIC", "-o", library, stub]
+    subprocess.run(compiler, check=True)
+    model = small(tmp_path)
+    search = ("search", model, *BY_OPERATION, "--library", tmp_path, "--budget", 4)
+    pp(*search, "--output", "run", cwd=tmp_path)
+    recording = read(tmp_path / "run")
+    assert recording.header.runtime == "ncnn 1.0.20260526"
+    assert not any(isinstance(t.outcome, Failure) for t in recording.trials)
+    # What is measured is the program of the driver, with no Python in it.
+    before = recording.trials[0].outcome.samples["rss_before_load"][0]
+    assert before < 5 << 20
+    done = pp("deploy", "run", "0", "--format", "param", "--output", "made", cwd=tmp_path)
+    assert "exec_time" in done.stdout
+    # Its C API has no switch for that.
+    vary = ("--vary", "winograd", "--backends", "default", "--budget", 3, "--library", library)
+    pp("search", model, *QUICK, *vary, "--output", "varied", cwd=tmp_path)
+    failed = [t.outcome for t in read(tmp_path / "varied").trials if isinstance(t.outcome, Failure)]
+    assert failed
+    assert all("no option use_winograd63_convolution" in outcome.message for outcome in failed)

@@ -100,7 +100,11 @@ class Wheel:
         program = where.work / f"driver-{digest_of(binary)}"
         if named:
             there = PurePosixPath(named)
-            there = there if ".so" in there.name else there / self.library.removesuffix(".*")
+            there = (
+                there
+                if ".so" in there.name
+                else there / self.library.removesuffix(".*").removesuffix("*")
+            )
             driver = Driver(shell, program, there, local_program=binary)
             driver.push()
             return driver, driver.version() or _UNKNOWN_VERSION

@@ -19,13 +19,15 @@ from python_driver import PythonDriver, Refused, measure
 
 _NO_MEMORY = -100
 _FLOAT_BYTES = 4
+_BLOBS = {"weights", "input", "output", "layer"}
 
 
 class NcnnDriver(PythonDriver):  # type: ignore[misc]  # found by the path above
     """A net whose file says which kernels each layer may take.
 
-    Members of the request of its own: ``weights``, a file; ``options`` of the net; ``input_names``
-    and ``output_names``, blobs; ``output_bytes``, 0 where they are not known.
+    Options of the request's only backend are lines of ``key = value``: ``weights``, a file;
+    ``input`` and ``layer``, blobs; ``output``, its bytes (0 where they are not known) and the blob;
+    else an option of the net.
     """
 
     def open(self) -> str:
@@ -35,20 +37,28 @@ class NcnnDriver(PythonDriver):  # type: ignore[misc]  # found by the path above
         return str(ncnn.__version__)
 
     def load(self) -> None:
+        self._told: dict[str, list[str]] = {}
+        for line in self.request["backends"]["net"]["options"].splitlines():
+            key, _, value = line.partition(" = ")
+            self._told.setdefault(key, []).append(value)
         self._net = self._ncnn.Net()
         self._net.opt.num_threads = self.request["threads"]
         # What layers make is kept where each of them is timed.
         self._net.opt.lightmode = not self.request.get("profile_runs")
-        for name, value in self.request["options"].items():
+        for name in self._told.keys() - _BLOBS:
             if not hasattr(self._net.opt, name):
                 raise Refused(f"this ncnn has no option {name}")
-            setattr(self._net.opt, name, type(getattr(self._net.opt, name))(value))
+            kind = type(getattr(self._net.opt, name))
+            setattr(self._net.opt, name, kind(int(self._told[name][0])))
         self._check(self._net.load_param(self.request["model"]), "load_param")
-        self._inputs: list[Any] = [None] * len(self.request["input_names"])
-        self._outputs: list[Any] = [None] * len(self.request["output_names"])
+        self._input_names = self._told.get("input", [])
+        self._inputs: list[Any] = [None] * len(self._input_names)
+        self._output_names = [told.partition(" ")[2] for told in self._told["output"]]
+        self._output_bytes = [int(told.partition(" ")[0]) for told in self._told["output"]]
+        self._outputs: list[Any] = [None] * len(self._output_names)
 
     def prepare(self) -> None:
-        self._check(self._net.load_model(self.request["weights"]), "load_model")
+        self._check(self._net.load_model(self._told["weights"][0]), "load_model")
 
     def placed(self) -> dict[str, Any]:
         return {"layers": len(self._net.layers())}
@@ -71,7 +81,7 @@ class NcnnDriver(PythonDriver):  # type: ignore[misc]  # found by the path above
         view = memoryview(mat)
         if view.format != "f":
             raise Refused(f"output {i} is of the type {view.format}, which is not handled")
-        wanted = self.request["output_bytes"][i]
+        wanted = self._output_bytes[i]
         if wanted and view.nbytes != wanted:
             raise Refused(
                 f"output {i} has {view.nbytes} bytes, the model's has {wanted}: it was converted "
@@ -82,32 +92,27 @@ class NcnnDriver(PythonDriver):  # type: ignore[misc]  # found by the path above
 
     def run(self) -> None:
         extractor = self._net.create_extractor()
-        for name, mat in zip(self.request["input_names"], self._inputs, strict=True):
+        for name, mat in zip(self._input_names, self._inputs, strict=True):
             self._check(extractor.input(name, mat), f"input {name}")
-        for i, name in enumerate(self.request["output_names"]):
+        for i, name in enumerate(self._output_names):
             status, self._outputs[i] = extractor.extract(name)
             self._check(status, f"extract {name}")
 
     def profile(self, runs: int) -> dict[str, Any]:
         """Layer after layer from one extractor that keeps what they make."""
-        layers = self._net.layers()
-        found: dict[int, list[int]] = {}
+        names = self._told.get("layer", [])
+        found: list[list[int]] = [[] for _ in names]
         for _ in range(runs):
             extractor = self._net.create_extractor()
             extractor.set_light_mode(False)
-            for name, mat in zip(self.request["input_names"], self._inputs, strict=True):
+            for name, mat in zip(self._input_names, self._inputs, strict=True):
                 self._check(extractor.input(name, mat), f"input {name}")
-            number = 0
-            for layer in layers:
-                if layer.type == "Input":
-                    continue
-                if layer.tops:
-                    start = time.perf_counter_ns()
-                    status, _ = extractor.extract(layer.tops[-1])
-                    found.setdefault(number, []).append(time.perf_counter_ns() - start)
-                    self._check(status, f"extract layer {number}")
-                number += 1
-        return {"operations": [{"at": i, "ns": ns} for i, ns in found.items()]}
+            for name, taken in zip(names, found, strict=True):
+                start = time.perf_counter_ns()
+                status, _ = extractor.extract(name)
+                taken.append(time.perf_counter_ns() - start)
+                self._check(status, f"extract {name}")
+        return {"layer_ns": found}
 
     def _check(self, status: int, what: str) -> None:
         if status:

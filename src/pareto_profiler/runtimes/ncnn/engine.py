@@ -122,10 +122,10 @@ class NcnnEngine(DriverEngine):
     def _prepare(self, backend_by_operation: Mapping[int, str]) -> Realisation:
         return self._written(NcnnConfiguration(dict(backend_by_operation), self._plan.threads, {}))
 
-    def _written(self, told: NcnnConfiguration) -> Realisation:
+    def _written(self, told: NcnnConfiguration, layers: Sequence[str] = ()) -> Realisation:
         file = self._folder / "model.param"
         self._workspace.write(masked(self._text, told.backend_by_operation).encode(), file)
-        way = self._way(file, self._weights, told.options, told.threads)
+        way = self._way(file, self._weights, told.options, told.threads, layers)
         return replace(way, environment=allocator.environment(told.settings))
 
     def _way(
@@ -134,25 +134,25 @@ class NcnnEngine(DriverEngine):
         weights: PurePosixPath,
         options: Mapping[str, int],
         threads: int,
+        layers: Sequence[str] = (),
     ) -> Realisation:
-        names = [t.name for t in self._graph.tensors]
-        return Realisation(
-            {
-                "model": str(file),
-                "weights": str(weights),
-                "options": dict(options),
-                "threads": threads,
-                "input_names": [names[t] for t in self._graph.inputs],
-                "output_names": [names[t] for t in self._graph.outputs],
-                "output_bytes": [self._graph.tensors[t].size_bytes for t in self._graph.outputs],
-            }
-        )
+        tensors = self._graph.tensors
+        told = [("weights", str(weights)), *options.items()]
+        told += [("input", tensors[t].name) for t in self._graph.inputs]
+        told += [
+            ("output", f"{tensors[t].size_bytes} {tensors[t].name}") for t in self._graph.outputs
+        ]
+        told += [("layer", name) for name in layers]
+        text = "".join(f"{key} = {value}\n" for key, value in told)
+        net = {"options": text}
+        return Realisation({"model": str(file), "threads": threads, "backends": {"net": net}})
 
     def _check(self, assignment: Assignment, prepared: Event) -> None:
         del assignment
         layers = len(self._graph.operations) + len(self._graph.inputs)
-        if prepared["layers"] != layers:
-            words = f"{prepared['layers']} layers were read, {layers} were written"
+        there = prepared.get("layers", layers)
+        if there != layers:
+            words = f"{there} layers were read, {layers} were written"
             raise RunError(FailureKind.REJECTED, words)
 
     def _placement(self, assignment: Assignment) -> Placement | None:
@@ -162,14 +162,18 @@ class NcnnEngine(DriverEngine):
     def _profile(self, assignment: Assignment) -> Profile:
         told = NcnnConfiguration.of(self._space, assignment, self._plan)
         members = {"runs": [1, 1], "warmups": 3, "profile_runs": _PROFILED_RUNS}
-        events = self._answer(self._written(told), members, "profiled")
+        timed = [o for o in self._graph.operations if o.outputs]
+        tops = [self._graph.tensors[o.outputs[-1]].name for o in timed]
+        events = self._answer(self._written(told, tops), members, "profiled")
         return Profile(
             tuple(
                 OperationTime(
-                    int(entry["at"]),
-                    told.backend_by_operation.get(int(entry["at"]), ""),
-                    median(entry["ns"]) / 1e9,
+                    operation.index,
+                    told.backend_by_operation.get(operation.index, ""),
+                    median(nanoseconds) / 1e9,
                 )
-                for entry in events["profiled"]["operations"]
+                for operation, nanoseconds in zip(
+                    timed, events["profiled"]["layer_ns"], strict=True
+                )
             )
         )

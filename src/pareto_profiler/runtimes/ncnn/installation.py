@@ -1,4 +1,4 @@
-"""An ncnn on this machine: the binding of its wheel, in a fresh Python process."""
+"""An ncnn: a library with its C API, or the binding of the wheel in a fresh Python process."""
 
 from __future__ import annotations
 
@@ -14,16 +14,19 @@ from pareto_profiler.core.plan import Plan
 from pareto_profiler.core.space import DecisionSpace
 from pareto_profiler.core.support import SupportTable
 from pareto_profiler.drivers.engine import Driver
-from pareto_profiler.errors import InputError, TargetError
+from pareto_profiler.errors import TargetError
 from pareto_profiler.models import Model
 from pareto_profiler.runners.inputs import Array
 from pareto_profiler.runtimes.base import Engine, Where
 from pareto_profiler.runtimes.installed import DriverInstallation
 from pareto_profiler.runtimes.ncnn.engine import NcnnEngine
 from pareto_profiler.runtimes.ncnn.masks import BACKENDS
+from pareto_profiler.runtimes.wheel import Wheel
 from pareto_profiler.shells.base import Shell
 
 NAME: Final = "ncnn"
+# No wheel has it: only what it is called is of use.
+_LIBRARY: Final = Wheel(NAME, NAME, NAME, "libncnn.so*", "")
 _DRIVER: Final = Path(__file__).parent / "driver.py"
 
 
@@ -62,24 +65,25 @@ class NcnnInstallation(DriverInstallation):
 
 
 def find(shell: Shell, where: Where) -> NcnnInstallation:
-    """The binding of the wheel that is installed here.
+    """The library that is named, on this machine or another; else the wheel's binding here.
 
     Raises:
-        InputError: A library is named: the wheel's binding is the only one that can be driven.
-        TargetError: There is none, it cannot be used, or the target is another machine.
+        InputError: There is no such library.
+        TargetError: There is none, or it cannot be used.
     """
+    if where.given.get("library"):
+        driver, version = _LIBRARY.driver(shell, where)
+        return NcnnInstallation(driver, version, where.energy)
     if not where.is_local:
         raise TargetError(
-            f"{where.target}: ncnn is measured on this machine only: its wheel has a Python "
+            f"{where.target}: name a libncnn.so there with --library: ncnn's wheel has a Python "
             f"binding and no library that could be pushed"
         )
-    if where.given.get("library"):
-        raise InputError(f"--library {where.given['library']}: ncnn is taken from its wheel only")
     spec = importlib.util.find_spec(NAME)
     folders = (spec and spec.submodule_search_locations) or ()
     binding = next((f for folder in folders for f in sorted(Path(folder).glob("ncnn*.so"))), None)
     if binding is None:
-        raise TargetError(f"no {NAME} here: pip install {NAME}")
+        raise TargetError(f"no {NAME} here: pip install {NAME}, or name a library with --library")
     driver = Driver(
         shell,
         PurePosixPath(_DRIVER),
