@@ -13,6 +13,8 @@ import pytest
 from conftest import MODELS
 from e2e.command import command, pp, pp_error, run
 
+from pareto_profiler import runtimes
+
 BUNDLED = MODELS.parent / "runs" / "emulated_board"
 COMMANDS = (
     *("inspect", "adapt", "search", "confirm", "record", "trace", "doctor", "show", "report"),
@@ -53,6 +55,11 @@ def test_each_command_shows_an_example_of_itself(name: str, tmp_path: Path):
     assert options
     for option in re.findall(r"--[a-z-]+", options[1]):
         assert text.count(option) >= 2, f"{option} is no option of {name}"
+
+
+def test_every_setting_of_every_runtime_is_named(tmp_path: Path):
+    text = pp("search", "--help", cwd=tmp_path).stdout
+    assert all(name in text for name in runtimes.settings())
 
 
 def completed(words: str, cwd: Path) -> set[str]:

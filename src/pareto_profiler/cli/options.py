@@ -154,7 +154,9 @@ def objective_names(incomplete: str) -> list[str]:
 
 ModelArgument = Annotated[
     Path,
-    typer.Argument(metavar="MODEL", help="A .tflite or .circle file, or an nnpackage directory."),
+    typer.Argument(
+        metavar="MODEL", help="A .tflite, .circle, .onnx or .param file, or an nnpackage directory."
+    ),
 ]
 RunArgument = Annotated[
     Path,
@@ -340,8 +342,9 @@ class SpaceOptions:
         _option(
             "Space",
             "Runtime settings to search over as well, comma-separated, of those that the runtime "
-            "has: threads (1, 2, 4 … up to the cores), executor (Linear, Dataflow, Parallel), "
-            "memory_planner (WIC, FirstFit, Bump), use_mmaped_data (0, 1), weight_cache (off, on).",
+            "has: threads (1, 2, 4 … up to the cores), of onert executor, memory_planner, "
+            "use_mmaped_data, of LiteRT weight_cache, of ONNX Runtime external_data, arena, "
+            "memory_pattern, mmap_threshold, of ncnn winograd, packing, bf16, mmap_threshold.",
             autocompletion=setting_names,
             show_default="none",
         ),

@@ -113,7 +113,7 @@ def read_manifest(package: Path) -> dict[str, Any]:
     if not path.exists():
         raise ModelError(
             f"{package}: is a folder without metadata/MANIFEST, so no nnpackage; expected one, or "
-            f"a .tflite or .circle file"
+            f"a .tflite, .circle, .onnx or .param file"
         )
     data = read_regular(path, ModelError, limit_bytes=LARGEST_TEXT_BYTES)
     try:

@@ -19,6 +19,7 @@ _BEGINNINGS: Final = (
     (b"\x7fELF", "is a program or a library, no model"),
     (b"\x93NUMPY", "is an array of NumPy, no model: give it with --input"),
 )
+_MODELS: Final = (".tflite", ".circle", ".onnx", ".param")
 _PAGES: Final = (b"<!doctype html", b"<html", b"<?xml")
 
 
@@ -50,10 +51,10 @@ def what_it_is(data: bytes) -> str:
 def _archive(data: bytes) -> str:
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            inside = [n for n in archive.namelist() if n.endswith((".tflite", ".circle"))]
+            inside = [n for n in archive.namelist() if n.endswith(_MODELS)]
     except (zipfile.BadZipFile, ValueError, NotImplementedError):
         return "is a ZIP archive that cannot be read: it is damaged or of a newer version"
     if not inside:
-        return "is a ZIP archive without a .tflite or .circle file in it"
+        return f"is a ZIP archive without a file in it that ends in {', '.join(_MODELS)}"
     named = ", ".join(inside[:_NAMED]) + (" and more" if len(inside) > _NAMED else "")
     return f"is a ZIP archive, such as a .task bundle: unpack it, and take {named}"
