@@ -21,6 +21,7 @@ from pareto_profiler.core.plan import Plan
 from pareto_profiler.core.ports import Fault, Problem
 from pareto_profiler.core.space import Assignment, DecisionSpace, Granularity
 from pareto_profiler.core.support import Support
+from pareto_profiler.core.traits import Role
 from pareto_profiler.core.trial import Failure, Trial
 from pareto_profiler.errors import FailureKind, RunError
 from pareto_profiler.loop import Budget, MemoryJournal, run_trial, search
@@ -43,6 +44,7 @@ from pareto_profiler.samplers.structured.pool import weighted_sums
 from pareto_profiler.samplers.structured.posterior import Posterior
 from pareto_profiler.samplers.structured.structure import Chosen, Structure
 from pareto_profiler.samplers.structured.terms import (
+    _SETTING_PRIORS,
     Arena,
     Costs,
     Fixed,
@@ -997,6 +999,41 @@ def test_planners_are_expected_to_waste_what_they_are_known_to_waste():
         memory.terms.features(Chosen(memory.terms.structure, rows)), rows
     )[0]
     assert wic < first_fit < bump
+
+
+def test_what_a_setting_makes_of_weights_is_learned(monkeypatch: pytest.MonkeyPatch):
+    """A setting that has a backend keep its weights once instead of four times, as ncnn's has."""
+    graph = device(Recipe("", 16, 2, holes=0.0), 1).graph
+    settings = {"sizes": ("all", "small")}
+    space = DecisionSpace.of(graph, BACKENDS, Granularity.OPERATION, settings=settings)
+    random = np.random.default_rng(0)
+    drawn = [space.default, *space.draw(random, 60)]
+
+    def memory_of(assignment: Assignment) -> float:
+        times = {BACKENDS[0]: 1.0 if assignment[-1] == "small" else 4.0}
+        backends = space.backend_by_operation(assignment)
+        weights = [
+            graph.operations[i].weight_bytes * times.get(b, 0.0) for i, b in backends.items()
+        ]
+        return 1e6 + sum(weights)
+
+    def error() -> float:
+        sampler = StructuredSampler(Problem(space, graph=graph))
+        for number, assignment in enumerate(dict.fromkeys(drawn[:25])):
+            told = Measurement({"exec_time": (1.0,), "max_rss": (memory_of(assignment),)})
+            sampler.tell(Trial(number, assignment, told))
+        memory = sampler.observations.beliefs()[1]
+        rows = memory.terms.structure.encode(drawn[25:])
+        features = memory.terms.features(Chosen(memory.terms.structure, rows))
+        predicted = memory.regression.predict(features, rows)[0] * memory.base
+        truth = np.array([memory_of(a) for a in drawn[25:]])
+        return float(np.abs(predicted / truth - 1).mean())
+
+    learned = error()
+    prior = replace(_SETTING_PRIORS[Role.OTHER], weights=0.0)
+    monkeypatch.setitem(_SETTING_PRIORS, Role.OTHER, prior)
+    assert learned < 0.3 * error()
+    assert learned < 0.01
 
 
 def test_executors_that_reuse_no_memory_are_expected_to_waste_it():

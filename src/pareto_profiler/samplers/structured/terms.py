@@ -589,6 +589,7 @@ class SettingPrior:
         memory: Of the baseline's memory, whatever runs where.
         arenas: Of activations, alike on all backends; of values whose waste is known, see traits.
         arena: Of activations, on each backend.
+        weights: Of weights, on each backend, and alike on all.
     """
 
     time: float
@@ -598,18 +599,26 @@ class SettingPrior:
     memory: float
     arenas: float
     arena: float
+    weights: float
 
 
 _SETTING_PRIORS: Final = {
     Role.THREADS: SettingPrior(
-        time=0.05, work=0.15, shared=0.6, pools=0.1, memory=0.05, arenas=0.0, arena=0.1
+        time=0.05, work=0.15, shared=0.6, pools=0.1, memory=0.05, arenas=0.0, arena=0.1, weights=0.0
     ),
     # What is placed elsewhere is cached differently: up to 2 % were seen.
     Role.ARENA: SettingPrior(
-        time=0.005, work=0.005, shared=0.0, pools=0.0, memory=0.01, arenas=0.7, arena=0.1
+        time=0.005,
+        work=0.005,
+        shared=0.0,
+        pools=0.0,
+        memory=0.01,
+        arenas=0.7,
+        arena=0.1,
+        weights=0.0,
     ),
     Role.OTHER: SettingPrior(
-        time=0.15, work=0.3, shared=0.0, pools=0.1, memory=0.1, arenas=0.5, arena=0.5
+        time=0.15, work=0.3, shared=0.0, pools=0.1, memory=0.1, arenas=0.5, arena=0.5, weights=0.5
     ),
 }
 
@@ -618,8 +627,8 @@ class Setting(DenseFamily):
     """One setting: what each of its values changes, by itself and with what runs where.
 
     What one weight is of is a row of ``_columns``: a value (0 for the part that follows Amdahl's
-    law) and what it is multiplied with: nothing, a share of the work or activations, a pool of
-    threads in use, or the value of a setting before it.
+    law) and what it is multiplied with: nothing, a share of the work or activations, the
+    weights, a pool of threads in use, or the value of a setting before it.
 
     Args:
         start: What is known.
@@ -657,6 +666,10 @@ class Setting(DenseFamily):
                     mean, loose = _wasted(start, trait, self.named.choices, choice, loose)
                 row = (f"{name} with {backend}", choice, of_work, ("work", b), mean, loose)
                 self._columns.append(row)
+            of_weights = start.bytes_once * sway.weights
+            for b, backend in enumerate((*s.backends, "all backends") if of_weights else ()):
+                words = f"{name} with weights on {backend}"
+                self._columns.append((words, choice, ITSELF, ("weights", b), 0.0, of_weights))
             for b, pool in enumerate((*s.backends, "crossings") if not memory else ()):
                 way = IN_USE if b < all_backends else HAND_OVERS
                 loose = sway.pools if b else 0.0
@@ -708,7 +721,9 @@ class Setting(DenseFamily):
             if self.start.is_memory
             else chosen.sums(self.start.expected)
         )
+        weights = chosen.sums(s.weight_bytes) / s.byte_scale
         along = {
+            "weights": np.column_stack([weights, weights.sum(axis=1)]),
             "alone": np.ones((len(chosen), 1)),
             "work": np.column_stack([share, share.sum(axis=1)]),
             "pools": np.column_stack([chosen.used, chosen.crossings]),
@@ -729,6 +744,9 @@ class Setting(DenseFamily):
             if what == "work" and not self.start.is_memory:
                 here = slice(backends) if at == backends else at
                 costs.unary[:, here] += level * self.start.expected[:, :backends][:, here]
+            if what == "weights":
+                here = slice(backends) if at == backends else slice(at, at + 1)
+                costs.unary[:, here] += level * s.weight_bytes[:, None] / s.byte_scale
             if what == "pools" and at == backends:
                 apart += level / max(1, len(s.edge_tensor))
         costs.copies[:-1, :-1] += max(0.0, apart) * ~np.eye(backends, dtype=bool)
