@@ -21,7 +21,7 @@ from pareto_profiler.core.plan import Plan
 from pareto_profiler.core.ports import Fault, Problem
 from pareto_profiler.core.space import Assignment, DecisionSpace, Granularity
 from pareto_profiler.core.support import Support
-from pareto_profiler.core.traits import Role
+from pareto_profiler.core.traits import Role, SettingTrait, Traits
 from pareto_profiler.core.trial import Failure, Trial
 from pareto_profiler.errors import FailureKind, RunError
 from pareto_profiler.loop import Budget, MemoryJournal, run_trial, search
@@ -1034,6 +1034,18 @@ def test_what_a_setting_makes_of_weights_is_learned(monkeypatch: pytest.MonkeyPa
     monkeypatch.setitem(_SETTING_PRIORS, Role.OTHER, prior)
     assert learned < 0.3 * error()
     assert learned < 0.01
+
+
+def test_what_a_switch_does_alone_is_measured_first():
+    graph = device(Recipe("", 16, 2, holes=0.0), 1).graph
+    settings = {"threads": ("1", "2"), "sizes": ("all", "few", "one"), "arena": ("on", "off")}
+    space = DecisionSpace.of(graph, BACKENDS, Granularity.OPERATION, settings=settings)
+    # Of threads the model knows what to expect.
+    traits = Traits(settings={"threads": SettingTrait(Role.THREADS)})
+    sampler = StructuredSampler(Problem(space, graph=graph, traits=traits))
+    sampler.tell(Trial(0, space.default, Measurement({"exec_time": (1.0,), "max_rss": (2e7,)})))
+    asked = [a[-3:] for a in sampler.ask(3)]
+    assert asked == [("1", "few", "on"), ("1", "one", "on"), ("1", "all", "off")]
 
 
 def test_executors_that_reuse_no_memory_are_expected_to_waste_it():

@@ -13,6 +13,7 @@ from pareto_profiler.core.front import nondominated, unbeaten
 from pareto_profiler.core.ports import Problem
 from pareto_profiler.core.rules import MARGIN, wanted_of
 from pareto_profiler.core.space import Assignment
+from pareto_profiler.core.traits import Role, SettingTrait
 from pareto_profiler.core.trial import Failure, Profile, Trial
 from pareto_profiler.samplers.proposing import ProposingSampler
 from pareto_profiler.samplers.structured.climbing import local_search
@@ -97,6 +98,8 @@ class StructuredSampler(ProposingSampler):
             return []
         if space.default not in self._told.values:
             return self._warm_start(count)
+        if switched := self._switched():
+            return switched[:count]
         posterior, pool, random = self.outlook()
         if not len(pool):
             return self._random.ask(count)
@@ -141,6 +144,20 @@ class StructuredSampler(ProposingSampler):
         first = [a for a in (space.default, *space.uniforms()) if space.is_feasible(a)]
         rest = self._random.ask(count + len(first))
         return [a for a in dict.fromkeys([*first, *rest]) if a not in self._told][:count]
+
+    def _switched(self) -> list[Assignment]:
+        """The baseline with one setting changed of which nothing is known beforehand.
+
+        What such a switch does alone is what users have, and seldom what it does beside others.
+        """
+        space, traits = self._problem.space, self._problem.traits
+        found = []
+        for i, variable in enumerate(space.variables):
+            trait = traits.settings.get(variable.name, SettingTrait())
+            if variable.is_setting and trait.role is Role.OTHER:
+                before, behind = space.default[:i], space.default[i + 1 :]
+                found += [(*before, c, *behind) for c in variable.feasible[1:]]
+        return [a for a in found if a not in self._told]
 
     def _around(self, pool: Digits, posterior: Posterior, random: np.random.Generator) -> Digits:
         """What is found by climbing on from a pool; nothing where it is made of all there is."""

@@ -618,7 +618,7 @@ _SETTING_PRIORS: Final = {
         weights=0.0,
     ),
     Role.OTHER: SettingPrior(
-        time=0.15, work=0.3, shared=0.0, pools=0.1, memory=0.1, arenas=0.5, arena=0.5, weights=0.5
+        time=0.15, work=0.3, shared=0.0, pools=0.1, memory=0.1, arenas=0.5, arena=0.5, weights=1.0
     ),
 }
 
