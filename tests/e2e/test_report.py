@@ -243,6 +243,26 @@ def test_settings_of_many_values_are_shown(browser, tmp_path):
     assert opened.diagnostics == []
 
 
+def test_tags_of_points_that_lie_on_each_other_can_be_read(browser, tmp_path):
+    """The baseline, and the best uniform assignment that is hardly better."""
+    rows = ["x,x,23.35,214156", "y,y,22.90,214160", "x,y,24.4,118936", "y,x,70.8,89880"]
+    text = "\n".join(["a,b,exec_time_ms,max_rss_kib", *rows]) + "\n"
+    (tmp_path / "alike.csv").write_text(text)
+    pp("report", "alike.csv", "--backends", "x,y", "--output", "alike.html", cwd=tmp_path)
+    page = Opened(browser, tmp_path / "alike.html").page
+    tags = page.locator("#front .tag").all()
+    assert {"B · baseline", "A · best uniform"} <= {tag.inner_html() for tag in tags}
+    boxes = [tag.bounding_box() for tag in tags]
+    for i, one in enumerate(boxes):
+        for other in boxes[:i]:
+            apart_x = (
+                one["x"] >= other["x"] + other["width"] or other["x"] >= one["x"] + one["width"]
+            )
+            # A line's box is a little higher than its letters.
+            apart_y = abs(one["y"] - other["y"]) >= 0.8 * one["height"]
+            assert apart_x or apart_y
+
+
 def test_a_model_whose_name_is_no_text(tmp_path: Path):
     model = tmp_path / os.fsdecode(b"\xff.tflite")
     shutil.copyfile(MODELS / "mobilenet_v1_025_128.tflite", model)

@@ -115,23 +115,23 @@ function drawFront() {
   byKey("unzoom").hidden = !state.view;
   sayWithin(best);
 }
-// A tag stands right of its point, or where another tag is already above, below, or nowhere.
+// A tag stands right of its point, or where another tag is already left, above, below, or nowhere; one that says what
+// a point is stands even over a point, but over no other tag.
 function tagPoints(svg, tagged, atX, atY) {
   const taken = [], important = (p) => (p === state.selected || p === state.compared ? 0 : p.role ? 1 : 2);
   const places = [];
   for (const p of [...tagged].sort((a, b) => important(a) - important(b))) {
     const text = [p.handle, p.role].filter(Boolean).join(" · "), w = 8 * text.length, cx = atX(p), cy = atY(p);
-    const tries = [[cx + 11, cy + 4, "start"], [cx - 11, cy + 4, "end"], [cx - w / 2, cy - 12, "start"], [cx - w / 2, cy + 21, "start"], [cx - w, cy - 24, "start"], [cx - w, cy + 33, "start"]];
-    const fits = tries.find(([tx, ty, anchor]) => {
-      const box = [anchor === "end" ? tx - w : tx, ty - 11, anchor === "end" ? tx : tx + w, ty + 3];
-      const isIn = box[0] > chart.m.left && box[2] < chart.width && box[1] > 0;
-      const isFree = !taken.some((t) => t[0] < box[2] && t[2] > box[0] && t[1] < box[3] && t[3] > box[1])
-        && !tagged.some((q) => q !== p && atX(q) > box[0] - 5 && atX(q) < box[2] + 5 && atY(q) > box[1] - 3 && atY(q) < box[3] + 3);
-      if (isIn && isFree) taken.push(box);
-      return isIn && isFree;
-    });
-    if (fits) places.push([text, ...fits]);
-    else if (important(p) < 2) places.push([text, ...tries[cx > chart.width * 0.7 ? 1 : 0]]);
+    const tries = [[cx + 11, cy + 4, "start"], [cx - 11, cy + 4, "end"], [cx - w / 2, cy - 12, "start"], [cx - w / 2, cy + 21, "start"], [cx - w, cy - 24, "start"], [cx - w, cy + 33, "start"], [cx + 11, cy + 20, "start"]];
+    const boxOf = ([tx, ty, anchor]) => [anchor === "end" ? tx - w : tx, ty - 11, anchor === "end" ? tx : tx + w, ty + 3];
+    const isIn = (box) => box[0] > chart.m.left && box[2] < chart.width && box[1] > 0;
+    const isOffTags = (box) => !taken.some((t) => t[0] < box[2] && t[2] > box[0] && t[1] < box[3] && t[3] > box[1]);
+    const isOffPoints = (box) => !tagged.some((q) => q !== p && atX(q) > box[0] - 5 && atX(q) < box[2] + 5 && atY(q) > box[1] - 3 && atY(q) < box[3] + 3);
+    const free = tries.filter((one) => isIn(boxOf(one)) && isOffTags(boxOf(one)));
+    const place = free.find((one) => isOffPoints(boxOf(one))) || (important(p) < 2 ? free[0] || tries[cx > chart.width * 0.7 ? 1 : 0] : null);
+    if (!place) continue;
+    taken.push(boxOf(place));
+    places.push([text, ...place]);
   }
   svg.append("g").selectAll("text").data(places).join("text").attr("class", "tag").attr("x", (t) => t[1]).attr("y", (t) => t[2])
     .attr("text-anchor", (t) => t[3]).attr("pointer-events", "none").text((t) => t[0]);
