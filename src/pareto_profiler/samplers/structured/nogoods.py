@@ -92,19 +92,27 @@ class NoGoods:
         ]  # windows on one backend may be wrong though no failure has them yet
         rows: list[Digits] = [*self._failures, *uniform]
         groups = self._groups(len(order), _MAX_TRIED // len(rows))
+        by_length = _by_length(groups)
         # What another operation takes, too, is another thing.
         names = [f"{name} {n}" for name, n in zip(s.names, s.takers(), strict=True)]
         patterns: dict[tuple[tuple[str, int], ...], int] = {}
         numbers: dict[NoGood, int] = {}
         seen: set[NoGood] = set()
+        successes, columns_of = self._successes[:, order], [order[list(g)].tolist() for g in groups]
         for f, row in enumerate(rows):
-            same = self._successes[:, order] == row[order]
-            for group in groups:
-                columns = order[list(group)]
-                choices = row[columns]
-                if choices.min() < 0:
-                    continue
-                pairs = tuple(zip(columns.tolist(), choices.tolist(), strict=True))
+            is_failure = f < len(self._failures)
+            own = row[order]
+            same, is_blamed = successes == own, self._blamed[f, order] if is_failure else own < 0
+            there, ruled_out, explained = np.zeros((3, len(groups)), dtype=bool)
+            for at, positions in by_length:
+                there[at] = (own[positions] >= 0).all(axis=1)
+                ruled_out[at] = _all_in_any(same, positions)
+                explained[at] = is_blamed[positions].all(axis=1)
+            choices_of = own.tolist()
+            for g in np.flatnonzero(there).tolist():
+                group = groups[g]
+                choices = [choices_of[i] for i in group]
+                pairs = tuple(zip(columns_of[g], choices, strict=True))
                 if pairs not in seen:
                     seen.add(pairs)
                     pattern = tuple((names[v], c) for v, c in pairs)
@@ -112,18 +120,16 @@ class NoGoods:
                         patterns[pattern] = len(patterns)
                         self._pattern_sizes.append(0)
                     self._pattern_sizes[patterns[pattern]] += 1
-                    if bool(same[:, list(group)].all(axis=1).any()):
+                    if ruled_out[g]:
                         continue
                     self._patterns.append(patterns[pattern])
                     numbers[pairs] = len(self._hypotheses)
                     self._hypotheses.append(pairs)
                     self._explains.append([])
                     is_gapped = group[-1] - group[0] >= len(group)
-                    is_mixed = len(set(choices.tolist())) > 1
+                    is_mixed = len(set(choices)) > 1
                     self._kinds.append((len(group), is_gapped, is_mixed))
-                if f >= len(self._failures) or not self._blamed[f, columns].all():
-                    continue
-                if pairs in numbers:
+                if explained[g] and pairs in numbers:
                     self._explains[numbers[pairs]].append(f)
 
     def _groups(self, count: int, most: int) -> list[tuple[int, ...]]:
@@ -150,7 +156,8 @@ class NoGoods:
         if not self._hypotheses:
             return [[] for _ in range(count)]
         # What fails may be all of its like, or one by one: measurements have to tell.
-        chances = [self._chances(own) for own in _OWN]
+        members = _Members(self._patterns, self._explains, len(self._failures))
+        chances = [self._chances(members, own) for own in _OWN]
         states = [
             self._state(chances[n // 2 % len(_OWN)], random, is_by_pattern=n % 2 == 0)
             for n in range(2 * count)
@@ -163,13 +170,9 @@ class NoGoods:
         picks = random.choice(len(states), count, p=weights / weights.sum())
         return [np.flatnonzero(states[i]).tolist() for i in picks]
 
-    def _chances(self, own: float) -> _Chances:
-        patterns = np.array(self._patterns, dtype=np.intp)
-        explains = np.zeros((len(patterns), len(self._failures)), dtype=bool)
-        for h, failures in enumerate(self._explains):
-            explains[h, failures] = True
+    def _chances(self, members: _Members, own: float) -> _Chances:
         sizes = np.array(self._pattern_sizes, dtype=float)
-        sizes -= np.bincount(patterns[~explains.any(axis=1)], minlength=len(sizes))
+        sizes -= np.bincount(members.patterns[~members.is_met], minlength=len(sizes))
         # A kind of conjunction is as likely as another, however many of it there are.
         kind_of = dict(zip(self._patterns, self._kinds, strict=True))
         many = Counter(kind_of.values() if own < 1 else self._kinds)
@@ -179,7 +182,7 @@ class NoGoods:
             shares = np.zeros(len(sizes))
             for pattern, kind in kind_of.items():
                 shares[pattern] = min(0.5, expected[kind] / many[kind])
-            chances = _Chances(patterns, sizes, own * shares, own, explains)
+            chances = _Chances(members, sizes, own * shares, own)
             # Of the kinds that explain what failed so far there may be as many again.
             met = Counter(kind_of[pattern] for pattern in chances.fewest())
             expected = {kind: _prior(kind) / total + met[kind] for kind in many}
@@ -188,13 +191,12 @@ class NoGoods:
     def _state(
         self, chances: _Chances, random: np.random.Generator, *, is_by_pattern: bool
     ) -> Flags:
-        explains, patterns, sizes = chances.explains, chances.patterns, chances.sizes
-        own = chances.own
+        members, sizes, own = chances.members, chances.sizes, chances.own
+        explains, patterns = members.explains, members.patterns
         state = chances.start(random, is_by_pattern=is_by_pattern)
         covered = explains[state].sum(axis=0)
         like = np.bincount(patterns[state], minlength=len(sizes)).astype(float)
-        coupled = np.flatnonzero(explains.any(axis=1))
-        free = np.flatnonzero(~explains.any(axis=1))
+        coupled, free = np.flatnonzero(members.is_met), np.flatnonzero(~members.is_met)
         for _ in range(_SWEEPS):
             dice = random.random(len(state))
             others = np.maximum(own + sizes - 1, _TINY)
@@ -212,7 +214,7 @@ class NoGoods:
                     covered[failures] += 1
                     like[g] += 1
             flips = random.random(len(sizes))
-            several = chances.several
+            several = members.several
             several = several[(like[several] > 0) | (flips[several] < chances.all_true[several])]
             for g in random.permutation(several).tolist():
                 chances.flip(g, state, covered, like, float(flips[g]))
@@ -249,6 +251,37 @@ class NoGoods:
         return tuple((v, int(failure[v])) for v in sorted(chosen))
 
 
+class _Members:
+    """Which hypotheses are of one pattern and explain something.
+
+    Args:
+        patterns: Of each hypothesis.
+        explains: Of each, which failures it would explain.
+        failure_count: How many there are.
+
+    Attributes:
+        is_met: Which hypotheses explain any failure.
+        of: Pattern → hypotheses of it that do.
+        several: Patterns of which more than one does.
+        cover: Pattern → how many of them explain each failure.
+        covers: Which patterns explain which failure, in the order of ``of``.
+    """
+
+    def __init__(self, patterns: list[int], explains: list[list[int]], failure_count: int) -> None:
+        self.patterns = np.array(patterns, dtype=np.intp)
+        self.explains = np.zeros((len(patterns), failure_count), dtype=bool)
+        for h, failures in enumerate(explains):
+            self.explains[h, failures] = True
+        self.is_met = self.explains.any(axis=1)
+        self.of: dict[int, list[int]] = {}
+        for h in np.flatnonzero(self.is_met).tolist():
+            self.of.setdefault(patterns[h], []).append(h)
+        self.groups = list(self.of.values())
+        self.several = np.array([g for g, hs in self.of.items() if len(hs) > 1], dtype=np.intp)
+        self.cover = {g: self.explains[hs].sum(axis=0) for g, hs in self.of.items()}
+        self.covers = np.array([cover > 0 for cover in self.cover.values()])
+
+
 class _Chances:
     """How probable sets of true hypotheses are.
 
@@ -256,38 +289,25 @@ class _Chances:
     most of its mass at both ends where ``own`` is small.
 
     Args:
-        patterns: Of each hypothesis.
+        members: The hypotheses.
         sizes: Of each pattern, what is ruled out included, what has a part in no failure left out.
         alone: First parameter of each pattern's Beta distribution.
         own: The sum of both: the smaller, the more a pattern is true or false as a whole.
-        explains: Which hypothesis would explain which failure.
     """
 
-    def __init__(
-        self, patterns: Digits, sizes: Vector, alone: Vector, own: float, explains: Flags
-    ) -> None:
-        self.patterns, self.sizes, self.alone, self.own = patterns, sizes, alone, own
-        self.explains = explains
-        self._members: dict[int, list[int]] = {}
-        for h in np.flatnonzero(explains.any(axis=1)).tolist():
-            self._members.setdefault(int(patterns[h]), []).append(h)
-        self.several = np.array(
-            [g for g, members in self._members.items() if len(members) > 1], dtype=np.intp
-        )
-        self._cover = {g: explains[members].sum(axis=0) for g, members in self._members.items()}
+    def __init__(self, members: _Members, sizes: Vector, alone: Vector, own: float) -> None:
         from scipy.special import expit
 
-        counts = np.array([len(m) for m in self._members.values()])
-        self._groups = list(self._members.values())
-        self._patterns_cover = np.array([cover > 0 for cover in self._cover.values()])
-        self._all_gains = self._gain(list(self._members), 0, counts)
-        self._own_gains = self._gain(self.patterns, 0, 1)
+        self.members, self.sizes, self.alone, self.own = members, sizes, alone, own
+        counts = np.array([len(hypotheses) for hypotheses in members.groups])
+        self._all_gains = self._gain(list(members.of), 0, counts)
+        self._own_gains = self._gain(members.patterns, 0, 1)
         self.all_true = np.zeros(len(sizes))
-        self.all_true[list(self._members)] = expit(self._all_gains)
+        self.all_true[list(members.of)] = expit(self._all_gains)
 
     def height(self, state: Flags) -> float:
         """Logarithm of its probability, up to a constant."""
-        like = np.bincount(self.patterns[state], minlength=len(self.sizes))
+        like = np.bincount(self.members.patterns[state], minlength=len(self.sizes))
         seen = np.flatnonzero(like)
         return float(self._gain(seen, 0, like[seen]).sum())
 
@@ -301,7 +321,7 @@ class _Chances:
 
     def flip(self, pattern: int, state: Flags, covered: Digits, like: Vector, dice: float) -> None:
         """A Gibbs step of a whole pattern: all of its members that explain something, or none."""
-        members, cover = self._members[pattern], self._cover[pattern]
+        members, cover = self.members.of[pattern], self.members.cover[pattern]
         if like[pattern] not in {0, len(members)}:
             return
         without = covered - cover if like[pattern] else covered
@@ -312,18 +332,34 @@ class _Chances:
 
     def fewest(self) -> list[int]:
         """Patterns that explain all failures, taken one by one, the likeliest first."""
-        patterns = list(self._members)
-        return [patterns[i] for i in _cover(self._patterns_cover, self._all_gains)]
+        patterns = list(self.members.of)
+        return [patterns[i] for i in _cover(self.members.covers, self._all_gains)]
 
     def start(self, random: np.random.Generator, *, is_by_pattern: bool) -> Flags:
         """A few hypotheses, or whole patterns, that explain all failures: big ones first."""
-        by_pattern = (self._patterns_cover, self._all_gains)
-        explains, gains = by_pattern if is_by_pattern else (self.explains, self._own_gains)
+        members = self.members
+        by_pattern = (members.covers, self._all_gains)
+        explains, gains = by_pattern if is_by_pattern else (members.explains, self._own_gains)
         chance = gains + random.gumbel(size=len(gains))
-        state = np.zeros(len(self.patterns), dtype=bool)
+        state = np.zeros(len(members.patterns), dtype=bool)
         for best in _cover(explains, chance):
-            state[self._groups[best] if is_by_pattern else best] = True
+            state[members.groups[best] if is_by_pattern else best] = True
         return state
+
+
+def _by_length(groups: list[tuple[int, ...]]) -> list[tuple[Digits, Digits]]:
+    """Numbers of groups of one length, and their members: shape ``(groups, length)``."""
+    lengths = np.array([len(group) for group in groups], dtype=np.intp)
+    numbers = [np.flatnonzero(lengths == n) for n in np.unique(lengths)]
+    return [(at, np.array([groups[g] for g in at.tolist()], dtype=np.intp)) for at in numbers]
+
+
+def _all_in_any(rows: Flags, positions: Digits) -> Flags:
+    """For each group of columns whether any row has all of them."""
+    found = np.zeros(len(positions), dtype=bool)
+    for row in rows:
+        found |= row[positions].all(axis=1)
+    return found
 
 
 def _cover(explains: Flags, chance: Vector) -> list[int]:
