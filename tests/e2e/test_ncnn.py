@@ -10,7 +10,7 @@ import pytest
 from build_onnx import constant, model_of, node
 from build_onnx import small as small_onnx
 from build_param import small
-from e2e.command import pp, pp_error, pp_json
+from e2e.command import JUDGED, pp, pp_error, pp_json
 
 from pareto_profiler.core.trial import Failure
 from pareto_profiler.storage.journal import read
@@ -51,7 +51,8 @@ def test_what_ships_is_run_and_compared(run: Path, tmp_path: Path):
     space = read(run).header.space
     mixed = str(space.id_of(("no-winograd", "direct", "no-sgemm")))
     for form in ("param", "python"):
-        done = pp("deploy", run, mixed, "--format", form, "--output", form, cwd=tmp_path)
+        to = ("--format", form, "--output", form)
+        done = pp("deploy", run, mixed, *to, cwd=tmp_path, status=JUDGED)
         assert "exec_time" in done.stdout
     text = (tmp_path / "param" / "model.param").read_text()
     assert [w for w in text.split() if w.startswith("31=")] == ["31=64", "31=96", "31=32"]
@@ -79,7 +80,7 @@ def test_settings_ship_as_options_of_the_net(tmp_path: Path):
     other = tuple(chosen.get(n, c) for n, c in zip(names, space.default, strict=True))
     assert measured[other].output_error > 0  # bf16 is another arithmetic
     one = str(space.id_of(other))
-    pp("deploy", "run", one, "--format", "param", "--output", "made", cwd=tmp_path)
+    pp("deploy", "run", one, "--format", "param", "--output", "made", cwd=tmp_path, status=JUDGED)
     header = (tmp_path / "made" / "net.h").read_text()
     for line in (
         "net.opt.use_winograd63_convolution = false;",
@@ -114,7 +115,7 @@ def test_one_onnx_file_on_both_runtimes(tmp_path: Path):
     assert "do not agree" not in done.stderr
     first = pp_json("show", "both", cwd=tmp_path)["front"][0]
     form = "onnx" if first["runtime"].startswith("onnxruntime") else "param"
-    pp("deploy", "both", "A", "--format", form, "--output", "made", cwd=tmp_path)
+    pp("deploy", "both", "A", "--format", form, "--output", "made", cwd=tmp_path, status=JUDGED)
     assert (tmp_path / "both" / "report.html").is_file()
 
 
@@ -156,7 +157,8 @@ def test_a_library_of_ncnn_is_driven_in_place_of_the_wheel(tmp_path: Path):
     # What is measured is the program of the driver, with no Python in it.
     before = recording.trials[0].outcome.samples["rss_before_load"][0]
     assert before < 5 << 20
-    done = pp("deploy", "run", "0", "--format", "param", "--output", "made", cwd=tmp_path)
+    to = ("--format", "param", "--output", "made")
+    done = pp("deploy", "run", "0", *to, cwd=tmp_path, status=JUDGED)
     assert "exec_time" in done.stdout
     # Its C API has no switch for that.
     vary = ("--vary", "winograd", "--backends", "default", "--budget", 3, "--library", library)

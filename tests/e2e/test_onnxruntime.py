@@ -12,7 +12,7 @@ import numpy as np
 import onnx
 import pytest
 from build_onnx import constant, model_of, node, small
-from e2e.command import command, pp, pp_error, pp_json
+from e2e.command import JUDGED, command, pp, pp_error, pp_json
 
 from pareto_profiler.runtimes.onnxruntime.folding import WHEEL
 from pareto_profiler.storage.journal import read
@@ -68,7 +68,8 @@ def test_what_ships_is_run_and_compared(run: Path, tmp_path: Path):
     plain = str(read(run).header.space.id_of(("plain", "packed", "plain")))
     for form in ("onnx", "python"):
         folder = tmp_path / form
-        done = pp("deploy", run, plain, "--format", form, "--output", folder, cwd=tmp_path)
+        to = ("--format", form, "--output", folder)
+        done = pp("deploy", run, plain, *to, cwd=tmp_path, status=JUDGED)
         assert "exec_time" in done.stdout
         made = onnx.load(str(folder / "model.onnx"), load_external_data=False)
         assert len(made.graph.input) == 3
@@ -123,7 +124,7 @@ def test_settings_ship_as_options_of_the_session(tmp_path: Path):
     chosen = tuple("off" for _ in names)
     rest = tuple("packed" for v in space.variables if not v.is_setting)
     off = str(space.id_of((*rest, *chosen)))
-    pp("deploy", "run", off, "--format", "onnx", "--output", "off", cwd=tmp_path)
+    pp("deploy", "run", off, "--format", "onnx", "--output", "off", cwd=tmp_path, status=JUDGED)
     assert not (tmp_path / "off" / "weights.bin").exists()
     program = (tmp_path / "off" / "session.py").read_text()
     assert "options.enable_cpu_mem_arena = False" in program

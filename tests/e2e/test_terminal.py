@@ -16,6 +16,7 @@ RUNS = sorted((ROOT / "examples" / "runs").glob("*/"))
 TABLES = sorted((ROOT / "examples" / "tables").glob("*.parquet"))
 BUSY = sorted((DATA / "busy").glob("*/"))
 MODEL_FILES = sorted(MODELS.glob("*.tflite"))
+LARGE_BYTES = 200_000
 MEASURED = [run for run in (*RUNS, *TABLES, *BUSY) if run.name != "README.md"]
 
 
@@ -34,11 +35,13 @@ def test_runs_are_told_in_80_columns(run: Path, tmp_path: Path):
     front = pp("show", run, cwd=tmp_path)
     fits(front, "pareto-profiler ")
     fits(pp("select", run, "--knee", cwd=tmp_path), "BACKENDS=")
-    fits(pp("learned", run, cwd=tmp_path))
+    assert len(front.stdout.splitlines()) <= 50
     fits(pp("compare", run, run, cwd=tmp_path, status=(0, 2, 3)))
+    if run.is_file() and run.stat().st_size > LARGE_BYTES:
+        return  # half a minute, and others show the same
+    fits(pp("learned", run, cwd=tmp_path))
     for point in ("A", "baseline"):
         fits(pp("explain", run, point, cwd=tmp_path), "pareto-profiler ")
-    assert len(front.stdout.splitlines()) <= 50
 
 
 @pytest.mark.parametrize("runtime", ["onert", "litert"])

@@ -12,7 +12,7 @@ import onnx
 import pytest
 from build_onnx import constant, model_of, node, small
 from devices import missing
-from e2e.command import pp, pp_error
+from e2e.command import JUDGED, pp, pp_error
 
 from pareto_profiler import runtimes
 from pareto_profiler.storage.journal import read
@@ -66,7 +66,7 @@ def test_operations_go_to_another_provider_and_ship(tmp_path: Path):
     assert all(t.outcome.output_error < 1e-3 for t in trials)
     mixed = [t.assignment for t in trials if {"packed", "webgpu"} <= set(t.assignment)]
     assert mixed
-    pp("deploy", "run", space.id_of(mixed[0]), "--output", "shipped", cwd=tmp_path)
+    pp("deploy", "run", space.id_of(mixed[0]), "--output", "shipped", cwd=tmp_path, status=JUDGED)
     shipped = onnx.load(tmp_path / "shipped" / "model.onnx", load_external_data=False)
     layers = {n.op_type: n.metadata_props[0].value for n in shipped.graph.node}
     assert layers["Hardmax"] == "cpu"

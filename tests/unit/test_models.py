@@ -216,7 +216,7 @@ def _archive(*names: str) -> bytes:
     [
         (b"", "0 bytes are no model"),
         (b"PK\x03\x04 a zip archive", "a ZIP archive that cannot be read"),
-        (_archive("labels.txt"), "a ZIP archive without a .tflite"),
+        (_archive("labels.txt"), "a ZIP archive without a file in it that ends in .tflite"),
         (_archive("labels.txt", "face.tflite"), "unpack it, and take face.tflite"),
         (_small()[:200], "outside the file|can hold"),
         (struct.pack("<I", 2**31) + b"TFL3" + b"\0" * 64, "outside the file"),

@@ -342,9 +342,9 @@ class SpaceOptions:
         _option(
             "Space",
             "Runtime settings to search over as well, comma-separated, of those that the runtime "
-            "has: threads (1, 2, 4 … up to the cores), of onert executor, memory_planner, "
-            "use_mmaped_data, of LiteRT weight_cache, of ONNX Runtime external_data, arena, "
-            "memory_pattern, mmap_threshold, of ncnn winograd, packing, bf16, mmap_threshold.",
+            "has: threads (1, 2, 4 … up to the cores), executor, memory_planner, "
+            "use_mmaped_data; weight_cache; external_data, arena, memory_pattern; winograd, "
+            "packing, bf16; mmap_threshold.",
             autocompletion=setting_names,
             show_default="none",
         ),

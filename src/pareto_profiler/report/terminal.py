@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import shlex
 import textwrap
 from collections.abc import Callable, Sequence
@@ -179,12 +180,25 @@ def _sure(row: Row, judged: Judged) -> str:
 
 
 def configured(row: Row) -> str:
-    """The configuration to be copied; of a long one how many operations run where."""
+    """The configuration; of a long one how many operations run where.
+
+    One that is a variable of the environment is to be copied, and stays a line.
+    """
     text = row.configuration.strip()
     if len(text) <= _LONG_CONFIGURATION:
-        return text
+        return text if "=" in text else _filled(text, "  ")
     counts = counts_of(row.header.space, row.estimate.assignment)
     return f"{counts} (deploy writes it, --json shows it)"
+
+
+def _filled(text: str, indent: str) -> str:
+    """Broken into lines behind commas and blanks; all but the first are indented."""
+    lines = [""]
+    for piece in re.split(r"(?<=[, ])", text):
+        if len(indent + lines[-1] + piece.rstrip()) > WIDTH:
+            lines.append("")
+        lines[-1] += piece
+    return f"\n{indent}".join(line.rstrip() for line in lines)
 
 
 def _choices_of(row: Row, width: int) -> str:
