@@ -79,6 +79,7 @@ class Exploration:
             StoreWriteError: A trial cannot be kept.
         """
         header = self.job.header
+        rules = replace(rules, doubts_tables=not (header.traits and header.traits.is_sure))
         runner: Runner = self.engine
         if rules.wait_s:
             runner = QuietRunner(runner, partial(busy_cpus, self.job.shell), rules.wait_s)

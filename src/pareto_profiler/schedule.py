@@ -75,7 +75,8 @@ class Schedule:
         uniforms = space.uniforms()
         likely = [(UNIFORM, a) for a in uniforms if space.is_feasible(a)]
         self._warm_start: Block = [(BASELINE, self._default), *likely]
-        self._unlikely: Block = [(UNIFORM, a) for a in uniforms if not space.is_feasible(a)]
+        unlikely = [(UNIFORM, a) for a in uniforms if not space.is_feasible(a)]
+        self._unlikely: Block = unlikely if rules.doubts_tables else []
 
     def tell(self, trial: Trial) -> None:
         """Take in a finished trial."""

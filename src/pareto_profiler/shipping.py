@@ -34,13 +34,22 @@ _LOG: Final = logging.getLogger(__name__)
 def check_no_model(path: Path, header: Header) -> None:
     """See that what is written is not the model of a run, or what that was adapted from.
 
+    Nor the folder that it lies in: a form that is a folder has files of names that it may have.
+
     Raises:
         InputError: It is.
     """
     for name in ("model", "original"):
         model = Path(header.origin.get(name, ""))
-        if path.is_file() and model.is_file() and path.samefile(model):
+        if not model.is_file():
+            continue
+        if path.is_file() and path.samefile(model):
             raise InputError(f"{path}: is the run's model, which nothing may overwrite")
+        if path.is_dir() and path.samefile(model.parent):
+            raise InputError(
+                f"{path}: the run's model lies there, and nothing may overwrite it: name another "
+                f"folder"
+            )
 
 
 @dataclass(frozen=True, slots=True)

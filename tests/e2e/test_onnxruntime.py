@@ -13,7 +13,10 @@ import onnx
 import pytest
 from build_onnx import constant, model_of, node, small
 from e2e.command import JUDGED, command, pp, pp_error, pp_json
+from onnx import numpy_helper
 
+from pareto_profiler.core.measurement import Measurement
+from pareto_profiler.core.trial import Profile
 from pareto_profiler.runtimes.onnxruntime.folding import WHEEL
 from pareto_profiler.storage.journal import read
 
@@ -210,3 +213,59 @@ def test_what_it_cannot_load_is_said_in_a_line(tmp_path: Path):
     text = pp_error("search", "m.onnx", cwd=tmp_path)
     assert "onnxruntime cannot load it" in text
     assert "Nonsense" in text
+
+
+def test_the_model_is_not_overwritten_by_what_ships(tmp_path: Path):
+    model = tmp_path / "mine" / "model.onnx"
+    model.parent.mkdir()
+    model.write_bytes(small().SerializeToString())
+    pp("search", model, "--budget", 2, *QUICK, "--output", "run", cwd=tmp_path)
+    words = pp_error("deploy", "run", "0", "--output", "mine", cwd=tmp_path)
+    assert "the run's model lies there" in words
+    assert model.read_bytes() == small().SerializeToString()
+    assert [f.name for f in model.parent.iterdir()] == ["model.onnx"]
+
+
+def test_outputs_that_are_large_are_compared(tmp_path: Path):
+    """Squares of them are infinite, which JSON does not have."""
+    large = numpy_helper.from_array(np.full((8, 8), 1e200), "w")
+    model = model_of([node("MatMul", ["x", "w"], "y")], [large], taken=(1, 8), made=(1, 8))
+    for value in (model.graph.input[0], model.graph.output[0]):
+        value.type.tensor_type.elem_type = onnx.TensorProto.DOUBLE
+    (tmp_path / "m.onnx").write_bytes(model.SerializeToString())
+    pp(
+        "search",
+        "m.onnx",
+        "--vary",
+        "arena",
+        "--budget",
+        4,
+        *QUICK,
+        "--output",
+        "run",
+        cwd=tmp_path,
+    )
+    trials = [t for t in read(tmp_path / "run").trials if not isinstance(t.outcome, Profile)]
+    assert len(trials) > 1
+    assert all(isinstance(t.outcome, Measurement) for t in trials)
+
+
+def test_what_ships_runs_on_inputs_as_large_as_measured(tmp_path: Path):
+    model = model_of(
+        [node("Relu", ["x"], "a"), node("MatMul", ["a", "w"], "y")],
+        [constant("w", (8, 8))],
+        taken=("n", 8),
+        made=("n", 8),
+    )
+    (tmp_path / "m.onnx").write_bytes(model.SerializeToString())
+    shape = ("--input-shape", "x=64,8")
+    pp("search", "m.onnx", *shape, "--budget", 2, *QUICK, "--output", "run", cwd=tmp_path)
+    pp("deploy", "run", "0", "--output", "made", cwd=tmp_path, status=JUDGED)
+    program = tmp_path / "made" / "session.py"
+    assert "SHAPES = {'x': (64, 8)}" in program.read_text()
+    for words, status in (("3", 0), ("none", 1), ("0", 1)):
+        done = subprocess.run(
+            [sys.executable, program, words], capture_output=True, text=True, check=False
+        )
+        assert done.returncode == status
+        assert "Traceback" not in done.stderr

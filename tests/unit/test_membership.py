@@ -61,6 +61,17 @@ def test_some_assignment_is_always_on_the_front(rows: list[tuple[float, float]])
     assert [found.items[i].values for i in shown] == sorted(found.items[i].values for i in shown)
 
 
+def test_what_nothing_is_known_of_is_not_all_that_is_shown():
+    """Ten that are close, each unlikely alone, beside one whose time other work hid."""
+    rows = [(10.0 + 0.02 * i, 20.0 - 0.01 * i) for i in range(10)] + [(90.0, 5.0)]
+    found = estimates(rows, 0.2, contended=(10,))
+    places = memberships(found)
+    assert all(place.probability < 0.5 for place in places[:10])
+    shown = shown_front(found, places)
+    assert set(range(10)) & set(shown)
+    assert 10 in shown
+
+
 def test_the_probability_is_how_often_noise_leaves_it_there():
     # Two of the same size: each is on the front when it is not slower by more than the margin.
     places = memberships(estimates([(1.0, 5.0), (1.03, 5.0)], 0.02), draws=20_000)

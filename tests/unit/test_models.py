@@ -203,6 +203,15 @@ def _small() -> bytes:
     return build(dense(width=4, layers=2))
 
 
+@pytest.mark.parametrize("suffix", [".onnx", ".param"])
+def test_what_is_called_a_model_and_is_none_is_told_by_its_name(tmp_path: Path, suffix: str):
+    for content in (b"", b"just some text"):
+        file = tmp_path / f"m{suffix}"
+        file.write_bytes(content)
+        with pytest.raises(ModelError, match=rf"is no {suffix} file: it has {len(content)} bytes"):
+            load(file)
+
+
 def _archive(*names: str) -> bytes:
     data = io.BytesIO()
     with zipfile.ZipFile(data, "w") as archive:

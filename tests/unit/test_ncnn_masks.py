@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
+import onnx
 import pytest
-from build_onnx import model_of, node
+from build_onnx import constant, model_of, node
 from build_onnx import small as small_onnx
 from build_param import small
 
@@ -14,9 +16,10 @@ from pareto_profiler.core.space import DecisionSpace, Granularity
 from pareto_profiler.core.support import Support
 from pareto_profiler.errors import InputError, ModelError, TargetError
 from pareto_profiler.models import load
+from pareto_profiler.models.param_reader import weights_file
 from pareto_profiler.runtimes import runtime, runtime_for
 from pareto_profiler.runtimes.base import Where
-from pareto_profiler.runtimes.ncnn.conversion import with_sizes
+from pareto_profiler.runtimes.ncnn.conversion import converted, with_sizes
 from pareto_profiler.runtimes.ncnn.masks import DIRECT, NO_SGEMM, NO_WINOGRAD, masked
 from pareto_profiler.shells.local import LocalShell
 
@@ -71,6 +74,60 @@ def test_a_model_of_free_sizes_is_not_converted(tmp_path: Path, cache: Path):
     (tmp_path / "m.onnx").write_bytes(free.SerializeToString())
     with pytest.raises(ModelError, match="input 'x' has free sizes, .* fix them in the file"):
         NCNN.read(tmp_path / "m.onnx")
+
+
+def test_weights_beside_the_model_are_converted_as_they_are(tmp_path: Path, cache: Path):
+    """Pnnx looks for them where it runs, and takes what it does not find for zeros."""
+    del cache
+    model = model_of(
+        [node("Conv", ["x", "w"], "y", pads=[1, 1, 1, 1])],
+        [constant("w", (4, 3, 3, 3))],
+        made=(1, 4, 16, 16),
+    )
+    (tmp_path / "one.onnx").write_bytes(model.SerializeToString())
+    folder = tmp_path / "apart"
+    folder.mkdir()
+    onnx.save(
+        model, folder / "two.onnx", save_as_external_data=True, location="w.bin", size_threshold=0
+    )
+    one, two = (
+        weights_file(NCNN.read(f).file).read_bytes()
+        for f in (tmp_path / "one.onnx", folder / "two.onnx")
+    )
+    assert one == two
+
+
+def test_control_flow_is_not_given_to_pnnx(tmp_path: Path, cache: Path):
+    del cache
+    file = tmp_path / "m.onnx"
+    file.write_bytes(small_onnx().SerializeToString())
+    model = load(file)
+    first, *others = model.graph.operations
+    operations = (replace(first, builtin="Loop"), *others)
+    with pytest.raises(ModelError, match=r"m\.onnx: pnnx converts no control flow, .* Loop"):
+        converted(replace(model, graph=replace(model.graph, operations=operations)))
+
+
+@pytest.mark.parametrize(
+    ("script", "words"),
+    [
+        ("printf '7767517\\npnnx.Expression e 0 1 a\\n' >model.ncnn.param", "pnnx.Expression"),
+        ("echo 'reason of its own' >&2; exit 3", "exit status 3.*reason of its own"),
+    ],
+)
+def test_what_pnnx_does_not_convert_is_said_in_a_line(
+    tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch, script: str, words: str
+):
+    del cache
+    program = tmp_path / "pnnx"
+    program.write_text(f'#!/bin/sh\ncd "$(dirname "$1")"; touch model.ncnn.bin\n{script}\n')
+    program.chmod(0o755)
+    monkeypatch.setattr("pareto_profiler.runtimes.ncnn.conversion._program", lambda: program)
+    file = tmp_path / "m.onnx"
+    file.write_bytes(small_onnx().SerializeToString())
+    with pytest.raises(ModelError, match=words) as caught:
+        NCNN.read(file)
+    assert len(str(caught.value)) < len(str(file)) + 150
 
 
 def test_without_pnnx_the_error_says_how_to_get_it(

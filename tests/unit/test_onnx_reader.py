@@ -115,6 +115,35 @@ def test_missing_weights_are_named(tmp_path: Path):
         load(external(tmp_path, "other.bin"))
 
 
+def test_weights_of_bodies_are_part_of_the_model_too(tmp_path: Path):
+    """They lie in a file of their own, which may be another or missing."""
+    weights = constant("w", (4, 4))
+    weights.ClearField("raw_data")
+    weights.data_location = TensorProto.EXTERNAL
+    weights.external_data.add(key="location", value="w.bin")
+    made = helper.make_tensor_value_info("t", TensorProto.FLOAT, None)
+    then = helper.make_graph([node("MatMul", ["x", "w"], "t")], "then", [], [made], [weights])
+    made = helper.make_tensor_value_info("e", TensorProto.FLOAT, None)
+    other = helper.make_graph([node("Relu", ["x"], "e")], "else", [], [made])
+    flag = numpy_helper.from_array(np.array(True), "c")
+    branch = node("If", ["c"], "y", then_branch=then, else_branch=other)
+    file = written(model_of([branch], [flag], taken=(4, 4), made=(4, 4)), tmp_path)
+    digests = set()
+    for value in (1.0, 2.0):
+        (tmp_path / "w.bin").write_bytes(np.full((4, 4), value, np.float32).tobytes())
+        digests.add(load(file).graph.digest)
+    assert len(digests) == 2
+    (tmp_path / "w.bin").unlink()
+    with pytest.raises(ModelError, match=r"its weights lie in w\.bin, which is not beside it"):
+        load(file)
+
+
+def test_an_input_without_elements_cannot_be_measured(tmp_path: Path):
+    empty = model_of([node("Relu", ["x"], "y")], [], taken=(0, 16), made=(0, 16))
+    with pytest.raises(ModelError, match="input 'x' has a size of 0"):
+        graph_of(empty, tmp_path)
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [

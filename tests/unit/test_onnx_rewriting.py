@@ -5,15 +5,18 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import onnx
 import pytest
 from build_onnx import constant, model_of, node, small
 
+from pareto_profiler import runtimes
 from pareto_profiler.errors import ModelError, RunError
 from pareto_profiler.models import load
 from pareto_profiler.runtimes.onnxruntime.engine import times_of
 from pareto_profiler.runtimes.onnxruntime.folding import folded
 from pareto_profiler.runtimes.onnxruntime.rewriting import PACKED, PLAIN, WEIGHTS, Base
+from pareto_profiler.testing import Case
 
 
 @pytest.fixture(autouse=True)
@@ -76,6 +79,34 @@ def test_a_weight_that_others_share_gets_a_name_of_its_own(tmp_path: Path):
     assert base.rewritten({0, 1, 2}).overridable == {"w"}
 
 
+def test_names_that_are_made_collide_with_none(tmp_path: Path):
+    """A tensor has the name that a shared weight would get, and nodes those of others' tensors."""
+    nodes = [
+        node("MatMul", ["x", "w"], "w_2", name="y"),
+        node("Relu", ["w_2"], "a", name="w_2"),
+        node("MatMul", ["a", "w"], "y", name="a"),
+    ]
+    base = base_of(model_of(nodes, [constant("w", (8, 8))], taken=(1, 8), made=(1, 8)), tmp_path)
+    made = onnx.ModelProto.FromString(base.rewritten({2}).content)
+    names = [name for n in made.graph.node for name in (*n.output, n.name)]
+    names += [t.name for t in made.graph.initializer]
+    assert len(names) == len(set(names))
+    assert {base.operation_of(n.name, n.op_type) for n in made.graph.node} == {0, 1, 2}
+
+
+def test_what_was_cut_short_in_the_cache_is_made_again(tmp_path: Path, cache: Path):
+    first = base_of(small(), tmp_path)
+    (kept,) = cache.glob("pareto-profiler/onnxruntime/*/base.onnx")
+    kept.write_bytes(kept.read_bytes()[:40])
+    assert base_of(small(), tmp_path).rewritten({0}).content == first.rewritten({0}).content
+
+
+def test_a_model_that_is_all_constant_is_named(tmp_path: Path):
+    ones = constant("w", (4, 4))
+    with pytest.raises(ModelError, match=r"m\.onnx: .* all of it is constant"):
+        base_of(model_of([node("Relu", ["w"], "y")], [ones], made=(4, 4)), tmp_path)
+
+
 @pytest.mark.parametrize("ir_version", [3, 8])
 def test_constants_that_are_inputs_are_constants_again(tmp_path: Path, ir_version: int):
     """Exporters of old wrote all of them so; the runtime would pack none."""
@@ -131,6 +162,30 @@ def test_the_saved_graph_says_how_each_is_run(tmp_path: Path):
     )
     assert base.read_back(saved, {"w1"}) == {0: PACKED, 2: PLAIN, 5: PACKED, 10: PACKED}
     assert base.read_back(saved, {"w1", "dense"})[10] == PLAIN
+
+
+def test_what_is_fused_or_made_another_operator_has_a_choice_still(tmp_path: Path):
+    """Matrices with an activation are one operator, and those of three dimensions get reshapes."""
+    nodes = [
+        node("Gemm", ["x", "a", "bias"], "p", name="g0"),
+        node("Relu", ["p"], "q", name="r0"),
+        node("Reshape", ["q", "sizes"], "r", name="s"),
+        node("MatMul", ["r", "b"], "t", name="m0"),
+        node("Add", ["t", "bias"], "u", name="a0"),
+        node("Sigmoid", ["u"], "y", name="s0"),
+    ]
+    sizes = onnx.numpy_helper.from_array(np.array([1, 4, 8], np.int64), "sizes")
+    constants = [constant("a", (8, 8)), constant("b", (8, 8), 1), constant("bias", (8,)), sizes]
+    file = tmp_path / "m.onnx"
+    made = model_of(nodes, constants, taken=(4, 8), made=(1, 4, 8))
+    file.write_bytes(made.SerializeToString())
+    with Case(runtimes.runtime("onnxruntime"), file, tmp_path).engine() as (_, space, engine):
+        assert [v.operations for v in space.variables] == [(0,), (3,)]
+        for one in (("packed", "plain"), ("plain", "packed"), ("plain", "plain")):
+            assert engine.run(one).output_error < 1e-3
+            placement = engine.placement(one)
+            assert placement is not None
+            assert not placement.mismatches
 
 
 def event(name: str, kind: str, microseconds: float) -> dict[str, object]:

@@ -84,6 +84,8 @@ def test_what_the_support_tables_deny_is_tried_when_nothing_else_is_left():
     assert [i for i, _ in whole] == [0, 31, *range(1, 31), 63]
     assert whole[1][1] == whole[-1][1] == "uniform"
     assert 63 not in dict(order(ONE_SHOT, Budget(10)))
+    # Where asking for it changes nothing, it is not asked for.
+    assert 63 not in dict(order(replace(ONE_SHOT, doubts_tables=False), Budget()))
     # Where a part of the budget is kept for repeats, it comes before them.
     kept = order(replace(ONE_SHOT, confirm_share=0.5), Budget(20))
     assert [source for _, source in kept[9:12]] == ["exhaustive", "uniform", "confirm"]

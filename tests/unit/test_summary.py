@@ -19,6 +19,8 @@ from pareto_profiler.core.trial import Failure, Placement, Trial
 from pareto_profiler.errors import FailureKind, InputError
 from pareto_profiler.loop import Budget, MemoryJournal, search
 from pareto_profiler.report.health import Check
+from pareto_profiler.report.naming import handle
+from pareto_profiler.report.selection import Limit
 from pareto_profiler.report.summary import Summary
 from pareto_profiler.report.terminal import scatter, summary_text
 from pareto_profiler.runtimes.base import Runtime
@@ -136,6 +138,18 @@ def test_an_empty_recording_can_be_shown():
 
 def shown(summary: Summary) -> str:
     return summary_text(summary, Path("runs/one"))
+
+
+def test_what_comes_next_keeps_to_limits_that_were_given():
+    summary = Summary.of(open_recording(ROOT / "examples" / "runs" / "emulated_board"))
+    smallest = min(row.values["max_rss"] for row in summary.front)
+    limits = Limit.beforehand([f"max_rss={smallest + 1:.0f}KiB"], summary.objectives)
+    text = summary_text(summary, Path("runs/one"), limits)
+    (ship,) = (line for line in text.splitlines() if line.startswith("ship one:"))
+    within = [handle(i) for i, r in enumerate(summary.front) if r.values["max_rss"] <= smallest + 1]
+    assert ship.split()[-1] in within
+    assert "choose:" not in text
+    assert "choose:" in shown(summary)
 
 
 def test_the_text_has_every_point_of_the_front_and_its_configuration():

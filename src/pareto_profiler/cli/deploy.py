@@ -44,7 +44,8 @@ def deploy(
             help="Which form, of those that the run's runtime has: env (a shell script), nnpackage "
             "(a package with the configuration inside), api (a C header for the runtime's calls), "
             "part (a part file for ONE's partitioner), json (data for a scheduler or an "
-            "application), c (a file for an application), python (a program or a module).",
+            "application), c (a file for an application), onnx and param (a folder with a model "
+            "that says it all), python (a program or a module, or such a folder run by one).",
             show_default="the first that the run's runtime has",
             autocompletion=form_names,
         ),

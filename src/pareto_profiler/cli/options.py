@@ -284,7 +284,7 @@ RuntimeOption = Annotated[
         "What runs the model: " + ", ".join(RUNTIMES) + "; search takes several, comma-separated: "
         "then the first one's baseline is that of all.",
         "--runtime",
-        show_default=next(iter(RUNTIMES)),
+        show_default="the first that reads the model",
         autocompletion=lambda: list(RUNTIMES),
     ),
 ]

@@ -130,7 +130,9 @@ def search(
         if len(runtimes) > 1:
             _measure_jointly(runtimes, choices, limit, rules, output, live, as_json=as_json)
             return
-        summary = _measure(choices, limit, rules, output, dumpfile, live, as_json=as_json)
+        summary = _measure(
+            choices, limit, rules, output, dumpfile, live, as_json=as_json, limits=limits
+        )
         if limits and not as_json:
             print_selection(Selection.of(summary, Goal.smallest(summary.objectives, limits)))
 
@@ -281,6 +283,7 @@ def _measure(
     as_json: bool,
     largest: int | None = None,
     space: DecisionSpace | None = None,
+    limits: Sequence[Limit] = (),
 ) -> Summary:
     with prepare(choices, space) as job:
         _check(job, dumpfile, largest)
@@ -312,7 +315,7 @@ def _measure(
         margin=choices.margin,
         confidence=choices.confidence,
     )
-    print_summary(summary, folder, as_json=as_json)
+    print_summary(summary, folder, limits, as_json=as_json)
     note(f"results: {folder} (again: {_again(folder, job.header, recording.header)})")
     leave_report(summary, {"": recording}, folder)
     if live is not None:

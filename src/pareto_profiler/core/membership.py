@@ -276,11 +276,16 @@ def undecided_within(
 def shown_front(estimates: Estimates, places: Sequence[Membership]) -> list[int]:
     """Positions of the assignments that are more likely on the front than not.
 
-    By increasing first objective. Where none is that likely, the front of the figures as they are.
+    By increasing first objective. Where none is that likely, the front of the figures as they are;
+    and where none is whose figures are told, the front of those: of many that are close each may be
+    unlikely, and what nothing is known of puts nothing off.
     """
     if not places:
         return []
-    likely = [i for i, place in enumerate(places) if place.probability >= LIKELY]
-    likely = likely or np.flatnonzero(nondominated(estimates.values())).tolist()
-    items = estimates.items
-    return sorted(likely, key=lambda i: (*items[i].values, items[i].trials[0].number))
+    items, values = estimates.items, estimates.values()
+    shown = {i for i, place in enumerate(places) if place.probability >= LIKELY}
+    shown = shown or set(np.flatnonzero(nondominated(values)).tolist())
+    told = np.array([item.is_told for item in items])
+    if told.any() and not told[list(shown)].any():
+        shown |= set(np.flatnonzero(told)[nondominated(values[told])].tolist())
+    return sorted(shown, key=lambda i: (*items[i].values, items[i].trials[0].number))

@@ -44,6 +44,8 @@ class Rules:
         seed: Of the order.
         within: What objectives may be at most, where one assignment is looked for and not a front:
             the least of the first objective that has no limit.
+        doubts_tables: Whether what no backend is said to run is tried on each once, when there is
+            time: that shows whether the support tables hold.
         wait_s: Most time, over the whole search, to wait for other work on the target to end.
     """
 
@@ -56,6 +58,7 @@ class Rules:
     confidence: float = CONFIDENCE
     seed: int = 0
     within: Limits = field(default_factory=dict)
+    doubts_tables: bool = True
     wait_s: float = 0.0
 
 

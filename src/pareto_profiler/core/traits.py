@@ -41,6 +41,8 @@ class Traits:
         keeps_inputs: Backends that keep to the end what other backends take from them.
         is_partitioned: Whether consecutive operations of a backend make a partition, each of which
             costs time and memory.
+        is_sure: Whether what backends are said not to run changes nothing where it is asked of
+            them: there is nothing to find out by trying.
         settings: Of settings by name.
     """
 
@@ -48,6 +50,7 @@ class Traits:
     small: frozenset[str] = frozenset()
     keeps_inputs: frozenset[str] = frozenset()
     is_partitioned: bool = False
+    is_sure: bool = False
     settings: Mapping[str, SettingTrait] = field(default_factory=dict)
 
     def are_free(self, one: str, other: str) -> bool:
@@ -66,6 +69,7 @@ class Traits:
             "small": sorted(self.small),
             "keeps_inputs": sorted(self.keeps_inputs),
             "is_partitioned": self.is_partitioned,
+            **({"is_sure": True} if self.is_sure else {}),
             "settings": {
                 name: {"role": str(s.role), "waste": {k: list(v) for k, v in s.waste.items()}}
                 for name, s in self.settings.items()
@@ -84,6 +88,7 @@ class Traits:
             frozenset(map(str, data["small"])),
             frozenset(map(str, data["keeps_inputs"])),
             bool(data["is_partitioned"]),
+            bool(data.get("is_sure")),
             {
                 str(name): SettingTrait(
                     Role(s["role"]),

@@ -473,6 +473,11 @@ static void output_path(char *path, size_t size, const char *prefix, int i) {
   if (snprintf(path, size, "%s.%d", prefix, i) >= (int)size) refuse_request("%s: path too long", prefix);
 }
 
+/* As JSON has it, which has no infinity: the largest number stands for what is larger, or is none. */
+static double told(double value) {
+  return isfinite(value) ? value : value < 0 ? -DBL_MAX : DBL_MAX;
+}
+
 static void print_output(const request *asked, int i, const tensor *output) {
   char path[4096];
   size_t count = output->bytes / types[output->type].bytes;
@@ -492,7 +497,7 @@ static void print_output(const request *asked, int i, const tensor *output) {
   }
   if (least > most) least = most = 0; /* nothing finite in it */
   fprintf(answer, "%s{\"dtype\": \"%s\", \"bytes\": %zu, \"digest\": \"%016llx\", \"l2_norm\": %.17g, \"min\": %.17g, \"max\": %.17g, \"nonfinite\": %zu",
-          i ? ", " : "", types[output->type].name, output->bytes, (unsigned long long)digest, sqrt(squares), least, most, nonfinite);
+          i ? ", " : "", types[output->type].name, output->bytes, (unsigned long long)digest, told(sqrt(squares)), least, most, nonfinite);
   if (asked->reference) {
     tensor wanted = {.type = output->type};
     output_path(path, sizeof path, asked->reference, i);
@@ -514,14 +519,14 @@ static void print_output(const request *asked, int i, const tensor *output) {
         own_squares += a * a;
         wanted_squares += b * b;
         difference_squares += (a - b) * (a - b);
-        if (b > 0) divergence += b * log(b / (a > DBL_MIN ? a : DBL_MIN));
+        if (b > 0) divergence += b * (log(b) - log(a > DBL_MIN ? a : DBL_MIN));
       } else if (!(isnan(a) && isnan(b)) && a != b) disagreeing++;
     }
     fprintf(answer, ", \"reference_bytes\": %zu, \"max_abs_error\": %.17g, \"reference_range\": %.17g, \"nonfinite_mismatches\": %zu",
-            wanted.bytes, worst, high >= low ? high - low : 0.0, disagreeing);
+            wanted.bytes, told(worst), told(high >= low ? high - low : 0.0), disagreeing);
     fprintf(answer, ", \"dot\": %.17g, \"squares\": %.17g, \"reference_squares\": %.17g, \"difference_squares\": %.17g",
-            dot, own_squares, wanted_squares, difference_squares);
-    fprintf(answer, ", \"is_top1_same\": %s, \"divergence\": %.17g", own_top == wanted_top ? "true" : "false", divergence);
+            told(dot), told(own_squares), told(wanted_squares), told(difference_squares));
+    fprintf(answer, ", \"is_top1_same\": %s, \"divergence\": %.17g", own_top == wanted_top ? "true" : "false", told(divergence));
     free(wanted.data);
   }
   fputs("}", answer);

@@ -23,11 +23,13 @@ from pareto_profiler.models.onnx_reader import is_onnx, read_onnx
 from pareto_profiler.models.param_reader import FORMAT as PARAM
 from pareto_profiler.models.param_reader import MAGIC, read_param
 from pareto_profiler.models.reader import IDENTIFIERS, read_graph
+from pareto_profiler.models.recognising import what_it_is
 
 __all__ = ["Model", "format_of", "load", "load_of", "read_manifest"]
 
 _MANIFEST: Final = Path("metadata", "MANIFEST")
 _HEAD_BYTES: Final = 8
+_HEAD_SHOWN: Final = 16
 _TYPES: Final = ("tflite", "circle")
 # What does not end reaches to the end: a search for it from each beginning would take hours.
 _STRING: Final = r'"(?:\\.|[^"\\])*(?:"|\Z)'
@@ -140,7 +142,15 @@ def _graph_of(file: Path) -> Graph:
     data = read_regular(file, ModelError, limit_bytes=LARGEST_MODEL_BYTES)
     if data.startswith(MAGIC):
         return read_param(data, file)
-    return read_onnx(data, file) if is_onnx(data[:_HEAD_BYTES]) else read_graph(data, str(file))
+    if is_onnx(data[:_HEAD_BYTES]):
+        return read_onnx(data, file)
+    is_other = file.suffix in {f".{ONNX}", f".{PARAM}"} and data[4:8] not in IDENTIFIERS
+    if is_other and not what_it_is(data):
+        raise ModelError(
+            f"{file}: is no {file.suffix} file: it has {len(data)} bytes and begins with "
+            f"{data[:_HEAD_SHOWN]!r}"
+        )
+    return read_graph(data, str(file))
 
 
 def _open_package(folder: Path) -> tuple[Path, str]:

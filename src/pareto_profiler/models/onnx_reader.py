@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
@@ -123,7 +123,7 @@ def external_files(model: Any, path: Path) -> dict[str, Path]:
         ModelError: One lies outside the model's folder, or is not there.
     """
     files: dict[str, Path] = {}
-    for tensor in model.graph.initializer:
+    for tensor in _constants_of(model):
         if tensor.data_location != _EXTERNAL:
             continue
         name = next((e.value for e in tensor.external_data if e.key == "location"), "")
@@ -142,6 +142,23 @@ def external_files(model: Any, path: Path) -> dict[str, Path]:
             )
         files[name] = file
     return files
+
+
+def _constants_of(model: Any) -> Iterator[Any]:
+    """Tensors with values of their own, those of bodies, attributes and functions included."""
+    graphs = [model.graph]
+    nodes = [node for function in model.functions for node in function.node]
+    while graphs or nodes:
+        if graphs:
+            graph = graphs.pop()
+            yield from graph.initializer
+            for sparse in graph.sparse_initializer:
+                yield from (sparse.values, sparse.indices)
+            nodes += graph.node
+            continue
+        for attribute in nodes.pop().attribute:
+            yield from (*([attribute.t] if attribute.HasField("t") else []), *attribute.tensors)
+            graphs += [*([attribute.g] if attribute.HasField("g") else []), *attribute.graphs]
 
 
 def _digest(data: bytes, model: Any, path: Path) -> str:
@@ -262,6 +279,9 @@ class _Reader:
 
     def _add_input(self, value: Any) -> int:
         dtype, sizes = self._kind(value)
+        told = value.type.tensor_type.shape.dim
+        if any(d.HasField("dim_value") and d.dim_value == 0 for d in told):
+            raise self._error(f"the input {value.name!r} has a size of 0: there is nothing to run")
         return self._add(value.name, dtype, sizes)
 
     def _index(self, name: str, what: str) -> int:

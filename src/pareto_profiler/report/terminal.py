@@ -14,9 +14,9 @@ from pareto_profiler.core.measurement import Objective
 from pareto_profiler.core.membership import Verdict
 from pareto_profiler.core.space import Granularity, readable
 from pareto_profiler.core.trial import Failure, Trial
-from pareto_profiler.errors import FailureKind, tame
+from pareto_profiler.errors import FailureKind, InputError, tame
 from pareto_profiler.report.naming import counts_of, handle
-from pareto_profiler.report.selection import Goal, Selection
+from pareto_profiler.report.selection import Goal, Limit, Selection
 from pareto_profiler.report.summary import Judged, Row, Summary
 from pareto_profiler.runtimes import runtime_of
 
@@ -51,7 +51,7 @@ def progress_of(summary: Summary) -> str:
     return f"{len(measured)} of {readable(space.size + outside)}"
 
 
-def summary_text(summary: Summary, path: Path | None = None) -> str:
+def summary_text(summary: Summary, path: Path | None = None, limits: Sequence[Limit] = ()) -> str:
     """What was searched, the front, what is uncertain, and what to do next: 80 columns wide.
 
     Where the front leaves room on a screen of 40 lines it is drawn, too.
@@ -59,6 +59,7 @@ def summary_text(summary: Summary, path: Path | None = None) -> str:
     Args:
         summary: What is shown.
         path: Of the run, for the commands that come next; None where it is kept nowhere.
+        limits: That were given beforehand.
     """
     lines = [*_title(summary), *(f"warning: {text}" for text in summary.warnings), ""]
     lines += front_legend("Front", summary.objectives)
@@ -68,7 +69,7 @@ def summary_text(summary: Summary, path: Path | None = None) -> str:
     good = [c.words for c in summary.checks if c.is_good]
     lines += [f"✓ {'; '.join(good)}"] if good else []
     lines += _failure_lines(summary)
-    after = _next_lines(summary, path)
+    after = _next_lines(summary, path, limits)
     wrapped = [one for line in lines for one in wrap(line)]
     if len(summary.measured) > 1:
         room = _HEIGHT - len(wrapped) - len(after) - 3
@@ -218,15 +219,20 @@ def _undecided_table(summary: Summary) -> list[str]:
     return [told, *_rows_of(summary, summary.undecided[:_UNDECIDED], _choices_of)]
 
 
-def _next_lines(summary: Summary, path: Path | None) -> list[str]:
+def _next_lines(summary: Summary, path: Path | None, limits: Sequence[Limit]) -> list[str]:
     """The commands that come next."""
     if path is None or not summary.front:
         return []
-    row, run = Selection.of(summary, Goal()).row, shlex.quote(str(path))
+    goal = Goal.smallest(summary.objectives, limits) if limits else Goal()
+    try:
+        row = Selection.of(summary, goal).row
+    except InputError:  # nothing is within the limits
+        row = Selection.of(summary, Goal()).row
+    run = shlex.quote(str(path))
     place = next((i for i, other in enumerate(summary.front) if other.id == row.id), None)
     name = str(row.id) if place is None else handle(place)
     lines = [""]
-    if len(summary.front) > 1:
+    if len(summary.front) > 1 and not limits:
         limit = _limit_of(row, summary.objectives)
         lines.append(f"choose:      pareto-profiler select {run} {limit}")
     lines.append(f"ship one:    pareto-profiler deploy {run} {name}")

@@ -34,6 +34,7 @@ class _Ncnn:
     traits = Traits(
         zero_copy=(frozenset(masks.BACKENDS),),
         small=frozenset(masks.BACKENDS),
+        is_sure=True,
         settings={
             name: SettingTrait(Role.THREADS if name == "threads" else Role.OTHER)
             for name in masks.SETTINGS

@@ -7,6 +7,7 @@ import importlib.metadata
 import importlib.util
 import logging
 import os
+import re
 import shutil
 import tempfile
 from dataclasses import replace
@@ -19,6 +20,7 @@ from pareto_profiler.errors import ModelError
 from pareto_profiler.models import Model, load
 from pareto_profiler.models.onnx_reader import external_files, parsed
 from pareto_profiler.models.param_reader import INPUT
+from pareto_profiler.shells.base import Completed
 from pareto_profiler.shells.local import LocalShell
 
 _LOG: Final = logging.getLogger(__name__)
@@ -27,6 +29,10 @@ _LIMIT_S: Final = 300.0
 _HOW: Final = f"pip install --no-deps {_PACKAGE}"
 # Of an Input layer: width, height, channels, depth, from the innermost size on.
 _SIZES: Final = (0, 1, 2, 11)
+# What pnnx writes where ncnn has nothing for it.
+_LEFT: Final = re.compile(r"^(?:pnnx|aten|prim|Tensor|torch)\.\S+", re.MULTILINE)
+_CONTROL_FLOW: Final = {"If", "Loop", "Scan"}
+_MOST_WORDS: Final = 120
 _TYPES: Final = {"float32": "f32", "float16": "f16", "int32": "i32", "int64": "i64"}
 
 
@@ -44,12 +50,16 @@ def converted(model: Model) -> Model:
             f"{model.path}: input {free[0].name!r} has free sizes, and pnnx converts what has "
             f"none: fix them in the file first"
         )
+    if bodies := sorted({o.builtin for o in model.graph.operations if o.builtin in _CONTROL_FLOW}):
+        raise ModelError(
+            f"{model.path}: pnnx converts no control flow, and it has {', '.join(bodies)}"
+        )
     program = _program()
     if program is None:
         raise ModelError(f"{model.path}: ncnn takes it converted by pnnx: {_HOW}")
     version = importlib.metadata.version(_PACKAGE)
     home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    digest = hashlib.sha256(f"{model.graph.digest} {version}".encode()).hexdigest()[:12]
+    digest = hashlib.sha256(f"{model.graph.digest} {version} in one file".encode()).hexdigest()[:12]
     folder = home / "pareto-profiler" / "ncnn" / digest
     made = folder / f"{model.path.stem}.param"
     if not made.is_file():
@@ -94,25 +104,47 @@ def _convert(program: Path, model: Model, to: Path) -> None:
     with tempfile.TemporaryDirectory(prefix="pareto-profiler-") as folder:
         here = Path(folder)
         copy = here / "model.onnx"
-        shutil.copyfile(model.file, copy)
-        for name, file in external_files(
-            parsed(model.file.read_bytes(), model.file), model.file
-        ).items():
-            (here / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(file, here / name)
+        _copy(model, copy)
         shapes = ",".join(_shape_of(model.graph, t) for t in model.graph.inputs)
         # Weights as they are: fp16 would be other numbers.
         command = [str(program), str(copy), f"inputshape={shapes}", "fp16=0"]
         done = LocalShell().run(command, environment={}, time_limit_s=_LIMIT_S)
         param, weights = here / "model.ncnn.param", here / "model.ncnn.bin"
         if done.status or not param.is_file() or not weights.is_file():
-            words = f"{ending(done)}: {said_by_runtime(done)}"
-            raise ModelError(f"{model.path}: pnnx does not convert it: {words}")
+            raise ModelError(f"{model.path}: {_why_not(done)}")
+        text = param.read_text(encoding="utf-8")
+        if left := sorted(set(_LEFT.findall(text))):
+            raise ModelError(
+                f"{model.path}: pnnx leaves what ncnn has no layer for: {', '.join(left)}"
+            )
         shutil.copyfile(weights, to.with_suffix(".bin"))
-        text = with_sizes(param.read_text(encoding="utf-8"), model.graph)
+        text = with_sizes(text, model.graph)
         draft = to.with_suffix(f".{os.getpid()}")
         draft.write_text(text, encoding="utf-8")
         draft.replace(to)
+
+
+def _why_not(done: Completed) -> str:
+    """In a line why pnnx made nothing of a model; its own words are pages."""
+    said = [line for line in said_by_runtime(done).split(" | ") if "pnnx" not in line]
+    reason = f": {said[-1][:_MOST_WORDS]}" if said else ""
+    return f"pnnx does not convert it ({ending(done)}){reason}"
+
+
+def _copy(model: Model, to: Path) -> None:
+    """The model in one file: what lies beside it, pnnx reads as it likes."""
+    import onnx
+    from google.protobuf.message import EncodeError
+
+    read = parsed(model.file.read_bytes(), model.file)
+    if not external_files(read, model.file):
+        shutil.copyfile(model.file, to)
+        return
+    onnx.load_external_data_for_model(read, str(model.file.parent))
+    try:
+        to.write_bytes(read.SerializeToString())
+    except (EncodeError, ValueError) as error:
+        raise ModelError(f"{model.path}: with its weights it is too large for pnnx") from error
 
 
 def _shape_of(graph: Graph, tensor: int) -> str:

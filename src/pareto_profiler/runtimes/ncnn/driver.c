@@ -180,7 +180,7 @@ static int keep(int i, handle mat) {
   int count;
   size_t bytes = channel_bytes(mat, &count), all = bytes * (size_t)count;
   if (output_bytes[i] && all != output_bytes[i]) {
-    fprintf(stderr, "output %d has %zu bytes, the model's has %zu: it was converted into another model\n", i, all, output_bytes[i]);
+    fprintf(stderr, "output %d has %zu bytes, the model's has %zu: ncnn computes another model\n", i, all, output_bytes[i]);
     return OTHER_STATUS + 1;
   }
   if (all != outputs[i].bytes) {

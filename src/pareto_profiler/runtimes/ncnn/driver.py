@@ -84,8 +84,8 @@ class NcnnDriver(PythonDriver):  # type: ignore[misc]  # found by the path above
         wanted = self._output_bytes[i]
         if wanted and view.nbytes != wanted:
             raise Refused(
-                f"output {i} has {view.nbytes} bytes, the model's has {wanted}: it was converted "
-                f"into another model"
+                f"output {i} has {view.nbytes} bytes, the model's has {wanted}: ncnn computes "
+                f"another model"
             )
         # Rows of channels lie apart: what is compared is what they hold.
         return "float32", memoryview(bytearray(view.tobytes()))

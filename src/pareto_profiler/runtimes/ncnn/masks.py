@@ -45,7 +45,7 @@ SETTINGS: Final[Mapping[str, tuple[str, ...]]] = {
 _CONVOLUTION: Final = "Convolution"
 _TRANSFORMED_KIND: Final = "3x3s1"
 _TRANSFORMED: Final = "Convolution3x3"
-_MASK: Final = re.compile(r"(?<=\s)31=(\d+)")
+_MASK: Final = re.compile(r"(?<=\s)31=(-?\d+)")
 
 
 def named(graph: Graph) -> Graph:

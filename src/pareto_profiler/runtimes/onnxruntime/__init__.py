@@ -34,6 +34,7 @@ class _OnnxRuntime:
     # A convolution that is laid out anew takes and makes tensors that others have to unpack.
     traits = Traits(
         small=frozenset({PACKED, PLAIN}),
+        is_sure=True,
         settings={
             name: SettingTrait(Role.THREADS if name == "threads" else Role.OTHER)
             for name in SETTINGS

@@ -45,16 +45,24 @@ def folded(model: Model) -> Base:
     home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     digest = hashlib.sha256(f"{model.graph.digest} {version}".encode()).hexdigest()[:12]
     folder = home / "pareto-profiler" / NAME / digest
-    if not (folder / _FILE).is_file():
-        try:
-            folder.parent.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".") as made:
-                _fold(driver, model, Path(made))
-                _move(Path(made), folder)
-        except OSError as error:
-            raise ModelError(f"{folder}: cannot be written: {error.strerror}") from error
     base = folder / _FILE
-    return Base.of(parsed(base.read_bytes(), base), folder, model.graph)
+    # What a power failure cut short is made again.
+    for is_made in (base.is_file() and (folder / WEIGHTS).is_file(), False):
+        if not is_made:
+            try:
+                folder.parent.mkdir(parents=True, exist_ok=True)
+                with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".") as made:
+                    _fold(driver, model, Path(made))
+                    _move(Path(made), folder)
+            except OSError as error:
+                raise ModelError(f"{folder}: cannot be written: {error.strerror}") from error
+        try:
+            return Base.of(parsed(base.read_bytes(), base), folder, model.graph)
+        except ModelError as error:
+            reason = error
+    raise ModelError(
+        f"{model.path}: {NAME} leaves no operation of it to run: all of it is constant"
+    ) from reason
 
 
 def _fold(driver: Driver, model: Model, folder: Path) -> None:

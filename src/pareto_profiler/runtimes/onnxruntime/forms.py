@@ -74,6 +74,8 @@ def _write_code(artifact: Artifact, told: OnnxRuntimeConfiguration, to: Path) ->
     off = [calls[name] for name in told.options]
     entries = session_entries(told.providers)
     version = artifact.header.runtime.partition(" ")[2]
+    of = artifact.header.graph
+    shapes = {of.tensors[t].name: of.tensors[t].shape for t in of.inputs} if of else {}
     parts = {
         **facts_of(artifact),
         "VERSION": json.dumps(version),
@@ -81,6 +83,7 @@ def _write_code(artifact: Artifact, told: OnnxRuntimeConfiguration, to: Path) ->
         "THREADS": str(told.threads),
         "BACKENDS": ascii([p.backend for p in told.providers]),
         "PROVIDERS": ascii([*(p.name for p in told.providers), CPU]),
+        "SHAPES": ascii(shapes),
         "PYOFF": "".join(f"    options.{call}\n" for call, _ in off)
         + "".join(f"    options.add_session_config_entry{entry!a}\n" for entry in entries.items()),
         "COFF": "".join(f"  options.{call};\n" for _, call in off)

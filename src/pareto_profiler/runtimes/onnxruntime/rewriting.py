@@ -39,6 +39,7 @@ _WEIGHTS_AT: Final = {"Conv": 1, "Gemm": 1, "MatMul": 1}
 _PACKS_UNSEEN: Final = {"Gemm", "MatMul"}
 _LAID_OUT: Final = "com.microsoft.nchwc"
 _LAID_OUT_SUFFIX: Final = "_nchwc"
+_FUSED_PREFIX: Final = "fused "
 _PROFILE_SUFFIX: Final = "_kernel_time"
 _MOST_FOLDED: Final = 4
 
@@ -105,8 +106,8 @@ class Base:
         model.ir_version = max(model.ir_version, LEAST_IR_VERSION)
         nodes = model.graph.node
         _name_all(nodes)
-        operation_at = _related(nodes, graph)
         constants = {t.name for t in model.graph.initializer}
+        operation_at = _related(nodes, graph, constants)
         node_of = {
             operation: at
             for at, operation in operation_at.items()
@@ -148,6 +149,8 @@ class Base:
         model.CopyFrom(self.model)
         graph = model.graph
         weights = {t.name: t for t in graph.initializer}
+        taken = {*weights, *(i.name for i in graph.input)}
+        taken |= {name for node in graph.node for name in node.output}
         chosen = [self.node_of[i] for i in sorted(plain) if i in self.node_of]
         users = Counter(name for node in graph.node for name in node.input)
         wanted = Counter(_weight_of(graph.node[at]) for at in chosen)
@@ -155,7 +158,8 @@ class Base:
         for name, times in wanted.items():
             names[name] = name
             if times < users[name]:
-                names[name] = next(made for k in count(2) if (made := f"{name}_{k}") not in weights)
+                names[name] = next(made for k in count(2) if (made := f"{name}_{k}") not in taken)
+                taken.add(names[name])
                 graph.initializer.add().CopyFrom(weights[name])
                 graph.initializer[-1].name = names[name]
             weight = weights[name]
@@ -200,10 +204,16 @@ class Base:
         Returns:
             Of those operations that can be chosen for and are there.
         """
+        users: dict[str, list[int]] = {}
+        for i, at in self.node_of.items():
+            users.setdefault(_weight_of(self.model.graph.node[at]), []).append(i)
+        by_weight = {name: them[0] for name, them in users.items() if len(them) == 1}
         ways: dict[int, str] = {}
         for node in optimised.graph.node:
             operation = self.operation_of(node.name, node.op_type, node.domain, node.output)
-            if operation is None or operation not in self.node_of:
+            if operation not in self.node_of:  # fused with another, whose name or output it has
+                operation = next((by_weight[n] for n in node.input if n in by_weight), None)
+            if operation is None:
                 continue
             kind = self.model.graph.node[self.node_of[operation]].op_type
             if node.domain == _LAID_OUT and node.op_type == "Conv":
@@ -224,7 +234,7 @@ class Base:
         if is_laid_out and builtin == "Conv":
             found = self._fused.get(tensor)
             return self.maker_of.get(tensor) if found is None else found
-        names = (tensor, *outputs)
+        names = (tensor, tensor.removeprefix(_FUSED_PREFIX), *outputs)
         return next((self.maker_of[n] for n in names if n in self.maker_of), None)
 
     def operation_of_event(self, name: str, builtin: str) -> int | None:
@@ -233,16 +243,21 @@ class Base:
 
 
 def _name_all(nodes: Sequence[Any]) -> None:
-    """Give each node a name that no other has: the runtime's profile tells them apart by that."""
+    """Give each node a name that no other has, and no tensor that another makes.
+
+    The runtime's profile tells nodes apart by that, and calls some by what they make.
+    """
     taken = Counter(n.name for n in nodes)
+    makers = {output: i for i, node in enumerate(nodes) for output in node.output}
     for i, node in enumerate(nodes):
-        if not node.name or taken[node.name] > 1:
+        if not node.name or taken[node.name] > 1 or makers.get(node.name, i) != i:
             taken[node.name] -= 1
-            node.name = next(f"n{k}" for k in count(i) if f"n{k}" not in taken)
+            names = (f"n{k}" for k in count(i))
+            node.name = next(name for name in names if name not in taken and name not in makers)
             taken[node.name] = 1
 
 
-def _related(nodes: Sequence[Any], graph: Graph) -> dict[int, int]:
+def _related(nodes: Sequence[Any], graph: Graph, constants: Collection[str]) -> dict[int, int]:
     """Number of a node → the operation of the original that it computes."""
     by_output = {output: i for i, n in enumerate(nodes) for output in n.output if output}
     operation_at: dict[int, int] = {}
@@ -258,7 +273,30 @@ def _related(nodes: Sequence[Any], graph: Graph) -> dict[int, int]:
             at = next((place for place in made if place is not None), None)
             if at is not None and is_decided(nodes[at].op_type):
                 operation_at[at] = operation.index
+    _relate_by_weights(operation_at, nodes, graph, constants)
     return operation_at
+
+
+def _relate_by_weights(
+    operation_at: dict[int, int], nodes: Sequence[Any], graph: Graph, constants: Collection[str]
+) -> None:
+    """Add nodes that another operator was made of: they have the weights still."""
+    takers: dict[str, list[int]] = {}
+    for operation in graph.operations:
+        if is_decided(operation.builtin):
+            for t in operation.inputs:
+                if t >= 0:
+                    takers.setdefault(graph.tensors[t].name, []).append(operation.index)
+    related = set(operation_at.values())
+    for at, node in enumerate(nodes):
+        if at in operation_at or not is_decided(node.op_type):
+            continue
+        weight = _weight_of(node)
+        mine = takers.get(weight, ()) if weight in constants else ()
+        free = [index for index in mine if index not in related]
+        if free:
+            operation_at[at] = free[0]
+            related.add(free[0])
 
 
 def _weight_of(node: Any) -> str:
