@@ -31,13 +31,16 @@ from pareto_profiler.verification import Verification, verify_rows
 _LOG: Final = logging.getLogger(__name__)
 
 
-def check_no_model(path: Path, header: Header) -> None:
+def check_no_model(path: Path, header: Header, *, is_folder: bool = False) -> None:
     """See that what is written is not the model of a run, or what that was adapted from.
 
-    Nor the folder that it lies in: a form that is a folder has files of names that it may have.
+    Args:
+        path: What is written.
+        header: Of the run.
+        is_folder: Whether files are written into it, of names that the model may have.
 
     Raises:
-        InputError: It is.
+        InputError: It is, or the model lies in the folder.
     """
     for name in ("model", "original"):
         model = Path(header.origin.get(name, ""))
@@ -45,7 +48,7 @@ def check_no_model(path: Path, header: Header) -> None:
             continue
         if path.is_file() and path.samefile(model):
             raise InputError(f"{path}: is the run's model, which nothing may overwrite")
-        if path.is_dir() and path.samefile(model.parent):
+        if is_folder and path.is_dir() and path.samefile(model.parent):
             raise InputError(
                 f"{path}: the run's model lies there, and nothing may overwrite it: name another "
                 f"folder"
@@ -117,7 +120,7 @@ class Shipment:
             )
         if to.is_file() and is_journal(to):
             raise InputError(f"{to}: is the journal of a run, which nothing may overwrite")
-        check_no_model(to, header)
+        check_no_model(to, header, is_folder=not way.suffix)
         return cls(summary, rows, [_artifact(row, summary) for row in rows], way, read, to)
 
     def write(self) -> Sequence[str]:

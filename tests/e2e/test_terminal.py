@@ -16,7 +16,7 @@ RUNS = sorted((ROOT / "examples" / "runs").glob("*/"))
 TABLES = sorted((ROOT / "examples" / "tables").glob("*.parquet"))
 BUSY = sorted((DATA / "busy").glob("*/"))
 MODEL_FILES = sorted(MODELS.glob("*.tflite"))
-LARGE_BYTES = 200_000
+LARGE_BYTES = 90_000
 MEASURED = [run for run in (*RUNS, *TABLES, *BUSY) if run.name != "README.md"]
 
 

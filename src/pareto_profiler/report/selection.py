@@ -384,4 +384,5 @@ def check_objective(name: str, known: Collection[str]) -> None:
         InputError: It is none.
     """
     if name not in known:
-        raise InputError(f"objective {name!r}: the run's are {', '.join(known)}")
+        others = " or ".join(f"--max {other}=VALUE" for other in known)
+        raise InputError(f"objective {name!r}: the run's are {', '.join(known)} ({others})")
