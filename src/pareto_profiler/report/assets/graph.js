@@ -15,35 +15,47 @@ function layout({ operations, edges }) {
     reach = Math.max(reach, last[i], i + (fed.has(i + 1) ? 0 : 1));
   }
   if (!cuts.length || cuts[0] !== 0) cuts.unshift(0);
-  const at = new Array(n), routes = new Map();
+  const at = new Array(n), routes = new Map(), head = d3.range(n), numbered = edges.map((e, k) => [e, k]), laid = new Map();
   let top = 0;
   for (let c = 0; c < cuts.length; c++) {
     const first = cuts[c], end = c + 1 < cuts.length ? cuts[c + 1] : n - 1;
     if (first === end) { if (c + 1 === cuts.length) at[first] = at[first] || { x: 0, y: top }; continue; }
-    const g = new dagre.graphlib.Graph({ multigraph: true });
-    g.setGraph({ nodesep: CELL.across, ranksep: CELL.rank, rankdir: "TB" });
-    g.setDefaultEdgeLabel(() => ({}));
-    const mine = edges.map((e, k) => [e, k]).slice(...range(first, end)).filter(([[a, b]]) => a >= first && b <= end);
+    const mine = numbered.slice(...range(first, end)).filter(([[a, b]]) => a >= first && b <= end);
     // A row of operations that feed nothing but each other is one tall node: there is less to lay out.
     const outs = d3.rollup(mine, (v) => v.length, ([[a]]) => a), ins = d3.rollup(mine, (v) => v.length, ([[, b]]) => b);
     const isInner = ([a, b]) => a < b && outs.get(a) === 1 && ins.get(b) === 1;
-    const head = d3.range(n), rows = new Map();
+    const rows = new Map();
+    for (let i = first; i <= end; i++) head[i] = i; // the end of one block begins the next
     mine.filter(([e]) => isInner(e)).forEach(([[a, b]]) => { head[b] = head[a]; });
     for (let i = first; i <= end; i++) rows.set(head[i], [...(rows.get(head[i]) || []), i]);
-    const step = CELL.height + CELL.rank;
-    rows.forEach((row, h) => g.setNode(String(h), { width: CELL.width, height: step * row.length - CELL.rank }));
-    mine.filter(([e]) => !isInner(e)).forEach(([[a, b], k]) => g.setEdge(String(head[a]), String(head[b]), {}, String(k)));
-    dagre.layout(g);
-    const placeOf = (h) => { const q = g.node(String(h)); return { x: q.x, y: q.y - (q.height - CELL.height) / 2 }; };
+    const step = CELL.height + CELL.rank, outer = mine.filter(([e]) => !isInner(e));
+    // Layers repeat: of blocks of one shape one is laid out.
+    const nameOf = (i) => String(head[i] - first);
+    const shape = JSON.stringify([[...rows].map(([h, row]) => [h - first, row.length]), outer.map(([[a, b]]) => [nameOf(a), nameOf(b)])]);
+    if (!laid.has(shape)) {
+      const drawn = new dagre.graphlib.Graph({ multigraph: true });
+      drawn.setGraph({ nodesep: CELL.across, ranksep: CELL.rank, rankdir: "TB" });
+      drawn.setDefaultEdgeLabel(() => ({}));
+      rows.forEach((row, h) => drawn.setNode(nameOf(h), { width: CELL.width, height: step * row.length - CELL.rank }));
+      outer.forEach(([[a, b]], j) => drawn.setEdge(nameOf(a), nameOf(b), {}, String(j)));
+      dagre.layout(drawn);
+      laid.set(shape, drawn);
+    }
+    const g = laid.get(shape);
+    const placeOf = (h) => { const q = g.node(nameOf(h)); return { x: q.x, y: q.y - (q.height - CELL.height) / 2 }; };
     const origin = placeOf(first);
     const dx = (at[first] ? at[first].x : 0) - origin.x, dy = (at[first] ? at[first].y : top) - origin.y;
     rows.forEach((row, h) => { const q = placeOf(h); row.forEach((i, k) => { at[i] = { x: q.x + dx, y: q.y + dy + k * step }; }); });
     // From below the producer to above the consumer, wherever in its row that is.
     const nearest = (i, x) => Math.max(at[i].x - CELL.width / 2 + 16, Math.min(at[i].x + CELL.width / 2 - 16, x));
-    mine.forEach(([[a, b], k]) => {
-      const bends = isInner([a, b]) ? [] : g.edge(String(head[a]), String(head[b]), String(k)).points.slice(1, -1).map((q) => [q.x + dx, q.y + dy]);
+    const route = ([[a, b], k], bends) => {
       const from = bends.length ? bends[0][0] : at[b].x, to = bends.length ? bends[bends.length - 1][0] : at[a].x;
       routes.set(k, [[nearest(a, from), at[a].y + CELL.height / 2], ...bends, [nearest(b, to), at[b].y - CELL.height / 2]]);
+    };
+    mine.filter(([e]) => isInner(e)).forEach((one) => route(one, []));
+    outer.forEach((one, j) => {
+      const [a, b] = one[0];
+      route(one, g.edge(nameOf(a), nameOf(b), String(j)).points.slice(1, -1).map((q) => [q.x + dx, q.y + dy]));
     });
     top = d3.max(at.slice(first, end + 1), (q) => q.y);
   }
