@@ -62,7 +62,10 @@ def explain(
     pulled in. And what it could do without: choices that change nothing beyond noise, put back to
     the baseline's. `--simplify` measures whether that stays on the front.
     """
+    asked = run
     run, name = point_of(run, name)
+    if run != asked:
+        note(f"of the joint front this is one of {run}, whose own front gives the letter")
     recording = (
         open_measurable(run) if simplify else open_recording(run, given.names, given.baseline)
     )
