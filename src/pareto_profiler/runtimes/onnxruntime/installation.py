@@ -57,7 +57,7 @@ class OnnxRuntimeInstallation(DriverInstallation):
             raise TargetError(f"{model.path}: {NAME} cannot load it: {error.message}") from error
         finally:
             engine.close()
-        return _Asked(table, packable, taken)
+        return _Asked(table, packable, taken, packable.union(*taken.values()))
 
     def start(
         self,
@@ -109,11 +109,13 @@ class _Asked:
         table: What is known without asking.
         packable: Operations that it packs.
         taken: Provider's backend → operations that it takes.
+        decided: Operations of either.
     """
 
     table: SupportTable
     packable: frozenset[int]
     taken: Mapping[str, frozenset[int]]
+    decided: frozenset[int]
 
     def why_not(self, backend: str, operation: Operation) -> str:
         if operation.index not in self.taken.get(backend, {operation.index}):
@@ -123,7 +125,7 @@ class _Asked:
         return self.table.why_not(backend, operation)
 
     def is_fixed(self, operation: Operation) -> bool:
-        return operation.index not in self.packable.union(*self.taken.values())
+        return operation.index not in self.decided
 
     def check_granularity(self, graph: Graph, granularity: str) -> None:
         self.table.check_granularity(graph, granularity)
