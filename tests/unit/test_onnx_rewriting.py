@@ -206,13 +206,3 @@ def test_a_profile_tells_times_of_operations(tmp_path: Path):
     assert found == pytest.approx({0: 20e-6, 8: 3e-6, 10: 7e-6})
     with pytest.raises(RunError, match="the profile cannot be read"):
         times_of(b"[{", base)
-
-
-def test_what_has_no_weights_has_no_choice(tmp_path: Path):
-    """Attention multiplies activations with each other."""
-    nodes = [node("MatMul", ["x", "w"], "a"), node("MatMul", ["a", "a"], "y")]
-    file = tmp_path / "m.onnx"
-    made = model_of(nodes, [constant("w", (8, 8))], taken=(8, 8), made=(8, 8))
-    file.write_bytes(made.SerializeToString())
-    room = runtimes.runtime("onnxruntime")
-    assert [room.is_fixed(o) for o in room.read(file).graph.operations] == [False, True]

@@ -55,7 +55,7 @@ class _OnnxRuntime:
         return ""
 
     def is_fixed(self, operation: Operation) -> bool:
-        return not is_decided(operation.builtin) or not operation.weight_bytes
+        return not is_decided(operation.builtin)
 
     def check_granularity(self, graph: Graph, granularity: str) -> None:
         del graph, granularity
