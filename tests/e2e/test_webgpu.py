@@ -82,6 +82,11 @@ def test_operations_go_to_another_provider_and_ship(tmp_path: Path):
         env={**os.environ, "PYTHONPATH": str(WHEEL)},
     )
     assert done.stdout.startswith("exec_time ")
+    # The package that is installed here has no WebGPU, and no other thing is run in its place.
+    without = [sys.executable, tmp_path / "shipped" / "session.py", "2"]
+    done = subprocess.run(without, capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 1
+    assert "has no WebGpuExecutionProvider here" in done.stderr
 
 
 @pytest.mark.usefixtures("device")

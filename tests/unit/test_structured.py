@@ -19,7 +19,7 @@ from pareto_profiler.core.graph import Graph, Operation, Tensor
 from pareto_profiler.core.measurement import OBJECTIVES, Measurement
 from pareto_profiler.core.plan import Plan
 from pareto_profiler.core.ports import Fault, Problem
-from pareto_profiler.core.space import Assignment, DecisionSpace, Granularity
+from pareto_profiler.core.space import Assignment, DecisionSpace, Granularity, Variable
 from pareto_profiler.core.support import Support
 from pareto_profiler.core.traits import Role, SettingTrait, Traits
 from pareto_profiler.core.trial import Failure, Trial
@@ -1046,6 +1046,20 @@ def test_what_a_switch_does_alone_is_measured_first():
     sampler.tell(Trial(0, space.default, Measurement({"exec_time": (1.0,), "max_rss": (2e7,)})))
     asked = [a[-3:] for a in sampler.ask(3)]
     assert asked == [("1", "few", "on"), ("1", "one", "on"), ("1", "all", "off")]
+
+
+def test_settings_alone_are_learned_too():
+    """Of a model in which no operation has a choice, on more backends than a setting has values."""
+    packing = Variable("packing", ("on", "off"), ("on", "off"), (), is_setting=True)
+    space = DecisionSpace(("one", "two", "three"), (packing,), Granularity.OPERATION)
+    sampler = StructuredSampler(Problem(space))
+    for number, (assignment, seconds) in enumerate(((("on",), 1.0), (("off",), 2.0))):
+        told = Measurement({"exec_time": (seconds,), "max_rss": (1e6,)})
+        sampler.tell(Trial(number, assignment, told))
+    times, _ = sampler.observations.beliefs()
+    features = times.terms.features(Chosen(times.terms.structure, np.array([[0], [1]])))
+    on, off = times.regression.predict(features, np.array([[0], [1]]))[0]
+    assert off > 1.5 * on
 
 
 def test_executors_that_reuse_no_memory_are_expected_to_waste_it():

@@ -249,3 +249,16 @@ class Unfolding:
         return self
 
     column = row_group
+
+
+def test_a_table_with_settings_of_another_runtime_is_told_in_its_words(tmp_path: Path):
+    rows = ["default,on,1.0,200", "default,off,2.0,100", "no-sgemm,on,3.0,300"]
+    text = "\n".join(["Convolution@0,packing,exec_time_ms,max_rss_kib", *rows]) + "\n"
+    (tmp_path / "t.csv").write_text(text)
+    recording = read_csv(tmp_path / "t.csv").recording
+    assert recording.header.runtime == "ncnn"
+    assert "packing" in Summary.of(recording).front[0].configuration
+    # What several runtimes have is the default one's, whatever settings there are.
+    (tmp_path / "u.csv").write_text(text.replace("no-sgemm", "gpu").replace("default", "cpu"))
+    assert read_csv(tmp_path / "u.csv").recording.header.runtime == ""
+    assert "packing=on" in Summary.of(read_csv(tmp_path / "u.csv").recording).front[0].configuration

@@ -156,7 +156,9 @@ def _marks_told(judged: Judged) -> list[str]:
     marks = []
     if (more := len(judged.front) - _FRONT) > 0:
         marks.append(f"{more} more with --json")
-    marks.append("letters are of this front, ids for good; ✓ placement read back")
+    marks.append("letters are of this front, ids for good")
+    if any(row.placement is not None for row in judged.front):
+        marks[-1] += "; ✓ placement read back"
     if judged.is_noise_known:
         marks.append(f"? not decided with {100 * judged.header.confidence:g} %")
         marks.append("= cannot be told from that one")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING, Final
@@ -69,6 +70,17 @@ def runtime_of(header: Header) -> Runtime:
 
         return RUNTIME
     return runtime(word if word in RUNTIMES else "")
+
+
+def runtime_with(backends: Collection[str]) -> str:
+    """The only runtime that has all of these backends; empty where several or none have.
+
+    Examples:
+        >>> runtime_with({"packed", "plain"}), runtime_with({"xnnpack"}), runtime_with({"gpu"})
+        ('onnxruntime', '', '')
+    """
+    found = [word for word in RUNTIMES if set(backends) <= set(runtime(word).backends)]
+    return found[0] if len(found) == 1 else ""
 
 
 @cache

@@ -26,7 +26,7 @@ from pareto_profiler.core.space import Assignment, DecisionSpace, Granularity, V
 from pareto_profiler.core.trial import Failure, Trial
 from pareto_profiler.errors import FailureKind, InputError, SpaceError
 from pareto_profiler.files import first_bytes, read_regular
-from pareto_profiler.runtimes import settings
+from pareto_profiler.runtimes import runtime, runtime_with, settings
 from pareto_profiler.storage.journal import (
     DAMAGES,
     header_of,
@@ -45,7 +45,7 @@ _OF_PROFILES: Final = frozenset({"profile", "transfers"})
 _METADATA: Final = b"pareto_profiler"
 _OTHER_COLUMNS: Final = frozenset(
     "trial id source on_front disturbed failure message started_at duration_s pss_kib rss_anon_kib "
-    "rss_file_kib output_error_ppm model_rss_kib vram_kib".split()
+    "rss_file_kib output_error_ppm model_rss_kib anon_rss_kib vram_kib".split()
 )
 
 
@@ -98,18 +98,22 @@ def unpack(path: Path) -> Recording:
     """
     pa, parquet = _arrow()
     data = read_regular(path, InputError, limit_bytes=_LARGEST_BYTES)
+    is_ours = True
     try:
         file = parquet.ParquetFile(pa.BufferReader(data), pre_buffer=False)
-        about = json.loads((file.metadata.metadata or {})[_METADATA])
+        told = (file.metadata.metadata or {}).get(_METADATA)
+        about = json.loads(told or "{}")
         _check_size(path, file.metadata)
+        is_ours = told is not None
         table = file.read(use_threads=False)
         header = header_of(about["header"], path)
         trials = [trial_of(_record(row), header) for row in table.to_pylist()]
         placements = [placement_of(p, header.space) for p in about["placements"]]
     except (*DAMAGES, pa.ArrowException) as error:
-        raise InputError(
-            f"{path}: no packed recording: {type(error).__name__}: {_line(error)}"
-        ) from error
+        words = f"{type(error).__name__}: {_line(error)}"
+        if not is_ours:
+            words = "it is for other tools; export the run with --format packed"
+        raise InputError(f"{path}: no packed recording: {words}") from error
     return Recording(header, tuple(trials), tuple(placements))
 
 
@@ -223,8 +227,12 @@ def read_csv(path: Path, backends: Sequence[str] = (), baseline: str = "") -> Cs
     names = tuple(figures[c].name for c in measured)
     usual = ("exec_time", "max_rss")
     objectives = usual if set(usual) <= set(names) else names[:2]
+    known = runtime_with(space.backends)
+    # Of tables that do not say, the default one's words are used.
+    known = "" if known == runtime().name else known
+    header = Header(path.stem, "", space, objectives, runtime=known)
     return CsvTable(
-        Recording(Header(path.stem, "", space, objectives), tuple(trials)),
+        Recording(header, tuple(trials)),
         tuple(c or "without a name" for c in left_out),
     )
 

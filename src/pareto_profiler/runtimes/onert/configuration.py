@@ -94,7 +94,12 @@ class OnertConfiguration:
     @property
     def environment(self) -> dict[str, str]:
         """Environment variables of the settings, without the placement."""
-        return {key: value for name, value in self.settings.items() for key in _SETTING_KEYS[name]}
+        # A table of any origin may have settings of another runtime.
+        return {
+            key: value
+            for name, value in self.settings.items()
+            for key in _SETTING_KEYS.get(name, (name,))
+        }
 
     @property
     def variables(self) -> dict[str, str]:
@@ -121,7 +126,8 @@ class OnertConfiguration:
         ``OP_BACKEND_MAP="`` and the last character.
         """
         backends = f'BACKENDS="{";".join(self.backends)}"'
-        settings = [f"{_SETTING_KEYS[n][0]}={value}" for n, value in self.settings.items()]
+        keys = {name: _SETTING_KEYS.get(name, (name,))[0] for name in self.settings}
+        settings = [f"{keys[name]}={value}" for name, value in self.settings.items()]
         if self.backend_by_name or not self.backend_by_operation:
             names = [f"OP_BACKEND_{name}={b}" for name, b in self.backend_by_name.items()]
             return "".join(f"{entry} " for entry in (backends, *names, *settings))

@@ -91,7 +91,7 @@ class Structure:
         self.problem = problem
         self.operation_variables = [i for i, v in enumerate(variables) if not v.is_setting]
         self.setting_variables = [i for i, v in enumerate(variables) if v.is_setting]
-        self.choices = max(len(v.choices) for v in variables)
+        self.choices = max(len(space.backends), *(len(v.choices) for v in variables))
         self.is_feasible = np.zeros((len(variables), self.choices), dtype=bool)
         for i, v in enumerate(variables):
             self.is_feasible[i, [v.choices.index(c) for c in v.feasible]] = True
