@@ -14,6 +14,7 @@ from build_onnx import model_of, node
 from conftest import ROOT
 
 from pareto_profiler import drivers
+from pareto_profiler.drivers.python_driver import PythonDriver
 from pareto_profiler.runtimes.onnxruntime.folding import WHEEL
 
 STUB = """
@@ -124,3 +125,12 @@ def test_a_request_of_another_protocol_is_refused(stub: list[str]):
     code, events, said = answer(stub, {"model": "m", "protocol": 5})
     assert (code, events) == (2, [])
     assert "protocol 5" in said
+
+
+def test_a_driver_that_lacks_a_step_is_none():
+    class WithoutRun(PythonDriver):
+        def open(self) -> str:
+            return "1.0"
+
+    with pytest.raises(TypeError, match="abstract methods .*run"):
+        WithoutRun({})

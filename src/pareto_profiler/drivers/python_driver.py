@@ -12,6 +12,7 @@ import json
 import os
 import platform
 import sys
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any, NoReturn
 
@@ -59,7 +60,7 @@ class Refused(Exception):  # noqa: N818  # it says what happened
         self.is_memory = is_memory
 
 
-class PythonDriver:
+class PythonDriver(ABC):
     """Ten steps, in the order in which the harness takes them; each may raise :class:`Refused`.
 
     Attributes:
@@ -69,42 +70,42 @@ class PythonDriver:
     def __init__(self, request: dict[str, Any]) -> None:
         self.request = request
 
+    @abstractmethod
     def open(self) -> str:
         """Import the runtime; its version."""
-        raise NotImplementedError
 
-    def load(self) -> None:
+    def load(self) -> None:  # noqa: B027 - not every runtime has the step
         """Open the model."""
 
-    def place(self) -> None:
+    def place(self) -> None:  # noqa: B027 - not every runtime has the step
         """Take in what runs where."""
 
-    def prepare(self) -> None:
+    def prepare(self) -> None:  # noqa: B027 - not every runtime has the step
         """Make it ready to run."""
 
     def placed(self) -> dict[str, Any]:
         """Members of the answer's line ``prepared``."""
         return {}
 
+    @abstractmethod
     def input(self, i: int) -> tuple[str, int] | None:
         """Type and bytes of an input; None where there is none."""
-        raise NotImplementedError
 
+    @abstractmethod
     def set_input(self, i: int, content: memoryview) -> None:
         """Take an input's content, which stays where it is."""
-        raise NotImplementedError
 
+    @abstractmethod
     def output(self, i: int) -> tuple[str, memoryview | None] | None:
         """Type and, after a run, content of an output; None where there is no i-th."""
-        raise NotImplementedError
 
+    @abstractmethod
     def run(self) -> None:
         """Infer once."""
-        raise NotImplementedError
 
+    @abstractmethod
     def profile(self, runs: int) -> dict[str, Any]:
         """Members of the answer's line ``profiled``."""
-        raise NotImplementedError
 
 
 def measure(driver_class: Callable[[dict[str, Any]], PythonDriver]) -> NoReturn:

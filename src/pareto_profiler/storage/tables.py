@@ -98,22 +98,26 @@ def unpack(path: Path) -> Recording:
     """
     pa, parquet = _arrow()
     data = read_regular(path, InputError, limit_bytes=_LARGEST_BYTES)
-    is_ours = True
     try:
         file = parquet.ParquetFile(pa.BufferReader(data), pre_buffer=False)
         told = (file.metadata.metadata or {}).get(_METADATA)
-        about = json.loads(told or "{}")
+        if told is None:
+            raise InputError(
+                f"{path}: no packed recording: it is a table for other tools; export the run with "
+                f"--format packed"
+            )
+        about = json.loads(told)
         _check_size(path, file.metadata)
-        is_ours = told is not None
         table = file.read(use_threads=False)
         header = header_of(about["header"], path)
         trials = [trial_of(_record(row), header) for row in table.to_pylist()]
         placements = [placement_of(p, header.space) for p in about["placements"]]
+    except InputError:
+        raise  # in words already
     except (*DAMAGES, pa.ArrowException) as error:
-        words = f"{type(error).__name__}: {_line(error)}"
-        if not is_ours:
-            words = "it is for other tools; export the run with --format packed"
-        raise InputError(f"{path}: no packed recording: {words}") from error
+        raise InputError(
+            f"{path}: no packed recording: {type(error).__name__}: {_line(error)}"
+        ) from error
     return Recording(header, tuple(trials), tuple(placements))
 
 
