@@ -9,7 +9,9 @@
     ├─ StoreError          a journal is damaged, locked, of another search or of another schema
     │  └─ StoreWriteError  a journal cannot be written (disk full, no permission)
     ├─ TargetError         the device or its runtime is unusable: the search stops
-    │  └─ ConnectionLostError  the device went away under a command, and is there again
+    │  ├─ ConnectionLostError  the device went away under a command, and is there again
+    │  ├─ BaselineError        the baseline fails, on which everything else stands
+    │  └─ OtherKindError       a board is not of the kind of the others of a fleet
     └─ RunError            this assignment failed on a healthy target: a failure, the search goes on
 """
 
@@ -22,6 +24,7 @@ __all__ = [
     "FailureKind",
     "InputError",
     "ModelError",
+    "OtherKindError",
     "ParetoProfilerError",
     "RunError",
     "SpaceError",
@@ -87,6 +90,10 @@ class BaselineError(TargetError):
     def __init__(self, kind: FailureKind, message: str) -> None:
         super().__init__(f"the baseline itself fails: {kind}: {message}")
         self.kind = kind
+
+
+class OtherKindError(TargetError):
+    """A board is not of the kind of the others that measure beside it; the text says how."""
 
 
 class ConnectionLostError(TargetError):

@@ -22,7 +22,8 @@ from pareto_profiler.core.trial import AGAIN, ANCHOR, CONFIRM, Failure, Placemen
 from pareto_profiler.errors import BaselineError, FailureKind, RunError, TargetError
 from pareto_profiler.schedule import BASELINE, PROFILE, Schedule
 
-_CHECK_AFTER_FAILURES: Final = 5
+CHECK_AFTER_FAILURES: Final = 5
+"""In a row, before it is seen whether it is the target."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +183,7 @@ def search(
         schedule.tell(trial)
         made, spent_s = made + 1, spent_s + trial.duration_s + trial.rested_s
     cooling, rested_s = Cooling(), 0.0
-    failures_in_a_row, check_after = 0, _CHECK_AFTER_FAILURES
+    failures_in_a_row, check_after = 0, CHECK_AFTER_FAILURES
 
     while not budget.is_spent(made, spent_s):
         if not waiting:
@@ -197,13 +198,9 @@ def search(
             runner, assignment, made, who, is_repeat=is_repeat, clock=clock, rested_s=rested_s
         )
         rested_s = 0.0
-        is_target_failure = (
-            isinstance(trial.outcome, Failure)
-            and trial.outcome.kind is not FailureKind.NOT_RECORDED
-        )
-        if isinstance(trial.outcome, Failure) and is_target_failure and who == BASELINE:
+        if who == BASELINE and (failure := failure_of(trial)):
             # The target's fault and not the assignment's: no trial, so that it is tried again.
-            raise _baseline_fails(trial.outcome)
+            raise baseline_fails(failure)
         journal.append(trial)
         schedule.tell(trial)
         made += 1
@@ -213,9 +210,9 @@ def search(
             and isinstance(trial.outcome, Measurement)
             and not budget.is_spent(made, spent_s)
         ):
-            rested_s = _rest(cooling, trial.outcome, clock, budget.seconds_left(spent_s))
+            rested_s = rest_if_hot(cooling, trial.outcome, clock, budget.seconds_left(spent_s))
             waiting.extendleft([(ANCHOR, assignment)] * (rested_s > 0))
-        failures_in_a_row = failures_in_a_row + 1 if is_target_failure else 0
+        failures_in_a_row = failures_in_a_row + 1 if failure_of(trial) else 0
         if failures_in_a_row >= check_after:
             check_baseline(runner, space.default)
         # Where most assignments are infeasible, long rows are no news: look less and less often.
@@ -267,7 +264,7 @@ def measure_in_turns(
             )
             if isinstance(trial.outcome, Failure):
                 if who == ANCHOR:
-                    raise _baseline_fails(trial.outcome)
+                    raise baseline_fails(trial.outcome)
                 del left[members[i]]
             journal.append(trial)
             yield trial
@@ -287,7 +284,7 @@ def _strike_out(waiting: deque[tuple[str, Assignment]], trial: Trial) -> bool:
     return True
 
 
-def _rest(cooling: Cooling, anchor: Measurement, clock: Clock, most_s: float) -> float:
+def rest_if_hot(cooling: Cooling, anchor: Measurement, clock: Clock, most_s: float) -> float:
     """Rest if the anchor says that the device is hot; how long."""
     if anchor.is_contended or not anchor.has(OBJECTIVES["exec_time"]):
         return 0.0
@@ -337,10 +334,19 @@ def check_baseline(runner: Runner, baseline: Assignment) -> None:
     try:
         runner.run(baseline)
     except RunError as error:
-        raise _baseline_fails(Failure(error.kind, error.message)) from error
+        raise baseline_fails(Failure(error.kind, error.message)) from error
 
 
-def _baseline_fails(failure: Failure) -> TargetError:
+def failure_of(trial: Trial) -> Failure | None:
+    """Why it failed, where a target ran it; what a table does not hold is no failure."""
+    outcome = trial.outcome
+    if isinstance(outcome, Failure) and outcome.kind is not FailureKind.NOT_RECORDED:
+        return outcome
+    return None
+
+
+def baseline_fails(failure: Failure) -> TargetError:
+    """The error, where it is the target's fault."""
     return BaselineError(failure.kind, failure.message)
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
+from statistics import median
 from typing import Final
 
 import numpy as np
@@ -28,6 +30,7 @@ _DRAWS: Final = 500
 _MAX_FAILURES: Final = 3
 _FINE: Final = 0.05
 _HOPELESS: Final = 0.05
+_TINY: Final = 1e-12
 
 Block = list[tuple[str, Assignment]]
 
@@ -72,6 +75,9 @@ class Schedule:
         self._is_profiling = is_profiling
         self._profiled: set[Assignment] = set()
         self._refused: set[Assignment] = set()
+        self._first_board = ""
+        self._paced = [o for o in self._objectives if o.unit in {"s", "J"}]
+        self._anchors: dict[tuple[str, str], list[float]] = {}
         uniforms = space.uniforms()
         likely = [(UNIFORM, a) for a in uniforms if space.is_feasible(a)]
         self._warm_start: Block = [(BASELINE, self._default), *likely]
@@ -81,6 +87,7 @@ class Schedule:
     def tell(self, trial: Trial) -> None:
         """Take in a finished trial."""
         self._trials.append(trial)
+        trial = self._levelled(trial)
         if trial.source == PROFILE:
             self._profiled.add(trial.assignment)
             self._since_anchor += 1
@@ -108,29 +115,56 @@ class Schedule:
         else:
             self._undisturbed.add(trial.assignment)
 
-    def next_block(self, explore: int) -> Block:
+    def next_block(
+        self, explore: int, pending: Sequence[Assignment] = (), most: int | None = None
+    ) -> Block:
         """What to measure now, in that order; empty when there is nothing left to do.
 
         Args:
             explore: How much the sampler may be asked for before the front is to be confirmed.
+            pending: What boards are measuring meanwhile: it is left out, and what may come of it is
+                waited for before there is nothing left.
+            most: How much to ask the sampler for at once; None for what the rules say.
         """
+        block = self._block(explore, tuple(pending), most or self._rules.block)
+        return [(who, a) for who, a in block if a not in pending] if pending else block
+
+    def _block(self, explore: int, pending: tuple[Assignment, ...], most: int) -> Block:
         if warm_start := self._untried(self._warm_start):
             is_first = warm_start[0][0] == BASELINE
             return warm_start[:1] if is_first else warm_start
         if explore > 0 and (profiles := self._profiles()):
             return profiles[:explore]
-        block = self._exploring(explore) if explore > 0 else []
+        block = self._exploring(min(explore, most), pending) if explore > 0 else []
         # Whether the support tables hold is worth a look, and nothing that the front waits for.
         block = block or self._untried(self._unlikely)
         if not block and self._rules.confirm_share:
             block = self._confirming()
         if not block and self._rules.confirm_share < 1:
             # Everything is decided: what is left of the budget goes to the sampler after all.
-            block = self._exploring(self._rules.block)
+            block = self._exploring(most, pending)
         is_due = 0 < self._rules.anchor_every <= self._since_anchor
         if block and is_due:
             return [(ANCHOR, self._default), *self._shuffled(block)]
         return self._shuffled(block)
+
+    def _levelled(self, trial: Trial) -> Trial:
+        """As it would have been on the board that began, as far as the baseline tells by now."""
+        outcome = trial.outcome
+        if not trial.board or not isinstance(outcome, Measurement):
+            return trial
+        self._first_board = self._first_board or trial.board
+        if trial.assignment == self._default:
+            for objective in self._paced:
+                mine = self._anchors.setdefault((trial.board, objective.name), [])
+                mine.append(max(outcome.value(objective), _TINY))
+        factors = {}
+        for objective in self._paced:
+            first = self._anchors.get((self._first_board, objective.name))
+            own = self._anchors.get((trial.board, objective.name))
+            if first and own and trial.board != self._first_board:
+                factors[objective.name] = median(first) / median(own)
+        return replace(trial, outcome=outcome.scaled(factors)) if factors else trial
 
     def _untried(self, block: Block) -> Block:
         return [(who, a) for who, a in block if a not in self._tries]
@@ -141,13 +175,15 @@ class Schedule:
         done = self._profiled | self._refused
         return [(PROFILE, a) for a in self._learning.profiles() if a not in done]
 
-    def _exploring(self, most: int) -> Block:
-        count = min(most, self._rules.block)
+    def _exploring(self, count: int, pending: tuple[Assignment, ...]) -> Block:
         if self._learning is not None:
             # Such a one learns most from the first trials: small blocks at first.
             count = min(count, max(2, len(self._tries) // 4))
-        asked: Block = [(self._source, a) for a in self._sampler.ask(count)]
-        return [*self._again(), *asked]
+            asked = self._learning.ask_beside(pending, count)
+        else:
+            new = self._sampler.ask(count + len(pending))
+            asked = [a for a in new if a not in pending][:count]
+        return [*self._again(), *((self._source, a) for a in asked)]
 
     def _again(self) -> Block:
         """What other work disturbed, later in time: it may be over."""

@@ -154,24 +154,30 @@ class _Announcing:
     """Has all that a sampler has, whichever it is."""
 
     def __init__(self, sampler: Sampler, announce: Callable[[], None]) -> None:
-        self._sampler = sampler
+        self._sampler: Any = sampler
         self._announce = announce
 
     def ask(self, count: int = 1) -> list[Assignment]:
-        # Over before anything is measured: nothing runs beside a measurement.
-        timer = threading.Timer(_LONG_THOUGHT_S, self._announce)
-        timer.daemon = True
-        timer.start()
-        try:
-            return self._sampler.ask(count)
-        finally:
-            timer.cancel()
+        return self._aloud(lambda: self._sampler.ask(count))
+
+    def ask_beside(self, pending: Sequence[Assignment], count: int = 1) -> list[Assignment]:
+        return self._aloud(lambda: self._sampler.ask_beside(pending, count))
 
     def tell(self, trial: Trial) -> None:
         self._sampler.tell(trial)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._sampler, name)
+
+    def _aloud(self, ask: Callable[[], list[Assignment]]) -> list[Assignment]:
+        # Over before anything is measured here: nothing runs beside a measurement.
+        timer = threading.Timer(_LONG_THOUGHT_S, self._announce)
+        timer.daemon = True
+        timer.start()
+        try:
+            return ask()
+        finally:
+            timer.cancel()
 
 
 class _View(Protocol):

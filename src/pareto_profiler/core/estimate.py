@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 from pareto_profiler.core.measurement import Measurement, Objective
 from pareto_profiler.core.space import Assignment
 from pareto_profiler.core.statistics import (
-    Drift,
     drift,
     robust_level,
     standard_error_of_median,
@@ -153,7 +152,8 @@ class Estimates:
         is_noise_known: Whether enough assignments were measured in several processes to say how
             much processes differ; if not, figures count as exact.
         noise: For each objective, the standard deviation between processes, of the logarithm.
-        drifts: For each objective, from the lowest to the highest level that was corrected.
+        drifts: For each objective, from the lowest to the highest level that was corrected, on the
+            board where that was most.
         correlations: For each objective, how the errors of two assignments go together, shape
             ``(n, n)``; empty where they are independent.
     """
@@ -174,7 +174,8 @@ class Estimates:
     ) -> Estimates:
         """Estimate every measured assignment.
 
-        For each objective, on logarithms: drift as the anchor shows it is taken off; of an
+        For each objective, on logarithms: drift as the anchor shows it is taken off, and where
+        several boards measured, how far each is from their mean, as the anchors on each show; of an
         assignment's trials those that other work disturbed are left out where others remain, and
         enough of them in all to know the noise; of memory what is known to be a first measurement
         is left out where repeats remain, since it is at fixed addresses and what was best there may
@@ -195,6 +196,7 @@ class Estimates:
         groups: dict[Assignment, list[int]] = {}
         for i, trial in enumerate(measured):
             groups.setdefault(trial.assignment, []).append(i)
+        boards = [trial.board for trial in measured]
         quiet = np.array([not o.is_contended for o in outcomes], dtype=bool)
         kept = {a: [i for i in rows if quiet[i]] or rows for a, rows in groups.items()}
         firsts = {i for i, trial in enumerate(measured) if trial.is_first}
@@ -214,11 +216,9 @@ class Estimates:
                 noise.append(0.0)
                 sizes.append(0.0)
                 continue
-            found = Drift(np.zeros(len(levels)), np.zeros(len(levels)))
-            anchors = [i for i in kept.get(anchor, []) if quiet[i]] if anchor else []
-            if objective.unit in {"s", "J"} and anchors:
-                anchors.sort(key=lambda i: float(times[i]))
-                found = drift(times[anchors], levels[anchors], times)
+            found = _Shifts.none(len(levels))
+            if objective.unit in {"s", "J"} and anchor in groups:
+                found = _Shifts.of(boards, groups[anchor], quiet, times, levels)
             apart = firsts if objective.is_memory else set()
             column, deviation = _figures(
                 outcomes, objective, levels, found, list(kept.values()), repeats, apart
@@ -341,7 +341,7 @@ def _figures(
     outcomes: Sequence[Measurement],
     objective: Objective,
     levels: Vector,
-    found: Drift,
+    found: _Shifts,
     kept: Sequence[list[int]],
     repeats: int,
     apart: AbstractSet[int],
@@ -375,10 +375,62 @@ def _figures(
         within = sum(_within(outcomes[i], objective) ** 2 for i in rows) / count
         variance = max(between * _MEDIAN.get(count, _HODGES_LEHMANN), within) / count
         variance += float(found.variances[rows].mean())
+        variance += pooled * float(found.shares[rows].mean())
         if objective.unit == "s":
             variance = max(variance, _resolution(outcomes, rows, value) ** 2)
         figures.append(Figure(value, math.sqrt(variance), freedom))
     return figures, math.sqrt(pooled)
+
+
+@dataclass(frozen=True, slots=True)
+class _Shifts:
+    """By how much the level of each trial was off when it was made, and where.
+
+    Attributes:
+        offsets: Drift since a board's anchors, and the board's distance from the mean of boards.
+        variances: Of the drift.
+        shares: Of the noise's variance, in what is known of the board: one over its anchors.
+        size: Of the drift, on the board where it is largest.
+    """
+
+    offsets: Vector
+    variances: Vector
+    shares: Vector
+    size: float = 0.0
+
+    @classmethod
+    def none(cls, count: int) -> _Shifts:
+        return cls(np.zeros(count), np.zeros(count), np.zeros(count))
+
+    @classmethod
+    def of(
+        cls,
+        boards: Sequence[str],
+        anchors: Sequence[int],
+        quiet: NDArray[np.bool_],
+        times: Vector,
+        levels: Vector,
+    ) -> _Shifts:
+        """As the anchors show; of a board that has none nothing is known."""
+        found = cls.none(len(levels))
+        size, centres = 0.0, dict[str, float]()
+        names = list(dict.fromkeys(boards))
+        for name in names:
+            rows = np.array([i for i, board in enumerate(boards) if board == name])
+            own = [i for i in anchors if boards[i] == name]
+            calm = [i for i in own if quiet[i]] or (own if len(names) > 1 else [])
+            if not calm:
+                continue
+            calm.sort(key=lambda i: float(times[i]))
+            moved = drift(times[calm], levels[calm], times[rows])
+            found.offsets[rows], found.variances[rows] = moved.offsets, moved.variances
+            centres[name] = robust_level(levels[calm] - found.offsets[calm])
+            found.shares[rows] = 1 / len(calm) if len(names) > 1 else 0.0
+            size = max(size, moved.size)
+        if len(names) > 1 and centres:
+            middle = sum(centres.values()) / len(centres)
+            found.offsets[:] += [centres.get(name, middle) - middle for name in boards]
+        return replace(found, size=size)
 
 
 def _squares(steady: Vector, kept: Sequence[list[int]], centres: Sequence[float]) -> list[float]:

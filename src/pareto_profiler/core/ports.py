@@ -81,6 +81,15 @@ class Sampler(Protocol):
 class LearningSampler(Sampler, Protocol):
     """A sampler that learns what assignments cost: from where the time goes, too."""
 
+    def ask_beside(self, pending: Sequence[Assignment], count: int = 1) -> list[Assignment]:
+        """As :meth:`ask`, while some are being measured: what these may gain is not gained twice.
+
+        Args:
+            pending: Which; none of them is asked for.
+            count: Up to how many.
+        """
+        ...
+
     def profiles(self) -> Sequence[Assignment]:
         """Assignments whose profiles it would like before it is asked again: a query, as ask."""
         ...

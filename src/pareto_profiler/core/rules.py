@@ -13,6 +13,10 @@ CONFIDENCE: Final = 0.99
 """Of each verdict on what is on the front."""
 
 
+ALIKE: Final = 0.15
+"""By how much boards of a kind may differ, as a fraction."""
+
+
 Limits = Mapping[str, float]
 """Name of an objective → what it may be at most, in its own unit: seconds, bytes."""
 
@@ -46,6 +50,8 @@ class Rules:
             the least of the first objective that has no limit.
         doubts_tables: Whether what no backend is said to run is tried on each once, when there is
             time: that shows whether the support tables hold.
+        alike: By how much more or less time than on the others the baseline may take on a board
+            that measures beside them, as a fraction.
         wait_s: Most time, over the whole search, to wait for other work on the target to end.
     """
 
@@ -59,6 +65,7 @@ class Rules:
     seed: int = 0
     within: Limits = field(default_factory=dict)
     doubts_tables: bool = True
+    alike: float = ALIKE
     wait_s: float = 0.0
 
 

@@ -74,6 +74,7 @@ class Trial:
         started_at: UTC, ISO 8601; empty where it was not recorded.
         duration_s: Wall time of the whole attempt, host's work included.
         rested_s: How long the device was left alone before, to cool down.
+        board: Which one of several boards of a kind measured it; empty where there is one.
     """
 
     number: int
@@ -83,6 +84,7 @@ class Trial:
     started_at: str = field(default="", compare=False)
     duration_s: float = field(default=0.0, compare=False)
     rested_s: float = field(default=0.0, compare=False)
+    board: str = ""
 
     @property
     def is_first(self) -> bool:

@@ -420,6 +420,8 @@ def trial_record(trial: Trial, space: DecisionSpace) -> dict[str, Any]:
     }
     if trial.rested_s:
         record["rested_s"] = round(trial.rested_s, 6)
+    if trial.board:
+        record["board"] = trial.board
     if isinstance(trial.outcome, Failure):
         return record | {"failure": [str(trial.outcome.kind), trial.outcome.message]}
     if isinstance(trial.outcome, Profile):
@@ -471,6 +473,7 @@ def trial_of(record: Mapping[str, Any], header: Header) -> Trial:
         started_at=_moment(record["started_at"]),
         duration_s=_seconds(record["duration_s"]),
         rested_s=_seconds(record.get("rested_s", 0.0)),
+        board=_text(record.get("board", "")),
     )
 
 

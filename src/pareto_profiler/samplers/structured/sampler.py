@@ -92,23 +92,34 @@ class StructuredSampler(ProposingSampler):
         pool = gathered.gather()
         return posterior, np.vstack([pool, self._around(pool, posterior, random)]), random
 
-    def _propose(self, count: int) -> list[Assignment]:
+    def ask_beside(self, pending: Sequence[Assignment], count: int = 1) -> list[Assignment]:
+        """As ask, as if what is being measured were there already, under each draw as drawn."""
+        if not pending:
+            return self.ask(count)
+        # Some are proposed otherwise than by what they gain: of these there must be enough.
+        found = self._propose(count + len(pending), tuple(pending))
+        return [a for a in found if a not in pending][:count]
+
+    def _propose(self, count: int, pending: Sequence[Assignment] = ()) -> list[Assignment]:
         space = self._problem.space
         if len(self._told) >= space.size and not self._random.ask(1):
             return []
         if space.default not in self._told.values:
             return self._warm_start(count)
-        if switched := self._switched():
+        if switched := [a for a in self._switched() if a not in pending]:
             return switched[:count]
         posterior, pool, random = self.outlook()
+        if pending:
+            waiting = self.observations.structure.encode(list(pending))
+            pool = pool[~(pool[:, None] == waiting).all(axis=2).any(axis=1)]
         if not len(pool):
             return self._random.ask(count)
-        chosen = self._chosen(pool, posterior, count, random)
+        chosen = self._chosen(pool, posterior, count, random, pending=pending)
         if self._is_doubtful(posterior):
             return self._mixed(chosen, count, random)
         if len(self._told.values) >= _LEAST + len(space.backends) and chosen[0][1] < _NO_GAIN:
             # Beyond the ends of what is sure there may be more.
-            chosen = self._chosen(pool, posterior, count, random, doubt=0.0)
+            chosen = self._chosen(pool, posterior, count, random, doubt=0.0, pending=pending)
             if chosen[0][1] < _NO_GAIN:
                 # Few figures alone may come with a model by chance.
                 return [] if self._is_told_enough() else self._mixed(chosen, count, random)
@@ -189,11 +200,18 @@ class StructuredSampler(ProposingSampler):
         count: int,
         random: np.random.Generator,
         doubt: float = 1.0,
+        pending: Sequence[Assignment] = (),
     ) -> list[tuple[Assignment, float]]:
         measured = self.observations.measured()
-        values = posterior.values(np.vstack([measured, pool]), random)
+        waiting = self.observations.structure.encode(list(pending))
+        values = posterior.values(np.vstack([measured, pool, waiting]), random)
         works = posterior.works(pool)
+        coming = values[:, len(measured) + len(pool) :]
+        values = values[:, : len(measured) + len(pool)]
         improvement = self._prospect(values, len(measured), posterior, works, random, doubt)
+        will_work = posterior.works(waiting)
+        for k in range(len(pending)):
+            improvement = improvement.after(coming[:, k], will_work[:, k])
         # Where proposals failed, explanations leave too much out: smaller steps come first.
         caution = sum(self._failed_lately) / _LATELY
         new = values[:, len(measured) :]
