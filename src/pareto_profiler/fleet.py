@@ -598,7 +598,7 @@ class _Loop:
             return True
         words = (
             f"its baseline takes {ratio:.2f} times as long as on the others: expected at most "
-            f"{100 * self._rules.alike:g} % more or less (--alike)"
+            f"{100 * self._rules.alike:g} % more or less"
         )
         self._let_go(made.board, OtherKindError(words))
         return False

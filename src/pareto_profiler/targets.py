@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import tomllib
-from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path, PurePosixPath
@@ -16,7 +15,6 @@ from typing import Any, Final
 from pareto_profiler.core.plan import Plan, cpus_of
 from pareto_profiler.errors import InputError
 from pareto_profiler.files import LARGEST_TEXT_BYTES, read_regular
-from pareto_profiler.quantities import split
 from pareto_profiler.runtimes import RUNTIMES
 from pareto_profiler.shells.adb import AdbShell
 from pareto_profiler.shells.base import Shell
@@ -71,8 +69,6 @@ class Target:
         energy: Files of counters of energy (µJ) or sensors of power (µW) on the device; empty to
             look in the usual places.
         plan: What differs from the default plan there.
-        addresses: Of several such devices, which measure side by side; empty for one.
-        kind: What it is one of: naming a kind names all its targets.
     """
 
     name: str
@@ -89,13 +85,6 @@ class Target:
     energy: tuple[str, ...] = ()
     plan: Mapping[str, Any] = field(default_factory=dict)
     libraries: Mapping[str, str] = field(default_factory=dict)
-    addresses: tuple[str, ...] = ()
-    kind: str = ""
-
-    @property
-    def board(self) -> str:
-        """What one of several boards is called."""
-        return self.address or self.name
 
     def backends_of(self, runtime: str) -> tuple[str, ...]:
         """What is said of a runtime's backends there; nothing of others than the default one."""
@@ -182,44 +171,12 @@ def find(name: str, file: Path | None = None, address: str = "") -> Target:
         >>> find("odroid", address="odroid@10.0.0.7").address
         'odroid@10.0.0.7'
     """
-    return fleet(name, file, address)[0]
-
-
-def fleet(name: str, file: Path | None = None, address: str = "") -> tuple[Target, ...]:
-    """All boards that a name stands for: of a target, or of a kind of targets.
-
-    Args:
-        name: Of a target or a kind.
-        file: As :func:`targets`.
-        address: Instead of those that are written down; several are joined by commas.
-
-    Returns:
-        One for each address, in order.
-
-    Raises:
-        InputError: There is none of that name, or one address twice; or as :func:`targets`.
-
-    Examples:
-        >>> [board.address for board in fleet("odroid", address="me@10.0.0.7,me@10.0.0.8")]
-        ['me@10.0.0.7', 'me@10.0.0.8']
-    """
     known = targets(file)
-    alike = [t for t in known.values() if t.kind == name] if name not in known else [known[name]]
-    if not alike:
-        kinds = {t.kind: None for t in known.values() if t.kind}
-        raise InputError(f"target {name!r}: expected one of {', '.join([*known, *kinds])}")
-    if address and len(alike) > 1:
-        raise InputError(f"target {name} is a kind: expected no address, got {address!r}")
-    if address and alike[0].shell == "local":
+    if name not in known:
+        raise InputError(f"target {name!r}: expected one of {', '.join(known)}")
+    if address and known[name].shell == "local":
         raise InputError(f"target {name} is this machine: expected no address, got {address!r}")
-    boards: list[Target] = []
-    for target in alike:
-        given = split(address) if address else target.addresses
-        boards += [replace(target, address=a, addresses=()) for a in given] or [target]
-    twice = [n for n, times in Counter(b.board for b in boards).items() if times > 1]
-    if twice:
-        raise InputError(f"target {name}: {twice[0]} is named twice")
-    return tuple(boards)
+    return replace(known[name], address=address) if address else known[name]
 
 
 def _default_file() -> Path | None:
@@ -249,14 +206,12 @@ def _target(where: str, name: str, table: Any, folder: Path) -> Target:
     if "options" in values:
         # Paths in them, such as of -F, are the file's neighbours.
         values["options"] = tuple(o.replace("{here}", str(folder)) for o in values["options"])
-    for key in ("backends", "energy", "addresses"):
+    for key in ("backends", "energy"):
         if key in values:
             values[key] = tuple(values[key])
     plan = dict(base.plan if base else {}) | _plan(where, values.pop("plan", {}))
     made = replace(base or Target(name, values["shell"]), name=name, plan=plan, **values)
-    if made.address and made.addresses:
-        raise InputError(f"{where}: expected address or addresses, not both")
-    if made.shell == "local" and (made.address or made.addresses):
+    if made.shell == "local" and made.address:
         raise InputError(f"{where}: shell local is this machine: expected no address")
     return made
 
@@ -313,8 +268,6 @@ def _is_path(value: Any) -> bool:
 _CHECKS: Final[Mapping[str, tuple[str, Callable[[Any], bool]]]] = {
     "shell": (f"one of {', '.join(SHELLS)}", lambda v: v in SHELLS),
     "address": ("a text", _is_text),
-    "addresses": ("a list of texts", lambda v: _is_texts(v) and all(v)),
-    "kind": ("a text", _is_text),
     "options": ("a list of texts", _is_texts),
     "library": ("an absolute path", _is_path),
     "tool": ("an absolute path", _is_path),

@@ -128,10 +128,13 @@ def crew_of(request: pytest.FixtureRequest) -> Callable[[Boards], Crew]:
     return CREWS[request.param]
 
 
+UNLIMITED = Budget()
+
+
 def go(
     crew: Crew,
     journal: MemoryJournal,
-    budget: Budget = Budget(),
+    budget: Budget = UNLIMITED,
     *,
     rules: Rules = ONE_SHOT,
     name: str = "random",
