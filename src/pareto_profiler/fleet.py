@@ -417,19 +417,10 @@ def search_on_boards(
         TargetError: No board is there any more, or the baseline fails on all of them.
         StoreWriteError: A trial cannot be kept.
     """
-    loop = _Loop(
-        space,
-        sampler,
-        crew,
-        journal,
-        budget,
-        source,
-        objectives,
-        rules,
-        is_profiling=is_profiling,
-        patience_s=patience_s,
-        now=now,
-    )
+    # Boards have anchors of their own.
+    calm = replace(rules, anchor_every=0)
+    schedule = Schedule(space, sampler, source, objectives, calm, is_profiling=is_profiling)
+    loop = _Loop(space.default, schedule, crew, journal, budget, rules, patience_s, now)
     try:
         yield from loop.trials()
     finally:
@@ -440,30 +431,22 @@ def search_on_boards(
 class _Loop:
     def __init__(
         self,
-        space: DecisionSpace,
-        sampler: Sampler,
+        default: Assignment,
+        schedule: Schedule,
         crew: Crew,
         journal: Journal,
         budget: Budget,
-        source: str,
-        objectives: Sequence[Objective],
         rules: Rules,
-        *,
-        is_profiling: bool,
         patience_s: float,
         now: Callable[[], float],
     ) -> None:
-        self._default = space.default
+        self._default = default
+        self._schedule = schedule
         self._crew = crew
         self._journal = journal
         self._budget = budget
         self._exploring = budget.without(rules.confirm_share)
         self._rules = rules
-        # Boards have anchors of their own.
-        calm = replace(rules, anchor_every=0)
-        self._schedule = Schedule(
-            space, sampler, source, objectives, calm, is_profiling=is_profiling
-        )
         self._patience_s = patience_s
         self._now = now
         self._boards: dict[str, _Board] = {}

@@ -155,7 +155,8 @@ class Schedule:
             return trial
         self._first_board = self._first_board or trial.board
         if trial.assignment == self._default:
-            for objective in self._paced:
+            told = [o for o in self._paced if outcome.has(o) and not outcome.is_contended]
+            for objective in told:
                 mine = self._anchors.setdefault((trial.board, objective.name), [])
                 mine.append(max(outcome.value(objective), _TINY))
         factors = {}

@@ -16,6 +16,7 @@ from rooms import onert_problem
 
 from pareto_profiler.core.measurement import OBJECTIVES, Measurement
 from pareto_profiler.core.ports import Problem
+from pareto_profiler.core.recording import Header
 from pareto_profiler.core.rules import ONE_SHOT, Rules
 from pareto_profiler.core.space import Assignment, DecisionSpace
 from pareto_profiler.core.trial import ANCHOR, CONFIRM, Failure, Placement, Profile, Trial
@@ -23,6 +24,8 @@ from pareto_profiler.errors import FailureKind, OtherKindError, RunError, Target
 from pareto_profiler.fleet import Crew, Fleet, TimedRunner, VirtualFleet, search_on_boards
 from pareto_profiler.loop import Budget, MemoryJournal
 from pareto_profiler.samplers import SAMPLERS
+from pareto_profiler.storage.journal import Store, read
+from pareto_profiler.storage.tables import pack, unpack
 
 SPACE = DecisionSpace.by_names(("cpu", "ruy"), list("abcdefg"))
 OBJECTIVES_ = (OBJECTIVES["exec_time"], OBJECTIVES["max_rss"])
@@ -87,7 +90,7 @@ class Board:
         return False
 
     def profile(self, assignment: Assignment) -> Profile:
-        raise NotImplementedError
+        raise RunError(FailureKind.REJECTED, f"this board does not trace {assignment}")
 
     def close(self) -> None:
         self._bench.closed += 1
@@ -358,3 +361,17 @@ def test_figures_of_boards_are_compared_through_the_baseline(crew_of):
             middle * (300.0 - SPACE.id_of(item.assignment)), rel=1e-6
         )
     assert {t.source for t in journal.trials} == {"baseline", ANCHOR, "uniform", "random"}
+
+
+def test_a_journal_names_the_boards(tmp_path):
+    header = Header("fleet", "", SPACE, ("exec_time", "max_rss"))
+    store = Store(tmp_path / "journal.jsonl", header)
+    crew = simulated(boards_of([Bench("me@10.0.0.7"), Bench("me@10.0.0.8")]))
+    sampler = SAMPLERS["random"](onert_problem(SPACE))
+    made = list(search_on_boards(SPACE, sampler, crew, store, Budget(trials=9), source="random"))
+    store.close()
+    again = read(tmp_path)
+    assert [t.board for t in again.trials] == [t.board for t in made]
+    assert {t.board for t in again.trials} == {"me@10.0.0.7", "me@10.0.0.8"}
+    (tmp_path / "table.parquet").write_bytes(pack(again))
+    assert unpack(tmp_path / "table.parquet").trials == again.trials

@@ -284,3 +284,48 @@ def test_a_tick_of_a_coarse_clock_apart_is_never_decided(microseconds: tuple[int
         estimates = Estimates.of(trials, OBJECTIVES)
         verdicts = {m.verdict for m in memberships(estimates, margin=0.0)}
         assert (verdicts == {Verdict.ON, Verdict.OFF}) == is_decided
+
+
+def fleet_trials(seed: int, *, are_named: bool) -> tuple[list[Trial], float]:
+    """Sixty assignments of equal cost, twice each on boards that differ, and the boards' mean."""
+    random = np.random.default_rng(seed)
+    offsets = random.normal(0.0, 0.03, 4)
+    names = [f"a{i}" for i in range(60)] * 2
+    trials = []
+    for k, name in enumerate(names):
+        board = k % 4 if k < 60 else (k + 1) % 4
+        for which in ["base"] * (k // 4 % 8 == 0) + [name]:
+            level = offsets[board] + random.normal(0.0, 0.01)
+            made = trial(len(trials), which, math.exp(level), at_s=1e9 + len(trials))
+            trials.append(replace(made, board=f"board{board}" if are_named else ""))
+    return trials, math.exp(float(offsets.mean()))
+
+
+def covered(*, are_named: bool) -> tuple[float, float]:
+    hits, widths = [], []
+    for seed in range(20):
+        trials, truth = fleet_trials(seed, are_named=are_named)
+        figures = of(*trials, anchor="base")
+        for name, figure in figures.items():
+            low, high = figure.interval() or (0.0, math.inf)
+            hits.append(low <= truth <= high or name == "base")
+            widths.append(math.log(high / low))
+    return float(np.mean(hits)), float(np.median(widths))
+
+
+def test_boards_that_differ_are_compared_through_their_anchors():
+    share, width = covered(are_named=True)
+    assert 0.93 <= share <= 0.995
+    # As if all were one board, what differs between boards counts as noise of processes.
+    assert width < 0.75 * covered(are_named=False)[1]
+
+
+def test_a_board_of_which_less_is_known_leaves_more_open():
+    trials, _ = fleet_trials(0, are_named=True)
+    few = [t for t in trials if t.assignment != ("base",) or t.board != "board0" or t.number < 2]
+    assert sum(t.board == "board0" and t.assignment == ("base",) for t in few) == 1
+    pairs = zip(*(of(*some, anchor="base").items() for some in (trials, few)), strict=True)
+    on_it = {t.assignment[0] for t in trials if t.board == "board0"} - {"base"}
+    wider = [less.deviation > more.deviation for (name, more), (_, less) in pairs if name in on_it]
+    assert all(wider)
+    assert len(wider) == 30
