@@ -366,6 +366,7 @@ def _figures(
         return [Figure(value) for value in values], 0.0
     squares = _squares(steady, kept, centres)
     pooled = sum(squares) / repeats
+    unknown = found.variances + pooled * found.shares
     figures = []
     for rows, value, own in zip(usual, values, squares, strict=True):
         count = len(rows)
@@ -374,8 +375,7 @@ def _figures(
         between = (borrowed * pooled + own) / freedom
         within = sum(_within(outcomes[i], objective) ** 2 for i in rows) / count
         variance = max(between * _MEDIAN.get(count, _HODGES_LEHMANN), within) / count
-        variance += float(found.variances[rows].mean())
-        variance += pooled * float(found.shares[rows].mean())
+        variance += float(unknown[rows].mean())
         if objective.unit == "s":
             variance = max(variance, _resolution(outcomes, rows, value) ** 2)
         figures.append(Figure(value, math.sqrt(variance), freedom))
