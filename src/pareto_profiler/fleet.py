@@ -177,19 +177,23 @@ class Station:
         return trials
 
 
+Connect = Callable[[], contextlib.AbstractContextManager[Runner]]
+"""Connects with a board. Entering raises OtherKindError where it is of another kind, and another
+TargetError where it cannot be reached; nothing is left there after leaving."""
+
+
 class Fleet:
     """Boards in threads of their own, looked for again while they are gone.
 
     Args:
-        boards: Name → what connects with it and makes a runner. It raises OtherKindError where the
-            board is of another kind, and another TargetError where it cannot be reached.
+        boards: Name → what connects with it.
         default: The baseline.
         look_every_s: How often a board that is gone is looked for.
     """
 
     def __init__(
         self,
-        boards: Mapping[str, Callable[[], Runner]],
+        boards: Mapping[str, Connect],
         default: Assignment,
         look_every_s: float = _LOOK_EVERY_S,
     ) -> None:
@@ -238,29 +242,25 @@ class Fleet:
                 made += [event] if isinstance(event, Made) else []
         return made
 
-    def _serve(self, name: str, connect: Callable[[], Runner]) -> None:
+    def _serve(self, name: str, connect: Connect) -> None:
         said = ""
         try:
             while not self._is_ending.is_set():
-                try:
-                    runner = connect()
-                except OtherKindError as error:
-                    self._events.put(Gone(name, error, is_for_good=True))
-                    return
-                except TargetError as error:
-                    if str(error) != said:
-                        self._events.put(Gone(name, error))
-                    said = str(error)
-                    self._is_ending.wait(self._look_every_s)
-                    continue
-                said = ""
-                self._events.put(Joined(name))
-                try:
-                    if not self._work(name, runner):
+                with contextlib.suppress(TargetError), contextlib.ExitStack() as connection:
+                    try:
+                        runner = connection.enter_context(connect())
+                    except OtherKindError as error:
+                        self._events.put(Gone(name, error, is_for_good=True))
                         return
-                finally:
-                    with contextlib.suppress(TargetError):
-                        runner.close()
+                    except TargetError as error:
+                        if str(error) != said:
+                            self._events.put(Gone(name, error))
+                        said = str(error)
+                    else:
+                        said = ""
+                        self._events.put(Joined(name))
+                        if not self._work(name, runner):
+                            return
                 self._is_ending.wait(self._look_every_s)
         except BaseException as error:  # noqa: BLE001 - of a thread: raised where events are read
             self._events.put(error)
@@ -287,7 +287,7 @@ class VirtualFleet:
     """Boards that keep their own time, in one thread: the same events in the same order each time.
 
     Args:
-        boards: As of :class:`Fleet`.
+        boards: Name → what makes a runner on it, raising as :data:`Connect` does.
         default: The baseline.
         look_every_s: As of :class:`Fleet`.
     """

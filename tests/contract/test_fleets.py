@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import math
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import median
 
@@ -21,7 +22,7 @@ from pareto_profiler.core.rules import ONE_SHOT, Rules
 from pareto_profiler.core.space import Assignment, DecisionSpace
 from pareto_profiler.core.trial import ANCHOR, CONFIRM, Failure, Placement, Profile, Trial
 from pareto_profiler.errors import FailureKind, OtherKindError, RunError, TargetError
-from pareto_profiler.fleet import Crew, Fleet, TimedRunner, VirtualFleet, search_on_boards
+from pareto_profiler.fleet import Connect, Crew, Fleet, TimedRunner, VirtualFleet, search_on_boards
 from pareto_profiler.loop import Budget, MemoryJournal
 from pareto_profiler.samplers import SAMPLERS
 from pareto_profiler.storage.journal import Store, read
@@ -116,7 +117,16 @@ def boards_of(benches: Sequence[Bench], pause_s: float = 0.0) -> Boards:
 
 
 def in_threads(boards: Boards) -> Crew:
-    return Fleet(boards, SPACE.default, look_every_s=0.01)
+    def entering(connect: Callable[[], TimedRunner]) -> Connect:
+        @contextlib.contextmanager
+        def connected() -> Iterator[TimedRunner]:
+            with contextlib.closing(connect()) as runner:
+                yield runner
+
+        return connected
+
+    opened = {name: entering(connect) for name, connect in boards.items()}
+    return Fleet(opened, SPACE.default, look_every_s=0.01)
 
 
 def simulated(boards: Boards) -> Crew:
