@@ -60,7 +60,7 @@ def _is_refused(job: Job, folder: PurePosixPath, count: int, file: Path, words: 
     space = DecisionSpace.of(model.graph, first, Granularity.NAME)
     plan = job.header.plan or Plan()
     plan = replace(plan, repeats=1, warmups=0, pause_s=0.0)
-    started = job.installation.start(folder, space, plan, model, job.inputs)
+    started = job.installation.start(folder, space, plan, model, job.inputs[0])
     with closing(started) as engine:
         try:
             engine.run(space.default)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
@@ -12,15 +13,18 @@ from pareto_profiler.core.measurement import OBJECTIVES, Measurement, Objective,
 from pareto_profiler.core.ports import Runner, Sampler
 from pareto_profiler.core.recording import Header, Recording
 from pareto_profiler.core.rules import ONE_SHOT, Limits, Rules
-from pareto_profiler.core.trial import Trial
-from pareto_profiler.errors import InputError
-from pareto_profiler.jobs import Job
+from pareto_profiler.core.space import Assignment
+from pareto_profiler.core.trial import Placement, Trial
+from pareto_profiler.errors import InputError, TargetError
+from pareto_profiler.fleet import Connect, Fleet, search_on_boards
+from pareto_profiler.jobs import WORK_PREFIX, Job, check_machine
 from pareto_profiler.loop import Budget, search, verify
 from pareto_profiler.report.places import front_of
 from pareto_profiler.runners.quiet import QuietRunner, busy_cpus
 from pareto_profiler.runtimes.base import Engine
 from pareto_profiler.runtimes.problem import problem_of
 from pareto_profiler.samplers import SAMPLERS
+from pareto_profiler.shells.base import Shell
 from pareto_profiler.storage.journal import JOURNAL, Store
 
 
@@ -47,7 +51,7 @@ class Exploration:
 
     Attributes:
         job: What is searched; its header says what is asked for now.
-        engine: Measures.
+        engine: Measures on the job's board.
         store: Keeps trials and placements; its header is that of the search's beginning.
         folder: Of the run.
     """
@@ -80,20 +84,8 @@ class Exploration:
         """
         header = self.job.header
         rules = replace(rules, doubts_tables=not (header.traits and header.traits.is_sure))
-        runner: Runner = self.engine
-        if rules.wait_s:
-            runner = QuietRunner(runner, partial(busy_cpus, self.job.shell), rules.wait_s)
         objectives = objectives_of(header.objectives)
-        for trial in search(
-            header.space,
-            sampler,
-            runner,
-            self.store,
-            budget,
-            source=header.sampler,
-            objectives=objectives,
-            rules=rules,
-        ):
+        for trial in self._searched(sampler, budget, rules, objectives):
             _check_told(trial, objectives)
             yield trial
         self.verify_front(
@@ -112,16 +104,79 @@ class Exploration:
             judged: What the front is over.
 
         Raises:
-            TargetError: The target is unusable.
+            TargetError: The target is unusable; of several, each is.
         """
         store = self.store
-        for _ in verify(
-            self.engine,
-            store,
-            store.placements,
-            lambda placed: front_of(Recording(judged, store.trials, placed)),
-        ):
-            pass
+
+        def front(placed: Sequence[Placement]) -> Sequence[Assignment]:
+            return front_of(Recording(judged, store.trials, placed))
+
+        if set(front(store.placements)) <= {p.assignment for p in store.placements}:
+            return
+        left = [self.job.board, *(b for b in self.job.boards if b != self.job.board)]
+        while left:
+            try:
+                with self._connected(left.pop(0)) as (runner, _):
+                    for _ in verify(runner, store, store.placements, front):
+                        pass
+                    left.clear()
+            except TargetError:
+                if not left:
+                    raise
+
+    def _searched(
+        self, sampler: Sampler, budget: Budget, rules: Rules, objectives: Sequence[Objective]
+    ) -> Iterator[Trial]:
+        job, space, source = self.job, self.job.header.space, self.job.header.sampler
+        if len(job.boards) == 1 and not any(t.board for t in self.store.trials):
+            yield from search(
+                space,
+                sampler,
+                _patient(self.engine, job.shell, rules),
+                self.store,
+                budget,
+                source=source,
+                objectives=objectives,
+                rules=rules,
+            )
+            return
+
+        def connecting(board: str) -> Connect:
+            @contextmanager
+            def connect() -> Iterator[Runner]:
+                with self._connected(board) as (engine, shell):
+                    yield _patient(engine, shell, rules)
+
+            return connect
+
+        yield from search_on_boards(
+            space,
+            sampler,
+            Fleet({board: connecting(board) for board in job.boards}, space.default),
+            self.store,
+            budget,
+            source=source,
+            objectives=objectives,
+            rules=rules,
+            patience_s=max(target.patience_s for target in job.boards.values()),
+        )
+
+    @contextmanager
+    def _connected(self, board: str) -> Iterator[tuple[Engine, Shell]]:
+        """A board's engine, and how it is reached; the first one's is there all the time."""
+        job = self.job
+        if board == job.board:
+            if len(job.boards) > 1:
+                check_machine(self.store.header.machine, job.shell)
+            yield self.engine, job.shell
+            return
+        with job.on(board) as there, closing(there.engine(self.folder)) as engine:
+            yield engine, there.shell
+
+
+def _patient(runner: Runner, shell: Shell, rules: Rules) -> Runner:
+    """A runner that waits for other work to end, where rules say so."""
+    return QuietRunner(runner, partial(busy_cpus, shell), rules.wait_s) if rules.wait_s else runner
 
 
 def _check_told(trial: Trial, objectives: Sequence[Objective]) -> None:
@@ -155,8 +210,10 @@ def opened(job: Job, folder: Path, journal: Path | None = None) -> Iterator[Expl
         InputError, StoreError: The journal is another search's, or damaged.
         TargetError: Nothing can be put on the target.
     """
-    with (
-        closing(Store(journal or folder / JOURNAL, job.header)) as store,
-        closing(job.engine(folder)) as engine,
-    ):
-        yield Exploration(job, engine, store, folder)
+    with closing(Store(journal or folder / JOURNAL, job.header)) as store:
+        # The journal is ours: what is there was left by a search that was killed.
+        for left in folder.glob(f"{WORK_PREFIX}*"):
+            if not left.is_symlink():
+                shutil.rmtree(left, ignore_errors=True)
+        with closing(job.engine(folder)) as engine:
+            yield Exploration(job, engine, store, folder)

@@ -11,7 +11,7 @@ import threading
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from statistics import median
 from typing import Final, Protocol
 
@@ -44,6 +44,8 @@ _LAST_WORDS_S: Final = 5.0
 _LOOK_EVERY_S: Final = 5.0
 # Asked for at once: what boards need while the sampler thinks, so many times.
 _AHEAD: Final = 2.0
+# Times that a board may be unlike the others until it is left out: one may have been disturbed.
+_MAX_UNLIKE: Final = 3
 # Boards that may be lost under an assignment before it is what is at fault.
 _MAX_LOSSES: Final = 2
 
@@ -368,11 +370,13 @@ class _Board:
         order: What it measures now.
         is_new: Whether it has not measured the baseline since it joined.
         since_anchor: Trials since it last did.
+        held: What it measured of the baseline that was not as on the others.
     """
 
     order: Order | None = None
     is_new: bool = True
     since_anchor: int = 0
+    held: list[Trial] = field(default_factory=list)
 
 
 def search_on_boards(
@@ -455,7 +459,7 @@ class _Loop:
         self._is_dry = False
         self._measured_on: dict[Assignment, Counter[str]] = {}
         self._losses = Counter[Assignment]()
-        self._levels: dict[str, float] = {}
+        self._levels: dict[str, list[float]] = {}
         self._spent_s: dict[str, float] = {}
         self._made = 0
         self._thought_s = 0.0
@@ -494,8 +498,9 @@ class _Loop:
         board.is_new = False
         is_anchor = order.assignment == self._default
         board.since_anchor = 0 if is_anchor else board.since_anchor + 1
-        for trial in made.trials:
+        for trial in (*board.held, *made.trials):
             self._append(trial, made.board)
+        board.held.clear()
 
     def _append(self, trial: Trial, board: str) -> None:
         kept = replace(trial, number=self._made, board=board)
@@ -511,7 +516,7 @@ class _Loop:
         self._spent_s[trial.board] = spent_s
         level = _level(trial)
         if trial.assignment == self._default and level is not None:
-            self._levels.setdefault(trial.board, level)
+            self._levels.setdefault(trial.board, []).append(level)
 
     def _give_orders(self) -> None:
         for name, board in self._boards.items():
@@ -568,22 +573,28 @@ class _Loop:
 
     def _is_alike(self, made: Made) -> bool:
         """Whether a board's baseline is about what the others' is; one that is not is let go."""
-        last = made.trials[-1]
+        last, board = made.trials[-1], self._boards[made.board]
         if failure := failure_of(last):
             self._let_go(made.board, baseline_fails(failure))
             return False
         level = _level(last)
-        others = [x for board, x in self._levels.items() if board != made.board]
+        others = [median(x) for name, x in self._levels.items() if name != made.board]
         if level is None or made.board in self._levels or not others:
             return True
-        ratio = math.exp(level - median(others))
-        if abs(math.log(ratio)) <= math.log1p(self._rules.alike):
+        limit = math.log1p(self._rules.alike)
+        board.held += made.trials
+        levels = [x for x in map(_level, board.held) if x is not None]
+        # The nearest: what disturbs a board makes it slow, and then only now and then.
+        off = min((x - median(others) for x in levels), key=abs)
+        if abs(off) <= limit:
+            del board.held[-len(made.trials) :]
             return True
-        words = (
-            f"its baseline takes {ratio:.2f} times as long as on the others: expected at most "
-            f"{100 * self._rules.alike:g} % more or less"
-        )
-        self._let_go(made.board, OtherKindError(words))
+        if len(levels) >= _MAX_UNLIKE:
+            words = (
+                f"its baseline takes {math.exp(off):.2f} times as long as on the others: expected "
+                f"at most {100 * self._rules.alike:g} % more or less"
+            )
+            self._let_go(made.board, OtherKindError(words))
         return False
 
     def _let_go(self, board: str, error: TargetError) -> None:

@@ -7,7 +7,6 @@ import hashlib
 import logging
 import os
 import re
-import shutil
 import socket
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -25,7 +24,7 @@ from pareto_profiler.core.recording import Header
 from pareto_profiler.core.rules import CONFIDENCE, MARGIN
 from pareto_profiler.core.space import DecisionSpace, Granularity
 from pareto_profiler.core.support import Support, SupportTable
-from pareto_profiler.errors import InputError, ModelError, TargetError
+from pareto_profiler.errors import InputError, ModelError, OtherKindError, TargetError
 from pareto_profiler.models import Model, load
 from pareto_profiler.runners import inputs
 from pareto_profiler.runners.inputs import Array
@@ -34,11 +33,15 @@ from pareto_profiler.runtimes import FUNCTION, PYTHON_ONLY, runtime_for, runtime
 from pareto_profiler.runtimes.base import Engine, Installation, Runtime, Where
 from pareto_profiler.shells.base import Shell
 from pareto_profiler.storage.seed_formats import Oplist
-from pareto_profiler.targets import Target, find
+from pareto_profiler.targets import Target
+from pareto_profiler.targets import boards as boards_of
 from pareto_profiler.version import __version__
 
-_WORK_PREFIX: Final = ".pareto-profiler-work-"
+WORK_PREFIX: Final = ".pareto-profiler-work-"
+"""Of folders inside a run's, where an engine on this machine has its files."""
 _LOG: Final = logging.getLogger(__name__)
+# A board of several is not waited for: others measure what it was to.
+_PATIENCE_OF_MANY_S: Final = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +68,7 @@ class Choices:
         library: Of the runtime, on the target.
         target: Where it is measured.
         targets_file: Where targets are described.
-        address: Of the target.
+        address: Of the target; those of several boards are joined by commas.
         run_folder: Where on the target the runtime or its own tool is.
         sampler: Who proposes.
         seed: Of chance.
@@ -111,22 +114,26 @@ class Job:
     Attributes:
         model: What was read.
         header: The circumstances, plan and space included.
-        inputs: Input tensors.
-        target: Where it is measured.
+        inputs: Sets of input tensors, the measured one first.
+        boards: What a board is called → how it is reached: all that may measure.
+        board: The one that this is about.
         shell: How that is reached; closed when the job, as a context, ends.
         runtime: What runs the model.
-        installation: That, as it was found on the target.
-        start: Makes the engine, with its files in a folder of the target.
+        installation: That, as it was found on the board.
+        start: Makes the engine, with its files in a folder of the board.
+        choices: What was asked for.
     """
 
     model: Model
     header: Header
-    inputs: Sequence[Array]
-    target: Target
+    inputs: Sequence[Sequence[Array]]
+    boards: Mapping[str, Target]
+    board: str
     shell: Shell
     runtime: Runtime
     installation: Installation
     start: Start
+    choices: Choices
 
     def __enter__(self) -> Self:
         return self
@@ -139,24 +146,69 @@ class Job:
     ) -> None:
         self.shell.close()
 
+    @property
+    def target(self) -> Target:
+        """The board that this is about."""
+        return self.boards[self.board]
+
     def engine(self, run_folder: Path) -> Engine:
         """An engine with its files on the target: here in a new folder inside the run's.
-
-        The caller holds the run's journal: what an earlier, killed search left is removed.
 
         Raises:
             TargetError: The files cannot be put there.
         """
         if self.target.shell != "local":
-            return self.start(folder_on(self.target, str(run_folder.resolve())), self.header.space)
-        for left in run_folder.glob(f"{_WORK_PREFIX}*"):
-            if not left.is_symlink():
-                shutil.rmtree(left, ignore_errors=True)
+            purpose = f"{run_folder.resolve()} {self.board}"
+            return self.start(folder_on(self.target, purpose), self.header.space)
         try:
-            work = Path(tempfile.mkdtemp(prefix=_WORK_PREFIX, dir=run_folder))
+            work = Path(tempfile.mkdtemp(prefix=WORK_PREFIX, dir=run_folder))
         except OSError as error:
             raise TargetError(f"{run_folder}: no folder can be made: {error.strerror}") from error
         return self.start(PurePosixPath(work.resolve()), self.header.space)
+
+    def on(self, board: str) -> Job:
+        """The same on another board; its shell is to be closed, too.
+
+        Raises:
+            OtherKindError: Its processor or its runtime is another.
+            TargetError: It cannot be reached, or nothing there can measure.
+        """
+        target = self.boards[board]
+        shell = _open(target, self.boards)
+        try:
+            check_machine(self.header.machine, shell)
+            installation = install(self.runtime, target, shell, self.choices)
+            if installation.name != self.installation.name:
+                raise OtherKindError(
+                    f"{installation.name} is there: expected {self.installation.name}, "
+                    f"as on {self.board}"
+                )
+            if installation.digest() != self.installation.digest():
+                raise OtherKindError(
+                    f"its library of {installation.name} is another build than on {self.board}: "
+                    f"install the same"
+                )
+            plan = _plan_on(target, self.choices, self.inputs)
+            start = _starter(installation, plan, self.model, self.inputs)
+        except BaseException:
+            shell.close()
+            raise
+        return replace(self, board=board, shell=shell, installation=installation, start=start)
+
+
+def check_machine(machine: Mapping[str, Any] | None, shell: Shell) -> None:
+    """See that a board is there and has the processor of the others.
+
+    Raises:
+        OtherKindError: It has not.
+        TargetError: It cannot be reached.
+    """
+    here = describe(shell).to_json()
+    for name in ("architecture", "cpu", "cores"):
+        if machine and name in machine and here[name] != machine[name]:
+            raise OtherKindError(
+                f"its {name} is {here[name]}: expected {machine[name]}, as where the search began"
+            )
 
 
 @contextlib.contextmanager
@@ -181,17 +233,41 @@ def prepare(choices: Choices, space: DecisionSpace | None = None) -> Job:
         InputError, ModelError, SpaceError, TargetError: As what they say.
     """
     objectives_of(choices.objectives)
-    target = find(choices.target, choices.targets_file, choices.address)
+    boards = boards_of(choices.target, choices.targets_file, choices.address)
     room = runtime_for(choices.model, choices.runtime)
     if choices.adapt:
         choices = _adapted(choices, room)
     model = load_measurable(room, choices.model, is_adapted=choices.adapt)
-    shell = target.open_shell()
+    board, shell = _first_there(boards)
     try:
-        return _prepare(choices, room, model, target, shell, space)
+        return _prepare(choices, room, model, boards, board, shell, space)
     except BaseException:
         shell.close()
         raise
+
+
+def _first_there(boards: Mapping[str, Target]) -> tuple[str, Shell]:
+    """The first board that answers; a single one is not asked."""
+    error: TargetError | None = None
+    for board, target in boards.items():
+        shell = _open(target, boards)
+        if len(boards) == 1:
+            return board, shell
+        try:
+            describe(shell)
+        except TargetError as problem:
+            shell.close()
+            error = error or problem
+        else:
+            return board, shell
+    assert error is not None  # noqa: S101 - a name stands for one board at least
+    raise error
+
+
+def _open(target: Target, boards: Mapping[str, Target]) -> Shell:
+    if len(boards) == 1:
+        return target.open_shell()
+    return replace(target, patience_s=min(target.patience_s, _PATIENCE_OF_MANY_S)).open_shell()
 
 
 def _adapted(choices: Choices, room: Runtime) -> Choices:
@@ -209,35 +285,33 @@ def _prepare(
     choices: Choices,
     room: Runtime,
     model: Model,
-    target: Target,
+    boards: Mapping[str, Target],
+    board: str,
     shell: Shell,
     space: DecisionSpace | None,
 ) -> Job:
+    target = boards[board]
     machine = describe(shell)
     needs_energy = "energy" in choices.objectives
     installation = install(room, target, shell, choices, needs_energy=needs_energy)
-    model, (arrays, *sets) = _with_inputs(choices, model)
-    digest = inputs.digest_of([array for one in (arrays, *sets) for array in one])
-    plan = Plan(**{**target.plan, **choices.plan, "input_digest": digest})
-
-    def start(folder: PurePosixPath, space: DecisionSpace) -> Engine:
-        engine = installation.start(folder, space, plan, model, arrays)
-        engine.compare_on(sets)
-        return engine
-
+    model, sets = _with_inputs(choices, model)
+    plan = _plan_on(target, choices, sets)
+    start = _starter(installation, plan, model, sets)
     if space is None:
         backends = _backends(choices, room, model, target, installation, start)
         processors = len(cpus_of(plan.cpus)) if plan.cpus else machine.cores
         folder = folder_on(target, f"check by {os.getpid()}")
-        table = installation.support(room, backends, folder, model, arrays)
+        table = installation.support(room, backends, folder, model, sets[0])
         space = space_of(choices, room, table, model, backends, processors, plan.threads)
+    if len({t.plan.get("cpus", "") for t in boards.values()}) > 1 and "cpus" not in choices.plan:
+        plan = replace(plan, cpus="")  # boards have their own
     header = Header(
         model_name=model.name,
         model_digest=model.graph.digest,
         space=space,
         objectives=tuple(o.name for o in objectives_of(choices.objectives)),
         plan=plan,
-        target=target.name,
+        target=choices.target,
         runtime=installation.name,
         machine=machine.to_json(),
         sampler=choices.sampler,
@@ -250,7 +324,23 @@ def _prepare(
         graph=model.graph,
         traits=room.traits,
     )
-    return Job(model, header, arrays, target, shell, room, installation, start)
+    return Job(model, header, sets, boards, board, shell, room, installation, start, choices)
+
+
+def _plan_on(target: Target, choices: Choices, sets: Sequence[Sequence[Array]]) -> Plan:
+    digest = inputs.digest_of([array for one in sets for array in one])
+    return Plan(**{**target.plan, **choices.plan, "input_digest": digest})
+
+
+def _starter(
+    installation: Installation, plan: Plan, model: Model, sets: Sequence[Sequence[Array]]
+) -> Start:
+    def start(folder: PurePosixPath, space: DecisionSpace) -> Engine:
+        engine = installation.start(folder, space, plan, model, sets[0])
+        engine.compare_on(sets[1:])
+        return engine
+
+    return start
 
 
 def _with_inputs(choices: Choices, model: Model) -> tuple[Model, list[list[Array]]]:

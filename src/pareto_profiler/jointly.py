@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
+from pareto_profiler.core.trial import spent_s
 from pareto_profiler.errors import InputError, ModelError, RunError, SpaceError, TargetError
 from pareto_profiler.exploration import Exploration, opened
 from pareto_profiler.jobs import Choices, Job, identity, prepare, shortened
@@ -192,8 +193,9 @@ def _left_s(budget: Budget, began: float, share: float) -> float:
 
 
 def _limit(one: Exploration, trials: int, left_s: float) -> Budget:
-    spent_s = sum(t.duration_s + t.rested_s for t in one.store.trials)
-    return Budget(trials, None if left_s == math.inf else spent_s + max(left_s, 1e-3))
+    if left_s == math.inf:
+        return Budget(trials)
+    return Budget(trials, spent_s(one.store.trials) + max(left_s, 1e-3))
 
 
 def _trials(one: Exploration) -> int:

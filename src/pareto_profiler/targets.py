@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import tomllib
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path, PurePosixPath
@@ -15,6 +16,7 @@ from typing import Any, Final
 from pareto_profiler.core.plan import Plan, cpus_of
 from pareto_profiler.errors import InputError
 from pareto_profiler.files import LARGEST_TEXT_BYTES, read_regular
+from pareto_profiler.quantities import split
 from pareto_profiler.runtimes import RUNTIMES
 from pareto_profiler.shells.adb import AdbShell
 from pareto_profiler.shells.base import Shell
@@ -69,6 +71,8 @@ class Target:
         energy: Files of counters of energy (µJ) or sensors of power (µW) on the device; empty to
             look in the usual places.
         plan: What differs from the default plan there.
+        addresses: Of several such devices that measure side by side; empty for one.
+        kind: What it is one of: naming a kind names all its targets.
     """
 
     name: str
@@ -85,6 +89,8 @@ class Target:
     energy: tuple[str, ...] = ()
     plan: Mapping[str, Any] = field(default_factory=dict)
     libraries: Mapping[str, str] = field(default_factory=dict)
+    addresses: tuple[str, ...] = ()
+    kind: str = ""
 
     def backends_of(self, runtime: str) -> tuple[str, ...]:
         """What is said of a runtime's backends there; nothing of others than the default one."""
@@ -150,14 +156,18 @@ def targets(file: Path | None = None) -> dict[str, Target]:
         tables = tomllib.loads(text)
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise InputError(f"{path}: no TOML: {error}") from error
-    return dict(BUILT_IN) | {
+    known = dict(BUILT_IN) | {
         name: _target(f"{path}: [{name}]", name, table, path.parent)
         for name, table in tables.items()
     }
+    for target in known.values():
+        if target.kind in known:
+            raise InputError(f"{path}: [{target.name}]: kind {target.kind} is a target's name")
+    return known
 
 
 def find(name: str, file: Path | None = None, address: str = "") -> Target:
-    """The target of a name.
+    """The target of a name; of several boards the first.
 
     Args:
         name: What it is called.
@@ -171,12 +181,69 @@ def find(name: str, file: Path | None = None, address: str = "") -> Target:
         >>> find("odroid", address="odroid@10.0.0.7").address
         'odroid@10.0.0.7'
     """
+    return next(iter(boards(name, file, address).values()))
+
+
+def boards(name: str, file: Path | None = None, address: str = "") -> dict[str, Target]:
+    """All boards that a name stands for: of a target, or of a kind of targets.
+
+    Args:
+        name: Of a target or a kind.
+        file: As :func:`targets`.
+        address: Instead of those that are written down; several are joined by commas.
+
+    Returns:
+        What a board is called → how it is reached, in order. Those of a kind are called as their
+        targets, others by their address.
+
+    Raises:
+        InputError: There is none of that name, or one address twice; or as :func:`targets`.
+
+    Examples:
+        >>> list(boards("odroid", address="me@10.0.0.7,me@10.0.0.8"))
+        ['me@10.0.0.7', 'me@10.0.0.8']
+    """
     known = targets(file)
-    if name not in known:
-        raise InputError(f"target {name!r}: expected one of {', '.join(known)}")
-    if address and known[name].shell == "local":
+    alike = [t for t in known.values() if t.kind == name] if name not in known else [known[name]]
+    if not alike:
+        kinds = {t.kind: None for t in known.values() if t.kind}
+        raise InputError(f"target {name!r}: expected one of {', '.join([*known, *kinds])}")
+    if address and name not in known:
+        raise InputError(f"target {name} is a kind: expected no address, got {address!r}")
+    if address and alike[0].shell == "local":
         raise InputError(f"target {name} is this machine: expected no address, got {address!r}")
-    return replace(known[name], address=address) if address else known[name]
+    if name not in known:
+        _check_alike(name, alike)
+        found = [(t.name, replace(t, addresses=())) for t in alike]
+    else:
+        given = split(address) or alike[0].addresses
+        each = [replace(alike[0], address=a, addresses=()) for a in given] or alike
+        found = [(t.address or t.name, t) for t in each]
+    # Targets of this machine share it: their plans keep them apart.
+    places = Counter((t.shell, t.address, t.options) for _, t in found if t.shell != "local")
+    twice = [place for place, times in places.items() if times > 1]
+    if twice:
+        _, at, _ = twice[0]
+        raise InputError(f"target {name}: {at or 'the only device there is'} is named twice")
+    return dict(found)
+
+
+def _check_alike(kind: str, alike: list[Target]) -> None:
+    """See that the targets of a kind are measured in the same way.
+
+    Raises:
+        InputError: They are not.
+    """
+    first = alike[0]
+    for target in alike:
+        if target.addresses:
+            raise InputError(f"target {target.name}, of kind {kind}: expected address, not several")
+        for key in ("backends", "runner", "energy"):
+            if getattr(target, key) != getattr(first, key):
+                raise InputError(f"kind {kind}: {first.name} and {target.name} differ in {key}")
+        # Which processors measure may differ from board to board.
+        if {**target.plan, "cpus": ""} != {**first.plan, "cpus": ""}:
+            raise InputError(f"kind {kind}: {first.name} and {target.name} differ in plan")
 
 
 def _default_file() -> Path | None:
@@ -206,14 +273,22 @@ def _target(where: str, name: str, table: Any, folder: Path) -> Target:
     if "options" in values:
         # Paths in them, such as of -F, are the file's neighbours.
         values["options"] = tuple(o.replace("{here}", str(folder)) for o in values["options"])
-    for key in ("backends", "energy"):
+    for key in ("backends", "energy", "addresses"):
         if key in values:
             values[key] = tuple(values[key])
     plan = dict(base.plan if base else {}) | _plan(where, values.pop("plan", {}))
     made = replace(base or Target(name, values["shell"]), name=name, plan=plan, **values)
-    if made.shell == "local" and made.address:
-        raise InputError(f"{where}: shell local is this machine: expected no address")
+    _check_addresses(where, made)
     return made
+
+
+def _check_addresses(where: str, target: Target) -> None:
+    if target.address and target.addresses:
+        raise InputError(f"{where}: expected address or addresses, not both")
+    if target.shell == "local" and (target.address or target.addresses):
+        raise InputError(f"{where}: shell local is this machine: expected no address")
+    if any(split(a) != (a,) for a in target.addresses):
+        raise InputError(f"{where}: addresses: expected one address in each text")
 
 
 def _check_keys(where: str, values: dict[str, Any]) -> None:
@@ -268,6 +343,8 @@ def _is_path(value: Any) -> bool:
 _CHECKS: Final[Mapping[str, tuple[str, Callable[[Any], bool]]]] = {
     "shell": (f"one of {', '.join(SHELLS)}", lambda v: v in SHELLS),
     "address": ("a text", _is_text),
+    "addresses": ("a list of texts", _is_texts),
+    "kind": ("letters, digits, _ and -", lambda v: _is_text(v) and set(v) <= _NAME_CHARACTERS),
     "options": ("a list of texts", _is_texts),
     "library": ("an absolute path", _is_path),
     "tool": ("an absolute path", _is_path),

@@ -13,7 +13,7 @@ import typer
 
 from pareto_profiler.cli.exits import reporting_errors
 from pareto_profiler.core.plan import Plan, cpus_of, tolerance_of
-from pareto_profiler.core.rules import CONFIDENCE, MARGIN, Rules
+from pareto_profiler.core.rules import ALIKE, CONFIDENCE, MARGIN, Rules
 from pareto_profiler.core.space import Granularity
 from pareto_profiler.effort import EffortName
 from pareto_profiler.errors import InputError
@@ -76,7 +76,8 @@ def target_names() -> list[str]:
     """What completes the name of a target."""
     from pareto_profiler.targets import targets
 
-    return list(targets())
+    known = targets()
+    return list(dict.fromkeys([*known, *(t.kind for t in known.values() if t.kind)]))
 
 
 def sampler_names() -> list[str]:
@@ -300,7 +301,8 @@ AddressOption = Annotated[
     str,
     _option(
         "Target",
-        "Of the target: user@host for ssh, a serial or host:port for sdb and adb.",
+        "Of the target: user@host for ssh, a serial or host:port for sdb and adb. Several, joined "
+        "by commas, are boards of a kind that measure side by side.",
         show_default="as targets.toml says",
     ),
 ]
@@ -555,6 +557,15 @@ class TrustOptions:
             show_default=f"{100 * CONFIDENCE:g}%",
         ),
     ] = ""
+    alike: Annotated[
+        str,
+        _option(
+            "Trust",
+            "How far a board's baseline may be from that of the others, of several: a board that "
+            "is farther off is left out.",
+            show_default=f"{100 * ALIKE:g}%",
+        ),
+    ] = ""
     wait_until_quiet: Annotated[
         str,
         _option(
@@ -578,6 +589,7 @@ class TrustOptions:
             margin=fraction_of(self.margin) if self.margin else MARGIN,
             confidence=confidence_of(self.confidence) if self.confidence else CONFIDENCE,
             seed=seed,
+            alike=fraction_of(self.alike) if self.alike else ALIKE,
             wait_s=seconds_of(self.wait_until_quiet) if self.wait_until_quiet else 0.0,
         )
 

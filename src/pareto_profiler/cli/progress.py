@@ -14,7 +14,7 @@ from pareto_profiler.core.estimate import Estimates
 from pareto_profiler.core.front import Front, reference_point
 from pareto_profiler.core.measurement import Objective
 from pareto_profiler.core.space import Assignment, DecisionSpace
-from pareto_profiler.core.trial import Failure, Trial
+from pareto_profiler.core.trial import Failure, Trial, spent_s
 from pareto_profiler.loop import Budget
 
 if TYPE_CHECKING:
@@ -62,7 +62,6 @@ class Progress:
         self._objectives = objectives
         self._trials: list[Trial] = []
         self._failed = 0
-        self._spent_s = 0.0
         for trial in before:
             self._count(trial)
         self._made_before, self._began = self.made, time.monotonic()
@@ -100,7 +99,6 @@ class Progress:
             self._view.close(f"{self._text()}done" if self.made else "")
 
     def _count(self, trial: Trial) -> None:
-        self._spent_s += trial.duration_s
         self._trials.append(trial)
         self._tried.add(trial.assignment)
         self._failed += isinstance(trial.outcome, Failure)
@@ -145,7 +143,7 @@ class Progress:
         rest = min(self._total - self.made, 10**12)
         left = rest * (time.monotonic() - self._began) / made
         if self._budget.seconds is not None:
-            left = min(left, max(0.0, self._budget.seconds - self._spent_s))
+            left = min(left, max(0.0, self._budget.seconds - spent_s(self._trials)))
         minutes, seconds = divmod(round(left), 60)
         return f"{minutes}:{seconds:02d} left"
 

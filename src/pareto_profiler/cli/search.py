@@ -48,6 +48,7 @@ from pareto_profiler.core.membership import Verdict
 from pareto_profiler.core.recording import Header, Recording
 from pareto_profiler.core.rules import Rules
 from pareto_profiler.core.space import DecisionSpace, readable
+from pareto_profiler.core.trial import spent_s
 from pareto_profiler.effort import EFFORTS, Effort, EffortName
 from pareto_profiler.errors import BaselineError, FailureKind, InputError, TargetError
 from pareto_profiler.exploration import Exploration, opened, sampler_of
@@ -180,8 +181,8 @@ def confirm(
     header = recording.header
     given = {name: value for name, value in judging.given.items() if value is not None}
     choices = choices_of(replace(header, **given), now.model, now.address, now.targets)
-    spent_s = sum(t.duration_s + t.rested_s for t in recording.trials)
-    limit = Budget(len(recording.trials) + budget, spent_s + seconds_of(time) if time else None)
+    seconds = spent_s(recording.trials) + seconds_of(time) if time else None
+    limit = Budget(len(recording.trials) + budget, seconds)
     rules = Rules(
         anchor_every=anchor_every,
         # The machine may be quiet now: what was always disturbed is tried again.

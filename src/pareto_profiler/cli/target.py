@@ -10,6 +10,7 @@ import typer
 from rich.table import Table
 
 from pareto_profiler.checking import Findings, look_at_runtime
+from pareto_profiler.cli.exits import note
 from pareto_profiler.cli.options import (
     AddressOption,
     JsonOption,
@@ -25,7 +26,7 @@ from pareto_profiler.runners.machine import Machine, conditions, describe
 from pareto_profiler.runtimes import runtime as runtime_named
 from pareto_profiler.runtimes import runtime_for
 from pareto_profiler.shells.base import printable
-from pareto_profiler.targets import find
+from pareto_profiler.targets import boards
 from pareto_profiler.targets import targets as targets_in
 
 app = typer.Typer(
@@ -39,7 +40,7 @@ app = typer.Typer(
 NameArgument = Annotated[
     str,
     typer.Argument(
-        metavar="TARGET", help="local, odroid, tizen, android, or a name of targets.toml."
+        metavar="TARGET", help="local, odroid, tizen, android, or a name or kind of targets.toml."
     ),
 ]
 
@@ -71,12 +72,16 @@ def list_targets(targets: TargetsOption = None, as_json: JsonOption = False) -> 
     if as_json:
         print_json({name: asdict(target) for name, target in known.items()})
         return
-    table = Table("target", "by", "address", "runtime", "backends", box=None)
+    kinds = any(target.kind for target in known.values())
+    table = Table(
+        "target", *(["kind"] if kinds else []), "by", "address", "runtime", "backends", box=None
+    )
     for name, target in known.items():
         table.add_row(
             name,
+            *([target.kind] if kinds else []),
             target.shell,
-            " ".join((target.address or "–", *target.options)),
+            " ".join((target.address or ",".join(target.addresses) or "–", *target.options)),
             target.library or target.tool or "looked for",
             ", ".join(target.backends) or "all that load",
         )
@@ -87,16 +92,16 @@ def list_targets(targets: TargetsOption = None, as_json: JsonOption = False) -> 
 @command
 def clean(name: NameArgument, address: AddressOption = "", targets: TargetsOption = None) -> None:
     """Remove what this tool left on a target: drivers, and files of searches that were killed."""
-    target = find(name, targets, address)
-    shell = target.open_shell()
-    try:
-        done = shell.run(["sh", "-c", _CLEAN, target.work], environment={}, time_limit_s=60.0)
-    finally:
-        shell.close()
-    if done.status:
-        raise TargetError(f"{target.work}: cannot be cleaned: {printable(done.stderr)}")
-    removed = printable(done.stdout).split()
-    print(f"{name}: {target.work}: removed {', '.join(removed) or 'nothing, it is clean'}")
+    for board, target in boards(name, targets, address).items():
+        shell = target.open_shell()
+        try:
+            done = shell.run(["sh", "-c", _CLEAN, target.work], environment={}, time_limit_s=60.0)
+        finally:
+            shell.close()
+        if done.status:
+            raise TargetError(f"{target.work}: cannot be cleaned: {printable(done.stderr)}")
+        removed = printable(done.stdout).split()
+        print(f"{board}: {target.work}: removed {', '.join(removed) or 'nothing, it is clean'}")
 
 
 @app.command()
@@ -118,37 +123,46 @@ def check(
 ) -> None:
     """See whether a target can measure: connection, runtime, backends, operations, conditions.
 
-    Nothing is timed. What is found out about a model's operations is kept for the next check of the
-    same model on the same runtime.
+    Nothing is timed; of several boards each is looked at. What is found out about a model's
+    operations is kept for the next check of the same model on the same runtime.
     """
-    target = find(name, targets, address)
+    there = boards(name, targets, address)
     room = runtime_for(model, runtime) if model else runtime_named(runtime)
     read = load_measurable(room, model) if model else None
-    shell = target.open_shell()
-    try:
-        found = Findings(name, describe(shell), conditions(shell))
-        look_at_runtime(found, room, target, shell, read, library)
-    finally:
-        shell.close()
-    advice = found.advice(model)
+    facts, is_ready = {}, True
+    for board, target in there.items():
+        shell = target.open_shell()
+        try:
+            found = Findings(name, describe(shell), conditions(shell))
+            look_at_runtime(found, room, target, shell, read, library)
+        except TargetError as error:
+            if len(there) == 1:
+                raise
+            note(f"error: {board}: {error}")
+            is_ready = False
+            continue
+        finally:
+            shell.close()
+        advice = found.advice(model)
+        is_ready = is_ready and not found.problems
+        facts[board] = asdict(found) | {"advice": advice}
+        del facts[board]["supported"]
+        if not as_json:
+            _print(found, board, advice)
     if as_json:
-        facts = asdict(found)
-        del facts["supported"]
-        print_json(facts | {"advice": advice})
-    else:
-        _print(found, advice)
-    if found.problems:
+        print_json(facts if len(there) > 1 else next(iter(facts.values())))
+    if not is_ready:
         raise typer.Exit(3)
 
 
-def _print(found: Findings, advice: list[str]) -> None:
+def _print(found: Findings, board: str, advice: list[str]) -> None:
     machine, here = found.machine, found.conditions
     facts: list[tuple[str, str]] = []
 
     def add(what: str, text: str) -> None:
         facts.append((what, text))
 
-    add("target", found.target)
+    add("target", found.target if board == found.target else f"{found.target}: {board}")
     add("machine", f"{machine.architecture} {machine.cpu}, {_cores(machine)}")
     add("kernel", machine.kernel)
     add("memory", f"{machine.memory_kib // 1024} MiB, {here.available_kib // 1024} MiB free")

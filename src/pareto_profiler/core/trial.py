@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -94,6 +95,23 @@ class Trial:
         is known.
         """
         return bool(self.source) and self.source not in _REPEATS
+
+
+def spent_s(trials: Iterable[Trial]) -> float:
+    """Seconds that some trials took: of boards side by side those of the one that worked longest.
+
+    Examples:
+        >>> def made(board):
+        ...     figures = Measurement({"exec_time": (2.0,)})
+        ...     return Trial(0, (0,), figures, duration_s=2.0, board=board)
+        >>> spent_s([made("a"), made("b"), made("a")])
+        4.0
+    """
+    by_board: dict[str, float] = {}
+    for trial in trials:
+        before = by_board.get(trial.board, 0.0)
+        by_board[trial.board] = before + trial.duration_s + trial.rested_s
+    return max(by_board.values(), default=0.0)
 
 
 @dataclass(frozen=True, slots=True)
