@@ -38,6 +38,10 @@ class AdbShell(StreamShell):
             raise TargetError("no adb here: install Android's platform tools (Debian: adb)")
         self._serial = serial
 
+    def _place(self) -> str:
+        serial = self._serial or _adb(["adb", "get-serialno"])[1]
+        return f"adb {serial}"
+
     def _client(self, command: str) -> list[str]:
         return [*self._adb(), "shell", "-T", command]
 

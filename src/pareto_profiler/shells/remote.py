@@ -19,6 +19,7 @@ from typing import IO, Final
 
 from pareto_profiler.errors import ConnectionLostError, TargetError
 from pareto_profiler.shells.base import PASSED_ON, Completed, printable
+from pareto_profiler.shells.lease import Lease
 
 LOG: Final = logging.getLogger(__name__)
 
@@ -34,7 +35,7 @@ _LAST_SIGNAL: Final = 64
 
 
 class RemoteShell(ABC):
-    """A shell on a device that can go away and come back.
+    """A shell on a device that can go away and come back; from the first use on it is ours alone.
 
     Args:
         name: The target's name, for messages.
@@ -46,6 +47,11 @@ class RemoteShell(ABC):
         self._patience_s = patience_s
         self._was_reached = False
         self._last_words = ""
+        self._lease: Lease | None = None
+
+    @abstractmethod
+    def _place(self) -> str:
+        """Where the device is: what is the same for all who reach it from here."""
 
     @abstractmethod
     def _connect(self) -> None:
@@ -98,8 +104,11 @@ class RemoteShell(ABC):
             raise TargetError(f"{folder} cannot be removed from {self.name}: {words_of(done)}")
 
     def close(self) -> None:
-        """End the connection; the next call makes a new one."""
+        """End the connection and let others have the device; the next call makes a new one."""
         self._was_reached = False
+        if self._lease is not None:
+            self._lease.release()
+            self._lease = None
 
     def _lines(self, lines: str) -> Completed:
         """Run lines that do no harm when they are run twice; cut off, they are run again."""
@@ -113,6 +122,7 @@ class RemoteShell(ABC):
 
     def _reach(self) -> None:
         if not self._was_reached:
+            self._lease = self._lease or Lease(self._place(), self.name)
             self._connect()
             self._was_reached = True
         elif not self._is_connected():

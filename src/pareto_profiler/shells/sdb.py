@@ -72,6 +72,10 @@ class SdbShell(RemoteShell):
         self._scratch = scratch
         self._root = root
 
+    def _place(self) -> str:
+        serial = self._serial or self._sdb_alone("get-serialno")
+        return f"sdb {serial}"
+
     def push(self, local: Path, remote: PurePosixPath) -> None:
         try:
             found = local.stat()

@@ -69,6 +69,16 @@ class SshShell(StreamShell):
         self._folder.cleanup()
         self._folder = None
 
+    def _place(self) -> str:
+        # Whoever logs in, and by whichever of its names.
+        command = ["ssh", "-G", *self._options, "--", self.name]
+        done = call_client(command, _CONNECT_LIMIT_S)
+        said = dict(
+            line.split(" ", 1) for line in printable(done.stdout).splitlines() if " " in line
+        )
+        there = [said.get(key, "") for key in ("hostname", "port", "proxyjump")]
+        return f"ssh {' '.join(there) if there[0] else self.name}"
+
     def _client(self, command: str) -> list[str]:
         return [*self._ssh("no"), "--", self.name, command]
 
