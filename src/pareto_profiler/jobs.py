@@ -120,6 +120,7 @@ class Job:
         shell: How that is reached; closed when the job, as a context, ends.
         runtime: What runs the model.
         installation: That, as it was found on the board.
+        digest: What tells its build from others, where there are other boards.
         start: Makes the engine, with its files in a folder of the board.
         choices: What was asked for.
     """
@@ -132,6 +133,7 @@ class Job:
     shell: Shell
     runtime: Runtime
     installation: Installation
+    digest: str
     start: Start
     choices: Choices
 
@@ -183,7 +185,7 @@ class Job:
                     f"{installation.name} is there: expected {self.installation.name}, "
                     f"as on {self.board}"
                 )
-            if installation.digest() != self.installation.digest():
+            if installation.digest() != self.digest:
                 raise OtherKindError(
                     f"its library of {installation.name} is another build than on {self.board}: "
                     f"install the same"
@@ -324,7 +326,10 @@ def _prepare(
         graph=model.graph,
         traits=room.traits,
     )
-    return Job(model, header, sets, boards, board, shell, room, installation, start, choices)
+    digest = installation.digest() if len(boards) > 1 else ""
+    return Job(
+        model, header, sets, boards, board, shell, room, installation, digest, start, choices
+    )
 
 
 def _plan_on(target: Target, choices: Choices, sets: Sequence[Sequence[Array]]) -> Plan:

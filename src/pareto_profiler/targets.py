@@ -20,6 +20,7 @@ from pareto_profiler.quantities import split
 from pareto_profiler.runtimes import RUNTIMES
 from pareto_profiler.shells.adb import AdbShell
 from pareto_profiler.shells.base import Shell
+from pareto_profiler.shells.labgrid import PREFIX, LabgridShell
 from pareto_profiler.shells.local import LocalShell
 from pareto_profiler.shells.sdb import SdbShell
 from pareto_profiler.shells.ssh import SshShell
@@ -55,8 +56,8 @@ class Target:
     Attributes:
         name: What it is called.
         shell: How it is reached: ``local``, ``ssh``, ``sdb`` or ``adb``.
-        address: For ``ssh`` a host of its configuration or ``user@host``; for ``sdb`` and ``adb``
-            a serial or ``address:port``, empty for the only device there is.
+        address: For ``ssh`` a host of its configuration, ``user@host`` or ``labgrid:PLACE``; for
+            ``sdb`` and ``adb`` a serial or ``address:port``, empty for the only device there is.
         options: Further arguments of ssh.
         library: The default runtime's library there or its folder; empty to look in the usual
             places.
@@ -117,6 +118,9 @@ class Target:
                         f"target {self.name}: where is it? give --address user@host, or "
                         f"address = … under [{self.name}] in {FILE}"
                     )
+                if self.address.startswith(PREFIX):
+                    place = self.address.removeprefix(PREFIX)
+                    return LabgridShell(place, self.options, self.patience_s)
                 return SshShell(self.address, self.options, self.patience_s)
             case "sdb":
                 return SdbShell(

@@ -176,6 +176,7 @@ def call_client(
     stdin: IO[bytes] | int = subprocess.DEVNULL,
     stdout: IO[bytes] | int = subprocess.PIPE,
     stderr: IO[bytes] | int = subprocess.PIPE,
+    environment: Mapping[str, str] | None = None,
 ) -> subprocess.CompletedProcess[bytes]:
     """Run a client program here; whatever happens, it does not outlive the call.
 
@@ -187,6 +188,7 @@ def call_client(
         stdin=stdin,
         stdout=stdout,
         stderr=stderr,
+        env=environment,
         # Ctrl-C in a terminal is for this process, which then ends the client itself.
         start_new_session=True,
     ) as client:

@@ -57,7 +57,9 @@ class SshShell(StreamShell):
             raise TargetError(f"ssh host {host!r}: expected a name or user@address")
         if shutil.which("ssh") is None:
             raise TargetError("no ssh here: install OpenSSH's client")
+        self._host = host
         self._options = list(options)
+        self._more: list[str] = []
         self._folder: tempfile.TemporaryDirectory[str] | None = None
         self._socket = Path()
 
@@ -71,7 +73,7 @@ class SshShell(StreamShell):
 
     def _place(self) -> str:
         # Whoever logs in, and by whichever of its names.
-        command = ["ssh", "-G", *self._options, "--", self.name]
+        command = ["ssh", "-G", *self._options, "--", self._host]
         done = call_client(command, _CONNECT_LIMIT_S)
         said = dict(
             line.split(" ", 1) for line in printable(done.stdout).splitlines() if " " in line
@@ -80,7 +82,7 @@ class SshShell(StreamShell):
         return f"ssh {' '.join(there) if there[0] else self.name}"
 
     def _client(self, command: str) -> list[str]:
-        return [*self._ssh("no"), "--", self.name, command]
+        return [*self._ssh("no"), "--", self._host, command]
 
     def _is_connected(self) -> bool:
         return self._socket.exists()
@@ -101,7 +103,7 @@ class SshShell(StreamShell):
         with tempfile.TemporaryFile() as output:
             try:
                 done = call_client(
-                    [*self._ssh("yes"), "-N", "-f", "--", self.name],
+                    [*self._ssh("yes"), "-N", "-f", "--", self._host],
                     _CONNECT_LIMIT_S,
                     stdout=subprocess.DEVNULL,
                     stderr=output,
@@ -118,9 +120,14 @@ class SshShell(StreamShell):
     def _end_master(self) -> None:
         if self._socket.exists():
             with contextlib.suppress(subprocess.TimeoutExpired):
-                command = [*self._ssh("no"), "-O", "exit", "--", self.name]
+                command = [*self._ssh("no"), "-O", "exit", "--", self._host]
                 call_client(command, _CONNECT_LIMIT_S)
 
     def _ssh(self, master: str) -> list[str]:
         given = {"ControlMaster": master, "ControlPath": str(self._socket)} | _OPTIONS
-        return ["ssh", *(f"-o{name}={value}" for name, value in given.items()), *self._options]
+        return [
+            "ssh",
+            *(f"-o{name}={value}" for name, value in given.items()),
+            *self._options,
+            *self._more,
+        ]

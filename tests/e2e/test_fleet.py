@@ -1,0 +1,298 @@
+"""Several boards in one search: each behind an ssh of its own, lost and found again."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from devices import Cable, Sshd
+from e2e.command import command, pp, pp_json
+
+from pareto_profiler.runtimes.onert.engine import wheel_library
+from pareto_profiler.storage.journal import read
+
+BIN = Path(sys.executable).parent
+# Nobody judges the time of so short a model, nor how alike it is.
+QUICK = ("--repeats", 3, "--warmups", 0, "--alike", "100%", "--granularity", "operation")
+
+
+@pytest.fixture(scope="module")
+def sshd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sshd]:
+    server = Sshd(tmp_path_factory.mktemp("sshd"))
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def cables(sshd: Sshd) -> Iterator[list[Cable]]:
+    made = [Cable(sshd.port) for _ in range(4)]
+    yield made
+    for cable in made:
+        cable.close()
+
+
+@pytest.fixture
+def lab(tmp_path: Path, sshd: Sshd, cables: list[Cable]) -> Path:
+    """A folder whose targets.toml has four boards of kind shelf: this machine, four times."""
+    write_targets(tmp_path, sshd, [cable.port for cable in cables])
+    return tmp_path
+
+
+def write_targets(folder: Path, sshd: Sshd, ports: list[int], more: str = "") -> None:
+    text = ""
+    for number, port in enumerate(ports):
+        text += (
+            f'[b{number}]\nshell = "ssh"\nkind = "shelf"\naddress = "here"\npatience_s = 20\n'
+            f'options = {json.dumps(sshd.config(port))}\nlibrary = "{wheel_library().parent}"\n'
+            f'work = "{folder}/board{number}"\n{more}\n'
+        )
+    (folder / "targets.toml").write_text(text)
+
+
+def trials_of(folder: Path) -> list[dict[str, Any]]:
+    lines = (folder / "run" / "journal.jsonl").read_text().splitlines()
+    return [r for r in map(json.loads, lines) if r["record"] == "trial"]
+
+
+def explored(folder: Path) -> Counter[tuple[int, ...]]:
+    """How often each assignment was measured that is no repeat."""
+    trials = read(folder / "run" / "journal.jsonl").trials
+    return Counter(t.assignment for t in trials if t.is_first and t.source != "baseline")
+
+
+def test_four_boards_share_a_search_and_losing_them_costs_nothing(
+    mobilenet_file: Path, lab: Path, cables: list[Cable]
+):
+    def disturb() -> None:
+        journal = lab / "run" / "journal.jsonl"
+        for number, cable in enumerate(cables):
+            while not journal.exists() or journal.read_bytes().count(b"\n") < 6 * (number + 1):
+                time.sleep(0.05)
+            cable.plug_out()
+            if number < 3:  # the last one never comes back
+                threading.Timer(0.5, cable.plug_in).start()
+
+    thread = threading.Thread(target=disturb)
+    thread.start()
+    done = pp(
+        *("search", mobilenet_file, "--target", "shelf", "--output", "run", "--budget", 48),
+        *(*QUICK, "--tolerance", 1000, "--no-confirm"),
+        cwd=lab,
+    )
+    thread.join()
+    trials = trials_of(lab)
+    assert [t["number"] for t in trials] == list(range(48))
+    assert {t["board"] for t in trials} == {"b0", "b1", "b2", "b3"}
+    assert set(explored(lab).values()) == {1}
+    assert "b3 is gone: " in done.stderr
+    assert json.loads((lab / "run" / "journal.jsonl").read_text().splitlines()[0])["target"] == (
+        "shelf"
+    )
+    # Nothing but drivers is left on those that are there.
+    for number in range(3):
+        left = {path.name.split("-")[0] for path in (lab / f"board{number}").iterdir()}
+        assert left == {"driver"}
+
+
+def test_a_killed_search_goes_on_with_fewer_boards(
+    mobilenet_file: Path, lab: Path, sshd: Sshd, cables: list[Cable]
+):
+    words = ("search", mobilenet_file, "--target", "shelf", "--output", "run", *QUICK)
+    with subprocess.Popen(
+        command("pareto-profiler", *words, "--budget", "28"), cwd=lab, stderr=subprocess.DEVNULL
+    ) as process:
+        journal = lab / "run" / "journal.jsonl"
+        while not journal.exists() or journal.read_bytes().count(b"\n") < 12:
+            time.sleep(0.02)
+        process.send_signal(signal.SIGKILL)
+    before = trials_of(lab)
+    write_targets(lab, sshd, [cable.port for cable in cables[:2]])
+    pp(*words, "--budget", 24, "--no-confirm", cwd=lab)
+    after = trials_of(lab)
+    assert after[: len(before)] == before
+    assert {t["board"] for t in after[len(before) :]} == {"b0", "b1"}
+    assert set(explored(lab).values()) == {1}
+
+
+def test_a_search_without_a_board_ends_when_patience_does(
+    dense_file: Path, tmp_path: Path, sshd: Sshd, cables: list[Cable]
+):
+    write_targets(tmp_path, sshd, [cable.port for cable in cables[:2]])
+    text = (tmp_path / "targets.toml").read_text().replace("patience_s = 20", "patience_s = 1")
+    (tmp_path / "targets.toml").write_text(text)
+
+    def plug_out() -> None:
+        journal = tmp_path / "run" / "journal.jsonl"
+        while not journal.exists() or journal.read_bytes().count(b"\n") < 4:
+            time.sleep(0.02)
+        for cable in cables:
+            cable.plug_out()
+
+    thread = threading.Thread(target=plug_out)
+    thread.start()
+    options = ("--target", "shelf", "--output", "run", "--budget", 500, *QUICK)
+    done = pp("search", dense_file, *options, cwd=tmp_path, status=3)
+    thread.join()
+    assert "trials are kept in run" in done.stderr
+    assert len(trials_of(tmp_path)) >= 3
+
+
+def test_a_board_that_somebody_uses_is_left_to_them(
+    dense_file: Path, lab: Path, cables: list[Cable]
+):
+    holder = (
+        "import sys\nfrom pareto_profiler.shells.lease import Lease\n"
+        f"Lease('ssh 127.0.0.1 {cables[0].port} ', 'x')\nprint('held', flush=True)\n"
+        "sys.stdin.read()"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", holder], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as process:
+        assert process.stdout
+        assert process.stdout.readline() == b"held\n"
+        alone = pp("target", "check", "b0", cwd=lab, status=3)
+        assert f"here: process {process.pid} of " in alone.stderr
+        assert "uses it: wait for that, or take another" in alone.stderr
+        options = ("--target", "shelf", "--output", "run", "--budget", 8, *QUICK)
+        done = pp("search", dense_file, *options, cwd=lab)
+        assert "b0 is gone: here: process" in done.stderr
+        assert "b0" not in {t["board"] for t in trials_of(lab)}
+        process.kill()
+    pp("target", "check", "b0", cwd=lab)
+
+
+def test_a_board_of_another_kind_is_left_out(dense_file: Path, lab: Path):
+    text = (lab / "targets.toml").read_text()
+    # Another build of the library.
+    other = lab / "other"
+    package = wheel_library().parents[1]
+    shutil.copytree(package, other)
+    changed = other / wheel_library().relative_to(package)
+    changed.write_bytes(changed.read_bytes() + b"\0")
+    beginning, end = text.rsplit(f'library = "{wheel_library().parent}"', 1)
+    (lab / "targets.toml").write_text(f'{beginning}library = "{changed.parent}"{end}')
+    options = ("--target", "shelf", "--output", "run", "--budget", 8, *QUICK)
+    done = pp("search", dense_file, *options, cwd=lab)
+    assert "b3 is left out: its library of onert" in done.stderr
+    assert "b3" not in {t["board"] for t in trials_of(lab)}
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("--address", "x"), "target shelf is a kind: expected no address, got 'x'"),
+        (("--targets", "none.toml"), "none.toml"),
+    ],
+)
+def test_what_makes_no_sense_of_a_kind_is_one_line(
+    dense_file: Path, lab: Path, options: tuple[str, ...], words: str
+):
+    done = pp("search", dense_file, "--target", "shelf", *options, cwd=lab, status=2)
+    assert words in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_one_board_named_twice_is_one_line(dense_file: Path, tmp_path: Path):
+    options = ("--target", "odroid", "--address", "a@b,c@d,a@b")
+    done = pp("search", dense_file, *options, cwd=tmp_path, status=2)
+    assert done.stderr == "pareto-profiler: error: target odroid: a@b is named twice\n"
+
+
+def test_check_and_clean_look_at_each_board(lab: Path, cables: list[Cable]):
+    cables[3].plug_out()
+    found = pp("target", "check", "shelf", cwd=lab, status=3)
+    assert found.stdout.count("shelf: b") == 3
+    assert "error: b3: here cannot be reached" in found.stderr
+    cables[3].plug_in()
+    cleaned = pp("target", "clean", "shelf", cwd=lab)
+    assert [line.split(":")[0] for line in cleaned.stdout.splitlines()] == ["b0", "b1", "b2", "b3"]
+
+
+@pytest.fixture
+def coordinator(tmp_path: Path, sshd: Sshd) -> Iterator[dict[str, str]]:
+    """Labgrid's own coordinator and exporter, with a place board1 that is the sshd."""
+    folder = tmp_path / "labgrid"
+    folder.mkdir()
+    (folder / "exporter.yaml").write_text(
+        f"shelf:\n  NetworkService:\n    address: 127.0.0.1\n    username: {user()}\n"
+        f"    port: {sshd.port}\n"
+    )
+    environment = {**os.environ, "LG_HOSTNAME": "bench", "LG_USERNAME": "ann"}
+    with (folder / "log").open("wb") as log:
+        words: list[str | Path] = [BIN / "labgrid-coordinator", "-l", "127.0.0.1:0"]
+        serving = subprocess.Popen(
+            words, cwd=folder, stdout=subprocess.PIPE, stderr=log, env=environment
+        )
+        assert serving.stdout
+        said = serving.stdout.readline().decode()
+        assert "listening on " in said
+        told = {"LG_COORDINATOR": said.split()[-1], "LG_HOSTNAME": "bench"}
+        environment |= told
+        words = [BIN / "labgrid-exporter", "-n", "rack", "--hostname", "127.0.0.1"]
+        exporting = subprocess.Popen(
+            [*words, folder / "exporter.yaml"], cwd=folder, stdout=log, stderr=log, env=environment
+        )
+    for arguments in (["create"], ["add-match", "rack/shelf/NetworkService"]):
+        labgrid(environment, "-p", "board1", *arguments)
+    yield told
+    exporting.terminate()
+    exporting.wait()
+    serving.kill()
+    serving.stdout.close()
+    serving.wait()
+
+
+def user() -> str:
+    return subprocess.run(["id", "-un"], capture_output=True, text=True, check=True).stdout.strip()
+
+
+def labgrid(environment: dict[str, str], *words: str) -> str:
+    return subprocess.run(
+        [BIN / "labgrid-client", *words],
+        env={**os.environ, "LG_USERNAME": "ann", **environment},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+
+
+def test_a_place_of_labgrid_is_acquired_and_released(
+    dense_file: Path, tmp_path: Path, sshd: Sshd, coordinator: dict[str, str]
+):
+    (tmp_path / "targets.toml").write_text(
+        f'[lab]\nshell = "ssh"\nlibrary = "{wheel_library().parent}"\nwork = "{tmp_path}/work"\n'
+        f"options = {json.dumps(ssh_options(sshd))}\n"
+    )
+    words = ("search", dense_file, "--target", "lab", "--budget", 4, "--output", "run", *QUICK)
+    found = pp_json(*words, "--address", "labgrid:board1", cwd=tmp_path, **coordinator)
+    assert found["front"]
+    assert "acquired: None" in labgrid(coordinator, "-p", "board1", "show")
+    # Part of a name is no name, though labgrid takes it.
+    done = pp(*words, "--address", "labgrid:board", cwd=tmp_path, status=3, **coordinator)
+    assert "labgrid:board: no such place: expected one of board1" in done.stderr
+    labgrid(coordinator, "-p", "board1", "acquire")
+    done = pp(*words, "--address", "labgrid:board1", cwd=tmp_path, status=3, **coordinator)
+    assert "labgrid:board1: Place board1 is already acquired by bench/ann" in done.stderr
+    assert "acquired: bench/ann" in labgrid(coordinator, "-p", "board1", "show")
+
+
+def ssh_options(sshd: Sshd) -> list[str]:
+    key = (sshd.folder / "host_key.pub").read_text()
+    known = sshd.folder / "known_by_port"
+    known.write_text(f"[127.0.0.1]:{sshd.port} {key}")
+    return [
+        f"-oIdentityFile={sshd.folder / 'user_key'}",
+        "-oIdentitiesOnly=yes",
+        f"-oUserKnownHostsFile={known}",
+    ]
