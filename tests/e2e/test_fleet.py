@@ -12,6 +12,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,11 @@ import pytest
 from devices import Cable, Sshd
 from e2e.command import command, pp, pp_json
 
+from pareto_profiler.errors import OtherKindError
+from pareto_profiler.jobs import Choices, prepare
 from pareto_profiler.runtimes.onert.engine import wheel_library
 from pareto_profiler.storage.journal import read
+from pareto_profiler.storage.tables import read_csv
 
 BIN = Path(sys.executable).parent
 # Nobody judges the time of so short a model, nor how alike it is.
@@ -96,6 +100,10 @@ def test_four_boards_share_a_search_and_losing_them_costs_nothing(
     assert {t["board"] for t in trials} == {"b0", "b1", "b2", "b3"}
     assert set(explored(lab).values()) == {1}
     assert "b3 is gone: " in done.stderr
+    assert "note: trials by board: b0 " in " ".join(done.stdout.split())
+    table = lab / "table.csv"
+    table.write_text(pp("export", "run", "--format", "csv", cwd=lab).stdout)
+    assert {t.board for t in read_csv(table).recording.trials} == {"b0", "b1", "b2", "b3"}
     assert json.loads((lab / "run" / "journal.jsonl").read_text().splitlines()[0])["target"] == (
         "shelf"
     )
@@ -182,10 +190,19 @@ def test_a_board_of_another_kind_is_left_out(dense_file: Path, lab: Path):
     changed.write_bytes(changed.read_bytes() + b"\0")
     beginning, end = text.rsplit(f'library = "{wheel_library().parent}"', 1)
     (lab / "targets.toml").write_text(f'{beginning}library = "{changed.parent}"{end}')
-    options = ("--target", "shelf", "--output", "run", "--budget", 8, *QUICK)
-    done = pp("search", dense_file, *options, cwd=lab)
-    assert "b3 is left out: its library of onert" in done.stderr
-    assert "b3" not in {t["board"] for t in trials_of(lab)}
+    choices = Choices(dense_file, target="shelf", targets_file=lab / "targets.toml")
+    with prepare(choices) as job:
+        assert (list(job.boards), job.board) == (["b0", "b1", "b2", "b3"], "b0")
+        with job.on("b1") as other_board:
+            assert (other_board.board, other_board.header) == ("b1", job.header)
+        with pytest.raises(
+            OtherKindError, match=r"its library of onert .* another build than on b0"
+        ):
+            job.on("b3")
+        machine = {**(job.header.machine or {}), "cpu": "abacus"}
+        unlike = replace(job, header=replace(job.header, machine=machine))
+        with pytest.raises(OtherKindError, match="its cpu is .*: expected abacus, as where"):
+            unlike.on("b1")
 
 
 @pytest.mark.parametrize(

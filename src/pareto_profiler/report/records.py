@@ -23,6 +23,7 @@ def records_of(recording: Recording) -> list[dict[str, Any]]:
         trial.number for row in Summary.of(recording).front for trial in row.estimate.trials
     }
     records = []
+    has_boards = any(t.board for t in recording.trials)
     for trial in recording.trials:
         outcome = trial.outcome
         failure = outcome if isinstance(outcome, Failure) else None
@@ -47,6 +48,8 @@ def records_of(recording: Recording) -> list[dict[str, Any]]:
             "started_at": trial.started_at,
             "duration_s": trial.duration_s,
         }
+        if has_boards:
+            record["board"] = trial.board
         record |= {v.name: c for v, c in zip(space.variables, trial.assignment, strict=True)}
         records.append(record)
     return records

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Final, Protocol
@@ -162,7 +163,7 @@ class Summary:
         checks: Whether the front can be trusted, whether the search is done, which backends worked.
         steps: How the hypervolume grew.
         profiles: Backend → operation → seconds, where the runtime was traced.
-        notes: What the baseline's measurement noted.
+        notes: What the baseline's measurement noted, and which boards measured.
         hypervolume: Fraction of the box from 0 to ``reference`` that the figures dominate.
         hypervolume_interval: Where it lies with 95 % confidence; None where the noise is unknown.
         reference: In seconds and bytes.
@@ -292,7 +293,7 @@ class Summary:
             checks=checks_of(recording, estimates, places, steps),
             steps=steps,
             profiles=_profiles(recording),
-            notes=_notes(baseline),
+            notes=(*_notes(baseline), *_boards(recording.trials)),
             hypervolume=hypervolume_share(Front.among(estimates).values(), reference),
             hypervolume_interval=interval,
             reference=reference,
@@ -427,6 +428,15 @@ def _ratios(
         if theirs.value > 0 and mine.interval() and theirs.interval()
     }
     return {name: ratio for name, ratio in ratios.items() if math.isfinite(ratio)}
+
+
+def _boards(trials: Sequence[Trial]) -> tuple[str, ...]:
+    """Which boards measured how much, where there are several."""
+    counts = Counter(t.board for t in trials)
+    if len(counts) < 2:
+        return ()
+    each = ", ".join(f"{name or 'before there were several'} {n}" for name, n in counts.items())
+    return (f"trials by board: {each}; figures are those of their mean",)
 
 
 def _notes(baseline: Estimate | None) -> tuple[str, ...]:

@@ -44,8 +44,8 @@ _MAX_VALUES: Final = 200_000_000
 _OF_PROFILES: Final = frozenset({"profile", "transfers"})
 _METADATA: Final = b"pareto_profiler"
 _OTHER_COLUMNS: Final = frozenset(
-    "trial id source on_front disturbed failure message started_at duration_s pss_kib rss_anon_kib "
-    "rss_file_kib output_error_ppm model_rss_kib anon_rss_kib vram_kib".split()
+    "trial id source on_front disturbed failure message started_at duration_s board pss_kib "
+    "rss_anon_kib rss_file_kib output_error_ppm model_rss_kib anon_rss_kib vram_kib".split()
 )
 
 
@@ -189,7 +189,8 @@ def read_csv(path: Path, backends: Sequence[str] = (), baseline: str = "") -> Cs
 
     Figures are in columns named as ``export --format csv`` names them: ``exec_time_ms``,
     ``max_rss_kib`` and so on, two at the least; a ``failure`` column may name what failed instead,
-    ``duration_s`` how long it took. Minimised are exec_time and max_rss, or else the first two.
+    ``duration_s`` how long it took, ``board`` which one of several measured it. Minimised are
+    exec_time and max_rss, or else the first two.
     A column of text is a variable: a setting where it is named like one, else operations of that
     name. A column of numbers is no choice between backends and is left out.
 
@@ -319,6 +320,7 @@ def _trial_of(
         row.get("source", ""),
         row.get("started_at", ""),
         duration_s,
+        board=row.get("board", ""),
     )
 
 
