@@ -12,6 +12,7 @@ import json
 import os
 import re
 import sys
+from contextlib import closing
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -21,13 +22,15 @@ import numpy as np
 
 from pareto_profiler.bench import (
     Curve,
+    Run,
     Subject,
     efforts_of,
     facts_of,
+    judged,
     records_of,
-    run_all,
     subject_of,
 )
+from pareto_profiler.cells import Workers, cells_of, done
 from pareto_profiler.report.records import parquet_of
 from pareto_profiler.simulation.families import FAMILIES
 
@@ -50,7 +53,11 @@ def run(out: Path, tables: list[str]) -> None:
             continue
         subject = subject_of(table)
         efforts = efforts_of(SAMPLERS, BUDGET, SEEDS)
-        curves = run_all(table, subject, efforts, len(os.sched_getaffinity(0)))
+        with closing(Workers(len(os.sched_getaffinity(0)))) as pool:
+            answers = [answer for _, answer in done(cells_of(table, efforts), pool)]
+        runs = [answer for answer in answers if isinstance(answer, Run)]
+        assert len(runs) == len(answers), answers
+        curves = judged(subject, runs, efforts)
         named = name_in_results(table)
         facts = facts_of(named, subject, curves, BUDGET)
         facts["fronts"] = {name: fronts_at(subject, mine) for name, mine in curves.items()}

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import multiprocessing
-import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cache
-from itertools import repeat
 from pathlib import Path
 from statistics import median
 from typing import Any, Final, Protocol
@@ -343,7 +339,7 @@ def efforts_of(parts: Sequence[str], budget: int, seeds: int) -> dict[str, Effor
     """Sampler → effort, from parts such as ``nsga2``, ``nsga2:600`` and ``tpe:150:3``.
 
     Raises:
-        InputError: A number is none, or not positive.
+        InputError: There is no such sampler, or a number is none, or not positive.
 
     Examples:
         >>> efforts_of(["tpe:150:3", "local"], 200, 10)["tpe"]
@@ -352,6 +348,8 @@ def efforts_of(parts: Sequence[str], budget: int, seeds: int) -> dict[str, Effor
     found = {}
     for part in parts:
         name, *numbers = part.split(":")
+        if name not in SAMPLERS:
+            raise InputError(f"sampler {name!r}: expected one of {', '.join(SAMPLERS)}")
         if len(numbers) > 2 or not all(n.isdecimal() and int(n) for n in numbers):
             raise InputError(f"{part!r}: expected NAME, NAME:EVALUATIONS or NAME:EVALUATIONS:SEEDS")
         given = [int(n) for n in numbers]
@@ -359,29 +357,13 @@ def efforts_of(parts: Sequence[str], budget: int, seeds: int) -> dict[str, Effor
     return found
 
 
-def run_all(
-    table: str, subject: Subject, efforts: Mapping[str, Effort], jobs: int
+def judged(
+    subject: Subject, runs: Sequence[Run], samplers: Iterable[str]
 ) -> dict[str, list[Curve]]:
-    """All searches, judged against all that any of them saw."""
-    pairs = [(name, seed) for name, effort in efforts.items() for seed in range(effort.seeds)]
-    # Each in one thread: several searches are run side by side.
-    os.environ.setdefault("OMP_NUM_THREADS", "1")
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(min(jobs, len(pairs)), mp_context=context) as pool:
-        several = [efforts[name].evaluations for name, _ in pairs]
-        runs = list(pool.map(_run, repeat(table), pairs, several, chunksize=1))
+    """Runs judged against all that any of them saw, by sampler and seed."""
     scale = scale_of(subject, runs)
-    return {
-        name: [curve_of(subject, scale, run) for run in runs if run.sampler == name]
-        for name in efforts
-    }
-
-
-def _run(table: str, pair: tuple[str, int], budget: int) -> Run:
-
-    name, seed = pair
-    return run_one(subject_of(table), name, SAMPLERS[name], seed, budget)
+    curves = [curve_of(subject, scale, r) for r in sorted(runs, key=lambda run: run.seed)]
+    return {name: [c for c in curves if c.run.sampler == name] for name in samplers}
 
 
 def facts_of(

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import re
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
 from conftest import ROOT
-from e2e.command import pp
+from e2e.command import command, pp
 
 from pareto_profiler.core.trial import Profile
 from pareto_profiler.runtimes.problem import problem_of
@@ -167,9 +168,31 @@ def test_the_bench_compares_samplers_and_keeps_curves(tmp_path: Path):
     assert "to 95 %" in text.stdout
 
 
+def test_a_bench_goes_on_where_it_was_killed(tmp_path: Path):
+    file = tmp_path / "cells.jsonl"
+    options = ("simulated:tiny-8x2:1", "--samplers", "local", "--seeds", "8", "--budget", "20")
+    whole = run_tool("bench", *options, "--json")
+    with subprocess.Popen(
+        command("pareto-profiler", "bench", *options, "--keep", file, "--workers", "1"),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    ) as process:
+        while not file.exists() or file.read_bytes().count(b"\n") < 5:
+            time.sleep(0.01)
+        process.kill()
+    kept = file.read_bytes()
+    kept = kept[: kept.rfind(b"\n") + 1]
+    done = run_tool("bench", *options, "--keep", str(file), "--dask", "local", "--json")
+    assert "dashboard: http://127.0.0.1:" in done.stderr
+    assert json.loads(done.stdout) == json.loads(whole.stdout)
+    assert file.read_bytes().startswith(kept)
+    assert file.read_bytes().count(b"\n") == 17
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [
+        (("--dask", "nowhere"), "--dask 'nowhere': expected something like tcp://HOST:8786"),
         (("--samplers", "magic"), "sampler 'magic': expected one of exhaustive"),
         (("--samplers", "local:x"), "'local:x': expected NAME, NAME:EVALUATIONS"),
         (("--samplers", "local:9:0"), "'local:9:0': expected NAME, NAME:EVALUATIONS"),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
+from contextlib import closing, nullcontext
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -10,15 +12,23 @@ from typing import Annotated, Any, Final
 import typer
 from rich.table import Table
 
-from pareto_profiler.bench import BASELINE, Effort, efforts_of, facts_of, records_of, run_all
+from pareto_profiler.bench import (
+    BASELINE,
+    Effort,
+    Run,
+    efforts_of,
+    facts_of,
+    judged,
+    records_of,
+)
 from pareto_profiler.bench import subject_of as subject_named
-from pareto_profiler.cli.exits import note
+from pareto_profiler.cells import Cell, Cluster, Kept, Pool, Workers, cells_of, done
+from pareto_profiler.cli.exits import TARGET_UNUSABLE, note
 from pareto_profiler.cli.options import JsonOption, command
 from pareto_profiler.cli.output import check_writable, print_json, say, show, write_file
-from pareto_profiler.errors import InputError
+from pareto_profiler.cli.progress import Counting
 from pareto_profiler.quantities import split
 from pareto_profiler.report.records import parquet_of
-from pareto_profiler.samplers import SAMPLERS
 
 DEFAULT_SAMPLERS = "structured,random,local,hlps" + (",nsga2" if find_spec("pymoo") else "")
 
@@ -49,9 +59,27 @@ def bench(
     ] = DEFAULT_SAMPLERS,
     seeds: Annotated[int, typer.Option(min=1, max=1000, help="Searches of each sampler.")] = 10,
     budget: Annotated[int, typer.Option(min=1, help="Evaluations of each search.")] = 200,
-    jobs: Annotated[
-        int, typer.Option(min=1, max=256, help="Processes.", show_default="all cores")
+    workers: Annotated[
+        int,
+        typer.Option(
+            "--workers", "--jobs", min=1, max=256, help="Processes here.", show_default="all cores"
+        ),
     ] = os.cpu_count() or 1,
+    dask: Annotated[
+        str,
+        typer.Option(
+            metavar="ADDRESS|local",
+            help="Workers of Dask instead: a scheduler's address, or local for a cluster here.",
+            show_default=False,
+        ),
+    ] = "",
+    keep: Annotated[
+        Path | None,
+        typer.Option(
+            help="Keep each finished search in this file: the same bench again goes on.",
+            show_default=False,
+        ),
+    ] = None,
     to: Annotated[
         Path | None,
         typer.Option("--output", "-o", help="Write every search's curve there, as Parquet."),
@@ -67,30 +95,65 @@ def bench(
     simulated.
     """
     efforts = {BASELINE: Effort(budget, seeds)} | efforts_of(split(samplers), budget, seeds)
-    for name in efforts:
-        if name not in SAMPLERS:
-            raise InputError(f"sampler {name!r}: expected one of {', '.join(SAMPLERS)}")
     if to is not None:
         check_writable(to)
+    subjects = {table: subject_named(table) for table in tables}
     results: list[dict[str, Any]] = []
     rows: list[dict[str, Any]] = []
-    for table in tables:
-        subject = subject_named(table)
-        searches = sum(effort.seeds for effort in efforts.values())
-        note(f"{table}: {len(efforts)} samplers, {searches} searches")
-        curves = run_all(table, subject, efforts, jobs)
-        results.append(facts_of(table, subject, curves, budget))
-        rows += records_of(table, curves)
-        if not as_json:
-            facts = results[-1]
-            counts = f"{facts['variables']} variables, {facts['backends']} backends"
-            say("", f"{Path(table).name}: {counts}")
-            show(_table_of(facts))
-            say(_EXPLAINED)
+    died: list[str] = []
+    with (
+        nullcontext() if keep is None else Kept(keep) as kept,
+        closing(_pool(dask, workers)) as pool,
+    ):
+        for table, subject in subjects.items():
+            runs = _runs(cells_of(table, efforts), pool, kept, died)
+            names = [name for name in efforts if any(run.sampler == name for run in runs)]
+            if BASELINE not in names:
+                died.append(f"{table}: nothing to compare with: no search of {BASELINE} is there")
+                continue
+            curves = judged(subject, runs, names)
+            results.append(facts_of(table, subject, curves, budget))
+            rows += records_of(table, curves)
+            if not as_json:
+                facts = results[-1]
+                counts = f"{facts['variables']} variables, {facts['backends']} backends"
+                say("", f"{Path(table).name}: {counts}")
+                show(_table_of(facts))
+                say(_EXPLAINED)
     if to is not None:
         write_file(to, parquet_of(rows))
     if as_json:
         print_json(results)
+    for words in died:
+        note(f"error: {words}")
+    if died:
+        raise typer.Exit(TARGET_UNUSABLE)
+
+
+def _pool(dask: str, workers: int) -> Pool:
+    if not dask:
+        return Workers(workers)
+    cluster = Cluster(dask, workers)
+    note(f"dashboard: {cluster.dashboard}")
+    return cluster
+
+
+def _runs(cells: Sequence[Cell], pool: Pool, kept: Kept | None, died: list[str]) -> list[Run]:
+    """What came of the cells of a table, told while they finish."""
+    runs = []
+    what = f"{Path(cells[0].table).name}: {{}} of {len(cells)} searches"
+    progress = Counting(len(cells), what)
+    try:
+        for cell, answer in done(cells, pool, kept):
+            if isinstance(answer, Run):
+                runs.append(answer)
+            else:
+                where = f"{cell.table}: {cell.sampler}, seed {cell.seed}"
+                died.append(f"{where}: {answer.words}")
+            progress.add()
+    finally:
+        progress.close()
+    return runs
 
 
 def _table_of(facts: dict[str, Any]) -> Table:

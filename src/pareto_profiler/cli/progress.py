@@ -148,6 +148,33 @@ class Progress:
         return f"{minutes}:{seconds:02d} left"
 
 
+class Counting:
+    """Shows how many of some pieces of work are done.
+
+    Args:
+        total: How many there are.
+        text: With a place for how many are done.
+    """
+
+    def __init__(self, total: int, text: str) -> None:
+        self._total = total
+        self._told = text
+        self._done = 0
+        self._next_at = 0.0
+        self._view: _View = _Bar() if sys.stderr.isatty() else _Lines()
+
+    def add(self) -> None:
+        """One more."""
+        self._done += 1
+        if time.monotonic() >= self._next_at:
+            self._next_at = time.monotonic() + self._view.every_s
+            self._view.show(self._done, self._total, self._told.format(self._done))
+
+    def close(self) -> None:
+        """Leave the last state on the screen."""
+        self._view.close(self._told.format(self._done))
+
+
 class _Announcing:
     """Has all that a sampler has, whichever it is."""
 
