@@ -119,17 +119,23 @@ def run_one(
         told.add(trial)
         seconds.append(runner.now() - start)
         assignments.append(trial.assignment)
-        if isinstance(sampler, LearningSampler):
-            reported.append(_weighed_front(journal.trials, sampler, problem))
-        else:
-            reported.append(frozenset(told.front()))
+        reported.append(reported_front(journal.trials, sampler, problem, told))
     return Run(name, seed, tuple(seconds), tuple(assignments), tuple(reported))
 
 
-def _weighed_front(
-    trials: Sequence[Trial], sampler: LearningSampler, problem: Problem
+def reported_front(
+    trials: Sequence[Trial], sampler: Sampler, problem: Problem, told: History
 ) -> frozenset[Assignment]:
-    """The front of what was measured, weighed with what the sampler learned."""
+    """What would be reported now: the front of what was measured, weighed with what is learned.
+
+    Args:
+        trials: All so far.
+        sampler: Was told them.
+        problem: What is searched.
+        told: The same trials, for samplers that do not learn.
+    """
+    if not isinstance(sampler, LearningSampler):
+        return frozenset(told.front())
     estimates = Estimates.of(trials, problem.objectives, problem.space.default)
     weighed = estimates.combined_with(sampler.predictions())
     return frozenset(item.assignment for item in Front.among(weighed).items)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -132,7 +133,9 @@ def test_a_model_that_became_another_by_conversion_is_not_searched(tmp_path: Pat
     model = model_of(nodes, [constant("c", (16, 3, 3, 3)), constant("w", (16, 10))])
     (tmp_path / "m.onnx").write_bytes(model.SerializeToString())
     done = pp("search", "m.onnx", "--runtime", "ncnn", cwd=tmp_path, status=3)
-    assert "output 0 has 640 bytes, the model's has 40: ncnn computes another model" in done.stderr
+    # How many it has depends on the processor's kernels.
+    words = r"output 0 has \d+ bytes, the model's has 40: ncnn computes another model"
+    assert re.search(words, done.stderr)
 
 
 def test_what_cannot_be_is_said_in_a_line(tmp_path: Path):

@@ -200,12 +200,14 @@ class Device:
             )
         return cls(f"{PREFIX}{family}:{int(seed or 0)}", FAMILIES[family], int(seed or 0))
 
-    def runner(self, plan: Plan | None = None, seed: int = 0) -> SimulatedRunner:
-        """The device with its noise; ``seed`` is the noise's."""
+    def runner(
+        self, plan: Plan | None = None, seed: int = 0, noise: Noise | None = None
+    ) -> SimulatedRunner:
+        """The device with its own noise or another; ``seed`` is the noise's."""
         return SimulatedRunner(
             self.space,
             self.truth,
-            self.recipe.noise,
+            noise or self.recipe.noise,
             plan,
             seed,
             profile_of=self._profile if self.recipe.can_profile else None,

@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Final
 
 import numpy as np
@@ -17,6 +18,7 @@ from pareto_profiler.core.space import Assignment
 from pareto_profiler.core.trial import Failure, Profile, Trial
 from pareto_profiler.errors import FailureKind
 from pareto_profiler.samplers.history import History
+from pareto_profiler.samplers.structured.carried import Carried
 from pareto_profiler.samplers.structured.nogoods import NoGoods
 from pareto_profiler.samplers.structured.regression import Draws, Regression
 from pareto_profiler.samplers.structured.structure import (
@@ -58,12 +60,15 @@ class ObjectiveModel:
         regression: Their weights.
         base: The baseline's value, which everything is over; of memory beneath the peak of loading.
         bottom: That peak over it, below which nothing is measured; -inf where it hides nothing.
+        trust: By how much of its prior's spread a weight may differ from what another run learned;
+            1 where nothing is carried over.
     """
 
     terms: Terms
     regression: Regression
     base: float
     bottom: float = -np.inf
+    trust: float = 1.0
 
     def drawn(
         self, draws: Draws, chosen: Chosen, random: np.random.Generator | None = None
@@ -92,9 +97,11 @@ class Observations:
     Args:
         problem: What is searched.
         told: Its measurements and failures; the owner adds to it.
+        carried: What another run learned.
     """
 
-    def __init__(self, problem: Problem, told: History) -> None:
+    def __init__(self, problem: Problem, told: History, carried: Carried | None = None) -> None:
+        self.carried = carried
         self.structure = Structure(problem)
         self.told = told
         self._problem = problem
@@ -226,6 +233,15 @@ class Observations:
         self._beliefs = self._beliefs or tuple(self._fitted())
         return self._beliefs
 
+    def first_fits(self) -> Iterator[tuple[Terms, Vector]]:
+        """For each objective the terms that need no fit before, and the weights they get."""
+        digits, profiled = self.measured(), self._profiled()
+        for k, objective in enumerate(self._problem.objectives):
+            levels, _ = self._levels(k)
+            start = WarmStart(self.structure, objective, self._known(levels, profiled))
+            belief = self._belief(k, levels, Terms(start), digits, profiled)
+            yield belief.terms, belief.regression.weights
+
     def _fitted(self) -> Iterator[ObjectiveModel]:
         digits, profiled = self.measured(), self._profiled()
         for k in range(len(self._problem.objectives)):
@@ -291,14 +307,13 @@ class Observations:
         if objective.unit in {"s", "J"}:
             precisions[[told.is_disturbed(a) for a in told.values]] = _DISTURBED
         parts, part_values = self._seen_copies(terms, profiled)
-        regression = Regression(
+        fit = partial(
+            Regression,
             terms.features(Chosen(self.structure, digits)),
             digits,
             np.array(list(levels.values())) / base,
             precisions,
-            terms.means,
-            terms.spreads,
-            terms.groups,
+            groups=terms.groups,
             parts=parts,
             part_values=part_values,
             group_count=len(GROUPS),
@@ -306,7 +321,12 @@ class Observations:
             residual=_RESIDUAL.get(objective.unit, 0.05),
             repeated=told.spread(k),
         )
-        return ObjectiveModel(terms, regression, base)
+        best, trusted = fit(means=terms.means, spreads=terms.spreads), 1.0
+        for trust, means, spreads in self.carried.priors(k, terms) if self.carried else ():
+            again = fit(means=means, spreads=spreads)
+            if again.evidence > best.evidence:
+                best, trusted = again, trust
+        return ObjectiveModel(terms, best, base, trust=trusted)
 
     def predictions(self) -> Predictions:
         """What is believed of each measured assignment from all others; none without a baseline."""

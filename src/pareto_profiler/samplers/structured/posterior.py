@@ -34,7 +34,10 @@ class Posterior:
         """Fit everything to the observations and draw; the baseline must have been told."""
         beliefs = observations.beliefs()
         draws = tuple(b.regression.draw(_DRAWS, random) for b in beliefs)
-        return cls(beliefs, draws, tuple(observations.culprits().draw(_DRAWS, random)))
+        explanations = tuple(observations.culprits().draw(_DRAWS, random))
+        if observations.carried is not None:
+            explanations = observations.carried.explained(explanations, observations.measured())
+        return cls(beliefs, draws, explanations)
 
     def values(self, digits: Digits, random: np.random.Generator) -> Vector:
         """Values under each drawn model, shape ``(draws, assignments, objectives)``."""

@@ -16,6 +16,7 @@ from pareto_profiler.core.space import Assignment
 from pareto_profiler.core.traits import Role, SettingTrait
 from pareto_profiler.core.trial import Failure, Profile, Trial
 from pareto_profiler.samplers.proposing import ProposingSampler
+from pareto_profiler.samplers.structured.carried import Carried
 from pareto_profiler.samplers.structured.climbing import local_search
 from pareto_profiler.samplers.structured.gain import (
     BestWithin,
@@ -54,11 +55,12 @@ class StructuredSampler(ProposingSampler):
 
     Args:
         problem: What is searched; with the model's graph it knows more.
+        carried: What another run of the same space learned.
     """
 
-    def __init__(self, problem: Problem) -> None:
+    def __init__(self, problem: Problem, carried: Carried | None = None) -> None:
         super().__init__(problem)
-        self.observations = Observations(problem, self._told)
+        self.observations = Observations(problem, self._told, carried)
         self._trials = 0
         self._failed_lately = deque[bool](maxlen=_LATELY)
         self._first = {problem.space.default, *problem.space.uniforms()}

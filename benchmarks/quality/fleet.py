@@ -1,0 +1,257 @@
+"""Several boards of a kind: how soon they are there, how even their verdicts are, what they cost.
+
+python benchmarks/quality/fleet.py evaluations [SEEDS]   to 95 %, by 1 to 16 simulated boards
+python benchmarks/quality/fleet.py verdicts [PAIRS]      of pairs of searches, boards 3 % apart
+python benchmarks/quality/fleet.py throughput            of boards that take 0.5 s for a trial
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
+from statistics import median
+
+import numpy as np
+
+from pareto_profiler.bench import Run, curve_of, reported_front, scale_of, subject_of
+from pareto_profiler.core.measurement import Measurement
+from pareto_profiler.core.membership import Verdict
+from pareto_profiler.core.plan import Plan
+from pareto_profiler.core.ports import Runner
+from pareto_profiler.core.recording import Header, Recording
+from pareto_profiler.core.rules import ONE_SHOT, Rules
+from pareto_profiler.core.space import Assignment
+from pareto_profiler.core.trial import Placement, Profile
+from pareto_profiler.fleet import Fleet, TimedRunner, VirtualFleet, search_on_boards
+from pareto_profiler.loop import Budget, MemoryJournal
+from pareto_profiler.report.summary import Summary
+from pareto_profiler.samplers import SAMPLERS
+from pareto_profiler.samplers.history import History
+from pareto_profiler.simulation.families import Device
+from pareto_profiler.simulation.runner import Noise
+
+FAMILIES = ("simulated:mobile-53x3", "simulated:chain-20x3", "simulated:tiny-8x2")
+BOARDS = (1, 2, 4, 8, 16)
+BUDGET = 60
+APART = 0.03
+SHARE = 0.95
+
+
+class Board:
+    """A simulated board that is slower than the truth by a factor, and in a state of its own."""
+
+    def __init__(self, runner: TimedRunner, factor: float) -> None:
+        self._runner = runner
+        self._factor = factor
+
+    def run(self, assignment: Assignment, *, is_repeat: bool = False) -> Measurement:
+        measured = self._runner.run(assignment, is_repeat=is_repeat)
+        return measured.scaled({"exec_time": self._factor})
+
+    def placement(self, assignment: Assignment) -> Placement | None:
+        return self._runner.placement(assignment)
+
+    @property
+    def can_profile(self) -> bool:
+        return self._runner.can_profile
+
+    def profile(self, assignment: Assignment) -> Profile:
+        return self._runner.profile(assignment)
+
+    def now(self) -> float:
+        return self._runner.now()
+
+    def rest(self, seconds: float) -> None:
+        self._runner.rest(seconds)
+
+    def close(self) -> None:
+        self._runner.close()
+
+
+def crew_of(device: Device, boards: int, seed: int, noise: Noise | None = None) -> VirtualFleet:
+    """Boards that are up to 3 % apart, each with noise of its own."""
+    random = np.random.default_rng([seed, boards])
+    factors = 1 + APART * random.uniform(-1, 1, boards)
+
+    def connecting(number: int) -> Callable[[], TimedRunner]:
+        def connect() -> TimedRunner:
+            runner = device.runner(Plan(repeats=5, warmups=0), 1000 * seed + number, noise)
+            return Board(runner, float(factors[number]))
+
+        return connect
+
+    return VirtualFleet({f"b{n}": connecting(n) for n in range(boards)}, device.space.default)
+
+
+def searched(name: str, boards: int, seed: int) -> Run:
+    """One search on so many boards."""
+    subject, device = subject_of(name), Device.of(name)
+    problem = replace(subject.problem, seed=seed)
+    sampler, journal = SAMPLERS["structured"](problem), MemoryJournal()
+    told, reported = History(problem.objectives), []
+    crew = crew_of(device, boards, seed)
+    seconds: list[float] = []
+    for trial in search_on_boards(
+        problem.space,
+        sampler,
+        crew,
+        journal,
+        Budget(BUDGET),
+        source="structured",
+        objectives=problem.objectives,
+        rules=replace(ONE_SHOT, seed=seed, confirm_share=1e-9),
+        now=crew.now,
+    ):
+        told.add(trial)
+        seconds.append(crew.now())
+        reported.append(reported_front(journal.trials, sampler, problem, told))
+    done = tuple(t.assignment for t in journal.trials)
+    return Run(str(boards), seed, tuple(seconds), done, tuple(reported))
+
+
+def evaluations(seeds: int) -> None:
+    """Evaluations and time to 95 % of the hypervolume, against one board's."""
+    print("family                     boards  evaluations  of one's  time of one's")
+    with ProcessPoolExecutor(2) as pool:
+        for family in FAMILIES:
+            name = f"{family}:1"
+            subject = subject_of(name)
+            asked = [(k, s) for k in BOARDS for s in range(seeds)]
+            runs = list(pool.map(searched, [name] * len(asked), *zip(*asked, strict=True)))
+            scale = scale_of(subject, runs)
+            reached: dict[int, tuple[float, float]] = {}
+            for k in BOARDS:
+                curves = [curve_of(subject, scale, r) for r in runs if r.sampler == str(k)]
+                counts = [c.evaluations_to(SHARE) or BUDGET for c in curves]
+                times = [c.run.seconds[n - 1] for c, n in zip(curves, counts, strict=True)]
+                reached[k] = median(counts), median(times)
+                more, less = (x / y for x, y in zip(reached[k], reached[1], strict=True))
+                print(f"{name:26} {k:6} {reached[k][0]:12g} {more:9.2f} {less:10.3f}", flush=True)
+
+
+def summary_of(name: str, boards: int, seed: int) -> Summary:
+    """Of one search with anchors and repeats, boards drifting."""
+    device = Device.of(name)
+    problem = replace(subject_of(name).problem, seed=seed)
+    noise = Noise(runs=0.01, processes=0.01, drift=0.01, memory=0.002)
+    journal, crew = MemoryJournal(), crew_of(device, boards, seed, noise)
+    for _ in search_on_boards(
+        problem.space,
+        SAMPLERS["structured"](problem),
+        crew,
+        journal,
+        Budget(200),
+        source="structured",
+        objectives=problem.objectives,
+        rules=Rules(seed=seed),
+        now=crew.now,
+    ):
+        pass
+    header = Header(
+        model_name=name,
+        model_digest="",
+        space=problem.space,
+        objectives=tuple(o.name for o in problem.objectives),
+        target="shelf",
+        runtime="",
+        sampler="structured",
+        seed=seed,
+        tool_version="",
+        created_at="",
+        graph=device.graph,
+        traits=device.traits,
+    )
+    return Summary.of(Recording(header, tuple(journal.trials)))
+
+
+def verdicts(pairs: int) -> None:
+    """Decided verdicts of two searches on other boards with other seeds, against each other."""
+    name, boards = "simulated:chain-20x3:1", 4
+    with ProcessPoolExecutor(2) as pool:
+        summaries = list(
+            pool.map(summary_of, [name] * 2 * pairs, [boards] * 2 * pairs, range(2 * pairs))
+        )
+    both, against = 0, 0
+    for one, other in zip(summaries[::2], summaries[1::2], strict=True):
+        a, b = ({r.estimate.assignment: r.place.verdict for r in s.measured} for s in (one, other))
+        decided = [
+            (a[x], b[x]) for x in a.keys() & b.keys() if Verdict.INCONCLUSIVE not in {a[x], b[x]}
+        ]
+        both += len(decided)
+        against += sum(x != y for x, y in decided)
+    fronts = [sum(r.place.verdict is Verdict.ON for r in s.front) for s in summaries]
+    print(f"{pairs} pairs of searches of 200 trials on {boards} boards, up to {APART:.0%} apart")
+    print(f"decided in both searches of a pair: {both}; of these contradictory: {against}")
+    print(f"points decided to be on the front: {min(fronts)} to {max(fronts)}")
+
+
+class Sleeping:
+    """A board that takes half a second for a trial, on its own processor."""
+
+    can_profile = False
+
+    def run(self, assignment: Assignment, *, is_repeat: bool = False) -> Measurement:
+        del is_repeat
+        time.sleep(0.5)
+        number = sum(map(len, assignment)) + hash(assignment) % 97
+        return Measurement({"exec_time": (1e-3 * number,), "max_rss": (1e6 + 1e3 * number,)})
+
+    def placement(self, assignment: Assignment) -> None:
+        del assignment
+
+    def profile(self, assignment: Assignment) -> Profile:
+        raise NotImplementedError(assignment)
+
+    def close(self) -> None:
+        """Nothing was opened."""
+
+
+def throughput() -> None:
+    """Trials an hour of boards in threads, and what this machine does meanwhile."""
+    problem = subject_of("simulated:mobile-53x3:1").problem
+
+    @contextlib.contextmanager
+    def connect() -> Iterator[Runner]:
+        yield Sleeping()
+
+    first = 0.0
+    print("boards  trials an hour  of n times one's  processor for each board")
+    for boards in BOARDS:
+        crew = Fleet({f"b{n}": connect for n in range(boards)}, problem.space.default)
+        began, busy = time.monotonic(), sum(os.times()[:2])
+        trials = 24 * boards
+        for _ in search_on_boards(
+            problem.space,
+            SAMPLERS["structured"](problem),
+            crew,
+            MemoryJournal(),
+            Budget(trials),
+            source="structured",
+            objectives=problem.objectives,
+            rules=Rules(),
+        ):
+            pass
+        seconds, busy = time.monotonic() - began, sum(os.times()[:2]) - busy
+        rate = 3600 * trials / seconds
+        first = first or rate
+        share = busy / seconds / boards
+        print(f"{boards:6} {rate:15.0f} {rate / first / boards:17.2f} {share:25.1%}", flush=True)
+
+
+def main(what: str = "evaluations", count: str = "10") -> None:
+    """Do one of them."""
+    tasks: dict[str, Callable[[], None]] = {
+        "evaluations": lambda: evaluations(int(count)),
+        "verdicts": lambda: verdicts(int(count)),
+        "throughput": throughput,
+    }
+    tasks[what]()
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
