@@ -18,6 +18,7 @@ import pytest
 from devices import BOARD, BOARD_ADDRESS, STAND_INS, Cable, Sshd, need, need_board
 
 from pareto_profiler.errors import ConnectionLostError, TargetError
+from pareto_profiler.shells import lease
 from pareto_profiler.shells.adb import AdbShell
 from pareto_profiler.shells.base import Shell
 from pareto_profiler.shells.local import LocalShell
@@ -56,6 +57,14 @@ def sshd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sshd]:
     server = Sshd(tmp_path_factory.mktemp("sshd"))
     yield server
     server.stop()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _leases(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Of these tests' own: the stand-ins of those that run beside them have the same names."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(lease, "_FOLDER", str(tmp_path_factory.mktemp("leases")))
+        yield
 
 
 @pytest.fixture(scope="module", params=KINDS)
