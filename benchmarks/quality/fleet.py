@@ -35,7 +35,7 @@ from pareto_profiler.samplers.history import History
 from pareto_profiler.simulation.families import Device
 from pareto_profiler.simulation.runner import Noise
 
-FAMILIES = ("simulated:mobile-53x3", "simulated:chain-20x3", "simulated:tiny-8x2")
+FAMILIES = ("simulated:chain-20x3", "simulated:hand-over-20x3")
 BOARDS = (1, 2, 4, 8, 16)
 BUDGET = 60
 APART = 0.03
@@ -119,7 +119,7 @@ def evaluations(seeds: int) -> None:
     print("family                     boards  evaluations  of one's  time of one's")
     with ProcessPoolExecutor(2) as pool:
         for family in FAMILIES:
-            name = f"{family}:1"
+            name = f"{family}:0"
             subject = subject_of(name)
             asked = [(k, s) for k in BOARDS for s in range(seeds)]
             runs = list(pool.map(searched, [name] * len(asked), *zip(*asked, strict=True)))
@@ -171,7 +171,7 @@ def summary_of(name: str, boards: int, seed: int) -> Summary:
 
 def verdicts(pairs: int) -> None:
     """Decided verdicts of two searches on other boards with other seeds, against each other."""
-    name, boards = "simulated:chain-20x3:1", 4
+    name, boards = "simulated:chain-20x3:0", 4
     with ProcessPoolExecutor(2) as pool:
         summaries = list(
             pool.map(summary_of, [name] * 2 * pairs, [boards] * 2 * pairs, range(2 * pairs))
@@ -213,7 +213,7 @@ class Sleeping:
 
 def throughput() -> None:
     """Trials an hour of boards in threads, and what this machine does meanwhile."""
-    problem = subject_of("simulated:mobile-53x3:1").problem
+    problem = subject_of("simulated:chain-20x3:0").problem
 
     @contextlib.contextmanager
     def connect() -> Iterator[Runner]:

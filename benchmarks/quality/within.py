@@ -21,6 +21,7 @@ from pareto_profiler.core.rules import ONE_SHOT
 from pareto_profiler.core.space import Assignment
 from pareto_profiler.loop import Budget, MemoryJournal, search
 from pareto_profiler.samplers.structured import StructuredSampler
+from pareto_profiler.simulation.families import Device
 
 FAMILIES = ("chain-20x3", "hand-over-20x3", "mobile-53x3", "sessions-40x3", "branchy-60x4")
 SEEDS = 10
@@ -56,7 +57,7 @@ def main() -> None:
     for family in sys.argv[1:] or FAMILIES:
         ones, whole, fronts = [], [], []
         for seed in range(SEEDS):
-            subject = device_subject(f"simulated:{family}:{seed}")
+            subject = device_subject(Device.of(f"simulated:{family}:{seed}"))
             front = evaluated(subject, seed, {})
             known = [v for v in map(subject.truth, front) if v is not None]
             least = min(memory for _, memory in known)

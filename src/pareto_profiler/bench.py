@@ -296,13 +296,8 @@ def table_subject(name: str, recording: Recording, objectives: Sequence[Objectiv
     )
 
 
-def device_subject(name: str) -> Subject:
-    """A simulated device: five runs in each process.
-
-    Raises:
-        InputError: There is no such device.
-    """
-    device = Device.of(name)
+def device_subject(device: Device) -> Subject:
+    """A simulated device: five runs in each process."""
     plan = Plan(repeats=5, warmups=0)
 
     @cache
@@ -329,7 +324,7 @@ def subject_of(table: str) -> Subject:
         InputError, StoreError: It cannot be read, or there is no such device.
     """
     if table.startswith(PREFIX):
-        return device_subject(table)
+        return device_subject(Device.of(table))
     return table_subject(table, open_recording(Path(table)))
 
 

@@ -8,9 +8,10 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Final
 
 from pareto_profiler.core.measurement import OBJECTIVES, Measurement, Objective, objectives_of
-from pareto_profiler.core.ports import Runner, Sampler
+from pareto_profiler.core.ports import Problem, Runner, Sampler
 from pareto_profiler.core.recording import Header, Recording
 from pareto_profiler.core.rules import ONE_SHOT, Limits, Rules
 from pareto_profiler.core.space import Assignment
@@ -24,11 +25,16 @@ from pareto_profiler.runners.quiet import QuietRunner, busy_cpus
 from pareto_profiler.runtimes.base import Engine
 from pareto_profiler.runtimes.problem import problem_of
 from pareto_profiler.samplers import SAMPLERS
+from pareto_profiler.samplers.structured import Carried, StructuredSampler
 from pareto_profiler.shells.base import Shell
 from pareto_profiler.storage.journal import JOURNAL, Store
 
+_LEARNING: Final = "structured"
 
-def sampler_of(name: str, header: Header, within: Limits | None = None) -> Sampler:
+
+def sampler_of(
+    name: str, header: Header, within: Limits | None = None, source: Recording | None = None
+) -> Sampler:
     """The sampler of this name, for a search under such a header.
 
     Args:
@@ -36,13 +42,47 @@ def sampler_of(name: str, header: Header, within: Limits | None = None) -> Sampl
         header: Of the search.
         within: What objectives may be at most, where one assignment is looked for. Samplers that do
             not learn look for the front all the same.
+        source: A run of the same space, such as another device's, to start from what it learned.
 
     Raises:
-        InputError: There is none.
+        InputError: There is none, or it learns nothing that could be carried over, or the source
+            is of another space.
     """
     if name not in SAMPLERS:
         raise InputError(f"sampler {name!r}: expected one of {', '.join(SAMPLERS)}")
-    return SAMPLERS[name](replace(problem_of(header), within=within or {}))
+    problem = replace(problem_of(header), within=within or {})
+    if source is None:
+        return SAMPLERS[name](problem)
+    if name != _LEARNING:
+        raise InputError(f"--from: {name} learns nothing that could be used: expected {_LEARNING}")
+    return StructuredSampler(problem, _carried(problem, source))
+
+
+def _carried(problem: Problem, source: Recording) -> Carried:
+    space, there = problem.space, source.header.space
+    if [v.name for v in there.variables] != [v.name for v in space.variables]:
+        raise InputError(
+            f"--from: that run has {len(there.variables)} variables by {there.granularity}: "
+            f"expected the {len(space.variables)} by {space.granularity} of this search"
+        )
+    if there.backends != space.backends:
+        raise InputError(
+            f"--from: that run has {', '.join(there.backends)}: "
+            f"expected {', '.join(space.backends)}"
+        )
+    known = [
+        t
+        for t in source.trials
+        if t.assignment in space
+        and not (
+            isinstance(t.outcome, Measurement)
+            and not all(t.outcome.has(o) for o in problem.objectives)
+        )
+    ]
+    try:
+        return Carried(problem, known)
+    except InputError as error:
+        raise InputError(f"--from: {error}") from error
 
 
 @dataclass(frozen=True, slots=True)

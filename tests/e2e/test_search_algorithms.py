@@ -168,6 +168,25 @@ def test_the_bench_compares_samplers_and_keeps_curves(tmp_path: Path):
     assert "to 95 %" in text.stdout
 
 
+def test_a_search_starts_from_what_another_learned(tmp_path: Path, dense_file: Path):
+    options = ("search", str(dense_file), "--granularity", "operation", "--budget", "8", *QUICK)
+    first, second = str(tmp_path / "first"), str(tmp_path / "second")
+    run_tool(*options, "--output", first)
+    done = run_tool(*options, "--output", second, "--from", first)
+    assert re.search(r"from local: exec_time is .*there|not used", done.stderr)
+    assert "max_rss is " in done.stderr
+    for more, words in (
+        (("--sampler", "local"), "--from: local learns nothing that could be used"),
+        (("--granularity", "name"), "--from: that run has 6 variables by operation: expected"),
+        (("--backends", "ruy,cpu"), "--from: that run has"),
+        (("--runtime", "litert,onert"), "--from: is for the search of one runtime"),
+        (("--from", str(tmp_path)), "neither the folder of a run"),
+    ):
+        third = ("--output", str(tmp_path / "third"))
+        refused = run_tool(*options, *third, "--from", first, *more, status=2)
+        assert words in refused.stderr, refused.stderr
+
+
 def test_a_bench_goes_on_where_it_was_killed(tmp_path: Path):
     file = tmp_path / "cells.jsonl"
     options = ("simulated:tiny-8x2:1", "--samplers", "local", "--seeds", "8", "--budget", "20")

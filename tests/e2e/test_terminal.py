@@ -36,9 +36,9 @@ def test_runs_are_told_in_80_columns(run: Path, tmp_path: Path):
     fits(front, "pareto-profiler ")
     fits(pp("select", run, "--knee", cwd=tmp_path), "BACKENDS=")
     assert len(front.stdout.splitlines()) <= 50
-    fits(pp("compare", run, run, cwd=tmp_path, status=(0, 2, 3)))
     if run.is_file() and run.stat().st_size > LARGE_BYTES:
         return  # half a minute, and others show the same
+    fits(pp("compare", run, run, cwd=tmp_path, status=(0, 2, 3)))
     fits(pp("learned", run, cwd=tmp_path))
     for point in ("A", "baseline"):
         fits(pp("explain", run, point, cwd=tmp_path), "pareto-profiler ")

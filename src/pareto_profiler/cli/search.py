@@ -62,8 +62,9 @@ from pareto_profiler.report.joint import Joint
 from pareto_profiler.report.records import seed_dump
 from pareto_profiler.report.selection import Goal, Limit, Selection
 from pareto_profiler.report.summary import Summary
+from pareto_profiler.samplers.structured import StructuredSampler, carried_words
 from pareto_profiler.shipping import check_no_model
-from pareto_profiler.storage.opening import open_measurable, open_runs
+from pareto_profiler.storage.opening import open_measurable, open_recording, open_runs
 from pareto_profiler.storage.seed_formats import check_dumpable
 
 DEFAULT_SAMPLER = "structured"
@@ -100,6 +101,16 @@ def search(
         ),
     ] = True,
     within: WithinOption = None,
+    start_from: Annotated[
+        Path | None,
+        typer.Option(
+            "--from",
+            metavar="RUN",
+            help="Start from what another run of the same choices learned, such as one of another "
+            "device, as far as it predicts what is measured here.",
+            show_default=False,
+        ),
+    ] = None,
     output: OutputOption = None,
     dumpfile: DumpfileOption = None,
     is_live: LiveOption = False,
@@ -122,6 +133,9 @@ def search(
     rules = trust.rules(seed, _RULES.confirm_share if confirm else 0.0)
     if within and len(runtimes) > 1:
         raise InputError("--within: is for the search of one runtime, name a single --runtime")
+    if start_from is not None and len(runtimes) > 1:
+        raise InputError("--from: is for the search of one runtime, name a single --runtime")
+    source = None if start_from is None else open_recording(start_from)
     limits = Limit.beforehand(within or (), objectives_of(names))
     rules = replace(rules, within={x.objective.name: x.most for x in limits})
     choices = _choices(model, space, measuring, where, rules, names, sampler, usual)
@@ -132,7 +146,15 @@ def search(
             _measure_jointly(runtimes, choices, limit, rules, output, live, as_json=as_json)
             return
         summary = _measure(
-            choices, limit, rules, output, dumpfile, live, as_json=as_json, limits=limits
+            choices,
+            limit,
+            rules,
+            output,
+            dumpfile,
+            live,
+            as_json=as_json,
+            limits=limits,
+            source=source,
         )
         if limits and not as_json:
             print_selection(Selection.of(summary, Goal.smallest(summary.objectives, limits)))
@@ -285,10 +307,11 @@ def _measure(
     largest: int | None = None,
     space: DecisionSpace | None = None,
     limits: Sequence[Limit] = (),
+    source: Recording | None = None,
 ) -> Summary:
     with prepare(choices, space) as job:
         _check(job, dumpfile, largest)
-        sampler = sampler_of(choices.sampler, job.header, rules.within)
+        sampler = sampler_of(choices.sampler, job.header, rules.within, source)
         folder = output or default_folder(job.header)
         with opened(job, folder) as exploration:
             made = len(exploration.store.trials)
@@ -306,6 +329,8 @@ def _measure(
             except BaselineError as error:
                 raise _blamed(job, error, is_new=not made) from error
             recording = exploration.recording
+    if source is not None and isinstance(sampler, StructuredSampler):
+        note(f"from {source.header.target}: {carried_words(sampler.trusts())}")
     if dumpfile is not None:
         write_file(dumpfile, seed_dump(recording))
     # Of what was asked for now: the header has the objectives that the search began with.

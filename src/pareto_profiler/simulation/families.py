@@ -36,6 +36,8 @@ _KINDS: Final = (
     ("Pool2D", 0.1),
     ("FullyConnected", 0.1),
 )
+# What of a device's chance is its model's and its runtime's.
+_OF_GRAPHS: Final = frozenset({"graph", "holes", "crashes", "refusals"})
 _BUILTINS: Final = {
     "Conv2D": "CONV_2D",
     "DepthwiseConv2D": "DEPTHWISE_CONV_2D",
@@ -175,6 +177,7 @@ class Device:
         name: Of the family, with the seed.
         recipe: What it is like.
         seed: Of everything random about it.
+        costs_of: Seed of another device, whose costs this one has; None for its own.
 
     Examples:
         >>> device = Device.of("simulated:chain-20x3:7")
@@ -185,6 +188,7 @@ class Device:
     name: str
     recipe: Recipe
     seed: int
+    costs_of: int | None = None
 
     @classmethod
     def of(cls, name: str) -> Device:
@@ -439,7 +443,9 @@ class Device:
         return steps, weights, random.uniform(1.0, 1.5, backends)
 
     def _random(self, what: str) -> np.random.Generator:
-        return np.random.default_rng([self.seed, *what.encode(), self.recipe.operations])
+        is_own = self.costs_of is None or what in _OF_GRAPHS
+        seed = self.seed if is_own else self.costs_of
+        return np.random.default_rng([seed or 0, *what.encode(), self.recipe.operations])
 
     def _seconds(self, chosen: NDArray[np.intp], threads: int) -> float:
         own = self._alone(chosen)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pareto_profiler.samplers.structured.carried import Carried, carried_words
 from pareto_profiler.samplers.structured.sampler import StructuredSampler
 
-__all__ = ["StructuredSampler"]
+__all__ = ["Carried", "StructuredSampler", "carried_words"]

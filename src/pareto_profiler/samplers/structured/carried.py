@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 from pareto_profiler.core.ports import Problem
+from pareto_profiler.core.space import Assignment
 from pareto_profiler.core.trial import Trial
 from pareto_profiler.errors import InputError
 from pareto_profiler.samplers.history import History
@@ -22,7 +23,10 @@ if TYPE_CHECKING:
 TRUSTS: Final = (0.05, 0.2, 0.6)
 """By how much of its prior's spread a weight may be another here; 1 is as if nothing were known."""
 
+_WORDS: Final = ("as there", "much as there", "a little as there", "otherwise (not used)")
 _DRAWS: Final = 32
+# How far uniform assignments may be apart, over the baseline, where traces serve both.
+_ALIKE: Final = 0.1
 _AGREED: Final = 0.9
 # Of the models that are drawn, this many share the failures that another run explained.
 _SHARING: Final = 0.75
@@ -47,6 +51,7 @@ class Carried:
         # What is carried is made of what carries it.
         from pareto_profiler.samplers.structured.observations import Observations
 
+        self._problem = problem
         told = History(problem.objectives)
         observations = Observations(problem, told)
         for trial in trials:
@@ -54,6 +59,8 @@ class Carried:
             observations.add(trial)
         if problem.space.default not in told.values:
             raise InputError("its baseline was not measured: there is nothing to start from")
+        self.profiled = observations.profiled()
+        self._shares = _shares(problem, told)
         self._moves = [_moves(terms, weights) for terms, weights in observations.first_fits()]
         self._culprits = _agreed(observations)
 
@@ -68,6 +75,16 @@ class Carried:
         for trust in TRUSTS:
             yield trust, moved, np.where(is_known, trust * terms.spreads, terms.spreads)
 
+    def is_of_kind(self, told: History) -> bool:
+        """Whether all on each backend is to the baseline what it was there, as far as is told."""
+        here = _shares(self._problem, told)
+        apart = [
+            abs(np.log(a / b))
+            for x in here.keys() & self._shares.keys()
+            for a, b in zip(here[x], self._shares[x], strict=True)
+        ]
+        return here.keys() >= self._shares.keys() > set() and max(apart) < _ALIKE
+
     def explained(
         self, explanations: Sequence[list[NoGood]], measured: Digits
     ) -> tuple[list[NoGood], ...]:
@@ -75,6 +92,29 @@ class Carried:
         left = [c for c in self._culprits if violates_none(measured, [c]).all()]
         sharing = round(_SHARING * len(explanations))
         return tuple([*own, *left] if i < sharing else own for i, own in enumerate(explanations))
+
+
+def _shares(problem: Problem, told: History) -> dict[Assignment, tuple[float, ...]]:
+    """What the uniform assignments that were told are, over the baseline."""
+    base = told.values.get(problem.space.default)
+    if base is None:
+        return {}
+    return {
+        a: tuple(v / max(b, 1e-12) for v, b in zip(told.values[a], base, strict=True))
+        for a in problem.space.uniforms()
+        if a in told.values and min(told.values[a]) > 0
+    }
+
+
+def carried_words(trusts: Mapping[str, float]) -> str:
+    """How far what another run learned was used, for people.
+
+    Examples:
+        >>> carried_words({"exec_time": 0.2, "max_rss": 1.0})
+        'exec_time is much as there, max_rss is otherwise (not used)'
+    """
+    words = dict(zip((*TRUSTS, 1.0), _WORDS, strict=True))
+    return ", ".join(f"{name} is {words[trust]}" for name, trust in trusts.items())
 
 
 def _places(terms: Terms) -> Iterator[tuple[tuple[str, int], slice]]:

@@ -212,6 +212,8 @@ class Observations:
         """The uniform assignments, and where one does not run what comes closest of what does."""
         if not self.structure.owner or self._problem.space.default not in self.told.values:
             return ()
+        if self.carried and self.carried.profiled.times and self.carried.is_of_kind(self.told):
+            return ()
         told = self.told.values
         backends = self._problem.space.backends
         found = dict.fromkeys(map(self._uniform, backends))
@@ -235,7 +237,7 @@ class Observations:
 
     def first_fits(self) -> Iterator[tuple[Terms, Vector]]:
         """For each objective the terms that need no fit before, and the weights they get."""
-        digits, profiled = self.measured(), self._profiled()
+        digits, profiled = self.measured(), self.profiled()
         for k, objective in enumerate(self._problem.objectives):
             levels, _ = self._levels(k)
             start = WarmStart(self.structure, objective, self._known(levels, profiled))
@@ -243,7 +245,7 @@ class Observations:
             yield belief.terms, belief.regression.weights
 
     def _fitted(self) -> Iterator[ObjectiveModel]:
-        digits, profiled = self.measured(), self._profiled()
+        digits, profiled = self.measured(), self.profiled()
         for k in range(len(self._problem.objectives)):
             levels, hiding = self._levels(k)
             known = self._known(levels, profiled)
@@ -261,7 +263,7 @@ class Observations:
         levels: dict[Assignment, float],
         belief: ObjectiveModel,
         digits: Digits,
-        profiled: _Profiled,
+        profiled: Profiled,
     ) -> Iterator[ObjectiveModel]:
         """Fits with features that are made of what a fit before them found."""
         start = belief.terms.start
@@ -299,7 +301,7 @@ class Observations:
         levels: dict[Assignment, float],
         terms: Terms,
         digits: Digits,
-        profiled: _Profiled,
+        profiled: Profiled,
     ) -> ObjectiveModel:
         told, objective = self.told, self._problem.objectives[k]
         base = terms.start.known.base
@@ -361,7 +363,7 @@ class Observations:
             for v in self._problem.space.variables
         )
 
-    def _known(self, levels: dict[Assignment, float], profiled: _Profiled) -> PriorData:
+    def _known(self, levels: dict[Assignment, float], profiled: Profiled) -> PriorData:
         uniforms = [self._uniform(name) for name in self._problem.space.backends]
         base = max(levels[self._problem.space.default], 1e-12)
         totals = {b: levels[a] / base for b, a in enumerate(uniforms) if a in levels}
@@ -372,8 +374,10 @@ class Observations:
         least = min(levels.values()) / base
         return PriorData(base, {0: 1.0} | totals, profiled.times, copies, extent, least)
 
-    def _profiled(self) -> _Profiled:
-        """The profiles, over the time that the baseline took."""
+    def profiled(self) -> Profiled:
+        """The profiles, over the time that the baseline took; elsewhere, where that serves here."""
+        if not self._profiles and self.carried and self.carried.is_of_kind(self.told):
+            return self.carried.profiled
         space, s = self._problem.space, self.structure
         whole = self._baseline_seconds()
         seen: dict[int, dict[int, float]] = {}
@@ -396,7 +400,7 @@ class Observations:
             # Settings take no time of their own: that is known without a trace.
             times[backend][list(s.setting_variables)] = 0.0
             times[backend][list(mine)] = list(mine.values())
-        return _Profiled(times, copies)
+        return Profiled(times, copies)
 
     def _baseline_seconds(self) -> float:
         """As measured, or else as its profile adds up to."""
@@ -407,7 +411,7 @@ class Observations:
         profile = self._profiles.get(default, Profile())
         return sum(o.seconds for o in (*profile.operations, *profile.transfers)) or 1.0
 
-    def _seen_copies(self, terms: Terms, profiled: _Profiled) -> tuple[Any, Vector]:
+    def _seen_copies(self, terms: Terms, profiled: Profiled) -> tuple[Any, Vector]:
         """What copies between backends took in traced runs: features, and values."""
         s, has_traces = self.structure, bool(self._problem.graph and self._profiles)
         seen = list(profiled.copies) if terms.start.is_time and has_traces else []
@@ -417,7 +421,7 @@ class Observations:
 
 
 @dataclass(frozen=True, slots=True)
-class _Profiled:
+class Profiled:
     """Profiles over the baseline's time: of each variable by backend, and of the copies."""
 
     times: dict[int, Vector]

@@ -73,6 +73,15 @@ class StructuredSampler(ProposingSampler):
         """What the model makes of everything measured, each from all others."""
         return self.observations.predictions()
 
+    def trusts(self) -> dict[str, float]:
+        """How far what another run learned is used, by objective: 1 where it is not.
+
+        The baseline must have been told.
+        """
+        names = [o.name for o in self._problem.objectives]
+        beliefs = self.observations.beliefs()
+        return {name: belief.trust for name, belief in zip(names, beliefs, strict=True)}
+
     def tell(self, trial: Trial) -> None:
         is_news = trial.assignment not in self._told and not is_absent(trial)
         # That a warm start fails says nothing of the explanations, of which there were none.
