@@ -95,6 +95,7 @@ def searched(name: str, boards: int, seed: int) -> Run:
     sampler, journal = SAMPLERS["structured"](problem), MemoryJournal()
     told, reported = History(problem.objectives), []
     crew = crew_of(device, boards, seed)
+    start = crew.now()
     seconds: list[float] = []
     for trial in search_on_boards(
         problem.space,
@@ -103,12 +104,13 @@ def searched(name: str, boards: int, seed: int) -> Run:
         journal,
         Budget(BUDGET),
         source="structured",
+        is_profiling=True,
         objectives=problem.objectives,
         rules=replace(ONE_SHOT, seed=seed, confirm_share=1e-9),
         now=crew.now,
     ):
         told.add(trial)
-        seconds.append(crew.now())
+        seconds.append(crew.now() - start)
         reported.append(reported_front(journal.trials, sampler, problem, told))
     done = tuple(t.assignment for t in journal.trials)
     return Run(str(boards), seed, tuple(seconds), done, tuple(reported))
@@ -147,6 +149,7 @@ def summary_of(name: str, boards: int, seed: int) -> Summary:
         journal,
         Budget(200),
         source="structured",
+        is_profiling=True,
         objectives=problem.objectives,
         rules=Rules(seed=seed),
         now=crew.now,
@@ -232,6 +235,7 @@ def throughput() -> None:
             MemoryJournal(),
             Budget(trials),
             source="structured",
+            is_profiling=False,
             objectives=problem.objectives,
             rules=Rules(),
         ):

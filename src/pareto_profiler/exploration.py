@@ -196,6 +196,7 @@ class Exploration:
             self.store,
             budget,
             source=source,
+            is_profiling=self.engine.can_profile,
             objectives=objectives,
             rules=rules,
             patience_s=max(target.patience_s for target in job.boards.values()),

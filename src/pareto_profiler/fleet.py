@@ -34,7 +34,7 @@ from pareto_profiler.loop import (
     rest_if_hot,
     run_trial,
 )
-from pareto_profiler.schedule import BASELINE, Schedule
+from pareto_profiler.schedule import BASELINE, Block, Schedule
 
 _LOG: Final = logging.getLogger(__name__)
 _REPEATS: Final = frozenset({AGAIN, CONFIRM})
@@ -44,6 +44,8 @@ _LAST_WORDS_S: Final = 5.0
 _LOOK_EVERY_S: Final = 5.0
 # Asked for at once: what boards need while the sampler thinks, so many times.
 _AHEAD: Final = 2.0
+# How often it is looked whether the sampler has done thinking.
+_GLANCE_S: Final = 0.01
 # Times that a board may be unlike the others until it is left out: one may have been disturbed.
 _MAX_UNLIKE: Final = 3
 # Boards that may be lost under an assignment before it is what is at fault.
@@ -102,7 +104,13 @@ Event = Joined | Made | Gone
 
 
 class Crew(Protocol):
-    """Boards that measure at the same time; each says that it joined before it is given orders."""
+    """Boards that measure at the same time; each says that it joined before it is given orders.
+
+    Attributes:
+        is_simulated: Whether time stands still while nobody waits for an event.
+    """
+
+    is_simulated: bool
 
     @property
     def boards(self) -> Sequence[str]:
@@ -192,6 +200,8 @@ class Fleet:
         default: The baseline.
         look_every_s: How often a board that is gone is looked for.
     """
+
+    is_simulated = False
 
     def __init__(
         self,
@@ -294,6 +304,8 @@ class VirtualFleet:
         look_every_s: As of :class:`Fleet`.
     """
 
+    is_simulated = True
+
     def __init__(
         self,
         boards: Mapping[str, Callable[[], TimedRunner]],
@@ -387,9 +399,9 @@ def search_on_boards(
     budget: Budget,
     *,
     source: str,
+    is_profiling: bool,
     objectives: Sequence[Objective] = (),
     rules: Rules = ONE_SHOT,
-    is_profiling: bool = False,
     patience_s: float = math.inf,
     now: Callable[[], float] = time.monotonic,
 ) -> Iterator[Trial]:
@@ -408,9 +420,9 @@ def search_on_boards(
         journal: Keeps each trial before it is yielded.
         budget: When to end. Its time is that of the board that worked longest.
         source: The sampler's name, for the record.
+        is_profiling: Whether the sampler gets the profiles that it would like.
         objectives: What the front is over, where ``rules`` ask for repeats that confirm it.
         rules: How carefully to measure.
-        is_profiling: Whether the sampler gets the profiles that it would like.
         patience_s: How long to wait where no board is there.
         now: Tells seconds, to see how long the sampler thinks.
 
@@ -463,6 +475,9 @@ class _Loop:
         self._spent_s: dict[str, float] = {}
         self._made = 0
         self._thought_s = 0.0
+        self._thoughts: queue.Queue[Block | BaseException] = queue.Queue()
+        self._is_thinking = False
+        self._untold: list[Trial] = []
         self._error = TargetError("no board is there")
         for trial in journal.trials:
             self._take_in(trial)
@@ -471,13 +486,15 @@ class _Loop:
         alone_since = self._now()
         while True:
             self._give_orders()
-            if not self._flying() and (self._boards or self._is_spent()):
+            is_idle = not self._flying() and not self._is_thinking
+            if is_idle and (self._boards or self._is_spent()):
                 return  # nobody found anything to do
             left_s = alone_since + self._patience_s - self._now()
             if not self._boards and (left_s <= 0 or not self._absent):
                 raise self._error
             before = len(self._journal.trials)
-            match self._crew.next_event(math.inf if self._boards else left_s):
+            limit_s = math.inf if self._boards else left_s
+            match self._crew.next_event(min(limit_s, _GLANCE_S) if self._is_thinking else limit_s):
                 case Joined(board):
                     self._boards[board] = _Board()
                     self._absent.discard(board)
@@ -508,7 +525,10 @@ class _Loop:
         self._take_in(kept)
 
     def _take_in(self, trial: Trial) -> None:
-        self._schedule.tell(trial)
+        if self._is_thinking:
+            self._untold.append(trial)
+        else:
+            self._schedule.tell(trial)
         self._made += 1
         self._is_dry = False
         self._measured_on.setdefault(trial.assignment, Counter())[trial.board] += 1
@@ -519,6 +539,7 @@ class _Loop:
             self._levels.setdefault(trial.board, []).append(level)
 
     def _give_orders(self) -> None:
+        self._take_thoughts()
         for name, board in self._boards.items():
             if board.order is None and not self._is_spent():
                 board.order = self._order_for(name, board)
@@ -530,8 +551,7 @@ class _Loop:
         if self._default not in self._measured_on:
             orders = [b.order.source for b in self._boards.values() if b.order]
             return anchor if BASELINE in orders else Order(BASELINE, self._default)
-        if not self._waiting and not self._is_dry:
-            self._refill()
+        self._refill()
         if not self._waiting:
             return None
         if board.is_new or 0 < self._rules.anchor_every <= board.since_anchor:
@@ -547,18 +567,58 @@ class _Loop:
         return order
 
     def _refill(self) -> None:
+        """Let the sampler be asked before nothing is left: boards work while it thinks."""
+        if self._is_thinking or self._is_dry or len(self._waiting) > self._needed_meanwhile():
+            return
         flying = self._flying()
-        left = self._exploring.left(self._made + len(flying), self._longest_s())
-        began = self._now()
-        block = self._schedule.next_block(left, flying, self._batch(len(flying)))
-        self._thought_s = self._now() - began
+        pending = flying + [o.assignment for o in self._waiting if o.source not in _REPEATS]
+        begun = self._made + len(flying) + len(self._waiting)
+        left = self._exploring.left(begun, self._longest_s())
+        most = self._batch(len(flying))
+
+        def think() -> None:
+            began = self._now()
+            try:
+                block = self._schedule.next_block(left, pending, most)
+            except BaseException as error:  # noqa: BLE001 - of a thread: raised where it is taken
+                self._thoughts.put(error)
+            else:
+                self._thought_s = self._now() - began
+                self._thoughts.put(block)
+
+        self._is_thinking = True
+        if self._crew.is_simulated:
+            think()
+        else:
+            # One that an interrupt leaves behind keeps nobody waiting.
+            threading.Thread(target=think, daemon=True).start()
+        self._take_thoughts()
+
+    def _take_thoughts(self) -> None:
+        """Take what the sampler asks for, if it is done, and tell it what came meanwhile."""
+        try:
+            block = self._thoughts.get_nowait()
+        except queue.Empty:
+            return
+        if isinstance(block, BaseException):
+            raise block
+        self._is_thinking = False
+        self._is_dry = not block and not self._untold
         self._waiting.extend(Order(who, a) for who, a in block)
-        self._is_dry = not block
+        for trial in self._untold:
+            self._schedule.tell(trial)
+        self._untold.clear()
+
+    def _needed_meanwhile(self) -> int:
+        """How many boards get free while the sampler thinks."""
+        return int(len(self._boards) * self._thought_s / self._trial_s())
+
+    def _trial_s(self) -> float:
+        return max(sum(self._spent_s.values()) / max(1, self._made), 1e-3)
 
     def _batch(self, flying: int) -> int:
         """How many to ask for: one for each free board, and for those that get free meanwhile."""
-        trial_s = sum(self._spent_s.values()) / max(1, self._made)
-        meanwhile = _AHEAD * len(self._boards) * self._thought_s / max(trial_s, 1e-3)
+        meanwhile = _AHEAD * len(self._boards) * self._thought_s / self._trial_s()
         free = len(self._boards) - flying
         return max(1, free, min(len(self._boards), math.ceil(meanwhile)))
 

@@ -163,6 +163,7 @@ def go(
             journal,
             budget,
             source=name,
+            is_profiling=False,
             objectives=OBJECTIVES_,
             rules=rules,
             patience_s=patience_s,
@@ -338,7 +339,13 @@ def test_stopping_early_keeps_what_boards_were_measuring():
     journal = MemoryJournal()
     crew = in_threads(boards_of(benches, 0.05))
     running = search_on_boards(
-        SPACE, SAMPLERS["random"](onert_problem(SPACE)), crew, journal, Budget(), source="random"
+        SPACE,
+        SAMPLERS["random"](onert_problem(SPACE)),
+        crew,
+        journal,
+        Budget(),
+        source="random",
+        is_profiling=False,
     )
     for _ in range(10):
         next(running)
@@ -378,7 +385,11 @@ def test_a_journal_names_the_boards(tmp_path):
     store = Store(tmp_path / "journal.jsonl", header)
     crew = simulated(boards_of([Bench("me@10.0.0.7"), Bench("me@10.0.0.8")]))
     sampler = SAMPLERS["random"](onert_problem(SPACE))
-    made = list(search_on_boards(SPACE, sampler, crew, store, Budget(trials=9), source="random"))
+    made = list(
+        search_on_boards(
+            SPACE, sampler, crew, store, Budget(trials=9), source="random", is_profiling=False
+        )
+    )
     store.close()
     again = read(tmp_path)
     assert [t.board for t in again.trials] == [t.board for t in made]

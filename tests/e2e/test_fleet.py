@@ -72,7 +72,9 @@ def trials_of(folder: Path) -> list[dict[str, Any]]:
 def explored(folder: Path) -> Counter[tuple[int, ...]]:
     """How often each assignment was measured that is no repeat."""
     trials = read(folder / "run" / "journal.jsonl").trials
-    return Counter(t.assignment for t in trials if t.is_first and t.source != "baseline")
+    return Counter(
+        t.assignment for t in trials if t.is_first and t.source not in {"baseline", "profile"}
+    )
 
 
 def test_four_boards_share_a_search_and_losing_them_costs_nothing(
@@ -98,6 +100,7 @@ def test_four_boards_share_a_search_and_losing_them_costs_nothing(
     trials = trials_of(lab)
     assert [t["number"] for t in trials] == list(range(48))
     assert {t["board"] for t in trials} == {"b0", "b1", "b2", "b3"}
+    assert "profile" in {t["source"] for t in trials}
     assert set(explored(lab).values()) == {1}
     assert "b3 is gone: " in done.stderr
     assert "note: trials by board: b0 " in " ".join(done.stdout.split())
