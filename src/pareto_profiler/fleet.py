@@ -382,12 +382,14 @@ class _Board:
         order: What it measures now.
         is_new: Whether it has not measured the baseline since it joined.
         since_anchor: Trials since it last did.
+        is_doubted: Whether another one was not as this one is: which is right, both show again.
         held: What it measured of the baseline that was not as on the others.
     """
 
     order: Order | None = None
     is_new: bool = True
     since_anchor: int = 0
+    is_doubted: bool = False
     held: list[Trial] = field(default_factory=list)
 
 
@@ -514,6 +516,7 @@ class _Loop:
             return
         board.is_new = False
         is_anchor = order.assignment == self._default
+        board.is_doubted = board.is_doubted and not is_anchor
         board.since_anchor = 0 if is_anchor else board.since_anchor + 1
         for trial in (*board.held, *made.trials):
             self._append(trial, made.board)
@@ -554,7 +557,7 @@ class _Loop:
         self._refill()
         if not self._waiting:
             return None
-        if board.is_new or 0 < self._rules.anchor_every <= board.since_anchor:
+        if board.is_new or board.is_doubted or 0 < self._rules.anchor_every <= board.since_anchor:
             return anchor
         # Of repeats those first that this board has not measured yet.
         times = [
@@ -638,14 +641,14 @@ class _Loop:
             self._let_go(made.board, baseline_fails(failure))
             return False
         level = _level(last)
-        others = [median(x) for name, x in self._levels.items() if name != made.board]
+        # The least: what disturbs a board makes it slow, and only now and then.
+        others = [min(x) for name, x in self._levels.items() if name != made.board]
         if level is None or made.board in self._levels or not others:
             return True
         limit = math.log1p(self._rules.alike)
         board.held += made.trials
         levels = [x for x in map(_level, board.held) if x is not None]
-        # The nearest: what disturbs a board makes it slow, and then only now and then.
-        off = min((x - median(others) for x in levels), key=abs)
+        off = min(levels) - median(others)
         if abs(off) <= limit:
             del board.held[-len(made.trials) :]
             return True
@@ -655,6 +658,8 @@ class _Loop:
                 f"at most {100 * self._rules.alike:g} % more or less"
             )
             self._let_go(made.board, OtherKindError(words))
+        for name, other in self._boards.items():
+            other.is_doubted = other.is_doubted or name != made.board
         return False
 
     def _let_go(self, board: str, error: TargetError) -> None:

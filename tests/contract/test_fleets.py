@@ -25,6 +25,7 @@ from pareto_profiler.errors import FailureKind, OtherKindError, RunError, Target
 from pareto_profiler.fleet import Connect, Crew, Fleet, TimedRunner, VirtualFleet, search_on_boards
 from pareto_profiler.loop import Budget, MemoryJournal
 from pareto_profiler.samplers import SAMPLERS
+from pareto_profiler.samplers.random import RandomSampler
 from pareto_profiler.storage.journal import Store, read
 from pareto_profiler.storage.tables import pack, unpack
 
@@ -49,6 +50,7 @@ class Bench:
     closed: int = 0
     misses: int = 0
     jitter: float = 0.0
+    slow_for: int = 0
 
 
 class Board:
@@ -79,6 +81,7 @@ class Board:
         bench.measured.append(assignment)
         number = SPACE.id_of(assignment)
         seconds = (300.0 - number) * bench.factor
+        seconds *= 2 if len(bench.measured) <= bench.slow_for else 1
         seconds *= 1 + bench.jitter * math.sin(7 * len(bench.measured))
         return Measurement({"exec_time": (seconds,), "max_rss": (10_000.0 + 300 * number,)})
 
@@ -271,6 +274,20 @@ def test_a_board_of_another_kind_is_left_out_and_said(crew_of, caplog):
     assert set(new_ones(trials)) | {SPACE.default} == set(SPACE)
 
 
+@pytest.mark.parametrize("disturbed", ["a", "b"])
+def test_one_disturbed_baseline_leaves_no_board_out(crew_of, disturbed: str, caplog):
+    """Whichever of the two is compared with the other."""
+    benches = [Bench(name, slow_for=int(name == disturbed)) for name in "ab"]
+    journal = MemoryJournal()
+    go(crew_of(boards_of(benches, 0.01)), journal, Budget(trials=30))
+    assert "is left out" not in caplog.text
+    counts = Counter(t.board for t in journal.trials)
+    assert min(counts[name] for name in "ab") > 3
+    assert [t.number for t in journal.trials] == list(range(30))
+    baselines = [t for t in journal.trials if t.assignment == SPACE.default]
+    assert Counter(t.board for t in baselines)[disturbed] >= 2
+
+
 def test_a_board_that_may_differ_more_is_taken(crew_of):
     benches = [Bench("a"), Bench("c", 1.3)]
     rules = Rules(confirm_share=0.0, alike=0.4)
@@ -396,3 +413,38 @@ def test_a_journal_names_the_boards(tmp_path):
     assert {t.board for t in again.trials} == {"me@10.0.0.7", "me@10.0.0.8"}
     (tmp_path / "table.parquet").write_bytes(pack(again))
     assert unpack(tmp_path / "table.parquet").trials == again.trials
+
+
+class Thinking(RandomSampler):
+    """Thinks for long, and sees how much boards measure meanwhile."""
+
+    def __init__(self, problem: Problem, benches: Sequence[Bench]) -> None:
+        super().__init__(problem)
+        self._benches = benches
+        self.meanwhile: list[int] = []
+
+    def ask(self, count: int = 1) -> list[Assignment]:
+        before = sum(len(b.measured) for b in self._benches)
+        time.sleep(0.2)
+        self.meanwhile.append(sum(len(b.measured) for b in self._benches) - before)
+        return super().ask(count)
+
+
+def test_boards_work_while_the_sampler_thinks():
+    benches = [Bench("a"), Bench("b"), Bench("c")]
+    sampler = Thinking(onert_problem(SPACE), benches)
+    made = search_on_boards(
+        SPACE,
+        sampler,
+        in_threads(boards_of(benches, pause_s=0.03)),
+        MemoryJournal(),
+        Budget(trials=24),
+        source="random",
+        is_profiling=False,
+    )
+    trials = list(made)
+    assert [t.number for t in trials] == list(range(24))
+    assert len({t.assignment for t in trials if t.source == "random"}) == sum(
+        t.source == "random" for t in trials
+    )
+    assert sum(sampler.meanwhile) > 0
