@@ -106,6 +106,11 @@ class Exploration:
         """What is known so far."""
         return self.store.recording
 
+    @property
+    def has_boards(self) -> bool:
+        """Whether several boards measure, or did."""
+        return len(self.job.boards) > 1 or any(t.board for t in self.store.trials)
+
     def trials(self, sampler: Sampler, budget: Budget, rules: Rules = ONE_SHOT) -> Iterator[Trial]:
         """Search, then read back where the operations of what is on the front ran.
 
@@ -168,7 +173,7 @@ class Exploration:
         self, sampler: Sampler, budget: Budget, rules: Rules, objectives: Sequence[Objective]
     ) -> Iterator[Trial]:
         job, space, source = self.job, self.job.header.space, self.job.header.sampler
-        if len(job.boards) == 1 and not any(t.board for t in self.store.trials):
+        if not self.has_boards:
             yield from search(
                 space,
                 sampler,

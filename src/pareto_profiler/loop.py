@@ -7,7 +7,7 @@ import sys
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Final, Protocol
 
@@ -230,6 +230,7 @@ def measure_in_turns(
     source: str,
     seed: int = 0,
     clock: Clock | None = None,
+    board: str = "",
 ) -> Iterator[Trial]:
     """Measure some assignments against each other: round by round, each in another random order.
 
@@ -244,6 +245,7 @@ def measure_in_turns(
         source: Of the trials, for the record; the baseline's are anchors.
         seed: Of the order.
         clock: Tells time; the machine's own by default.
+        board: Which one of several measures, for the record.
 
     Yields:
         Each trial.
@@ -266,8 +268,9 @@ def measure_in_turns(
                 if who == ANCHOR:
                     raise baseline_fails(trial.outcome)
                 del left[members[i]]
-            journal.append(trial)
-            yield trial
+            kept = replace(trial, board=board)
+            journal.append(kept)
+            yield kept
 
 
 def _strike_out(waiting: deque[tuple[str, Assignment]], trial: Trial) -> bool:

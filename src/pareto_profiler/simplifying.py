@@ -58,7 +58,14 @@ def try_simpler(
     every = [assignment, *simpler]
     whole = rounds * len({default, *every})
     trials = measure_in_turns(
-        exploration.engine, store, default, every, rounds, source=EXPLAIN, seed=header.seed
+        exploration.engine,
+        store,
+        default,
+        every,
+        rounds,
+        source=EXPLAIN,
+        seed=header.seed,
+        board=exploration.job.board if exploration.has_boards else "",
     )
     for made, _ in enumerate(trials, 1):
         progress(made, whole)

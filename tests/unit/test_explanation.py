@@ -197,11 +197,14 @@ class Refusing:
 
 def test_what_fails_is_recorded_once_and_left_out(trials: list[Trial]):
     journal, best, default = MemoryJournal(), fastest(trials), DEVICE.space.default
-    for _ in measure_in_turns(Refusing(best), journal, default, [best], 3, source="explain"):
+    for _ in measure_in_turns(
+        Refusing(best), journal, default, [best], 3, source="explain", board="b1"
+    ):
         pass
     assert [t.assignment for t in journal.trials].count(default) == 3
     (failed,) = [t for t in journal.trials if t.assignment == best]
     assert isinstance(failed.outcome, Failure)
+    assert {t.board for t in journal.trials} == {"b1"}
 
 
 def test_a_failing_baseline_is_the_targets_fault():
