@@ -55,6 +55,7 @@ def test_each_command_shows_an_example_of_itself(name: str, tmp_path: Path):
     assert options
     for option in re.findall(r"--[a-z-]+", options[1]):
         assert text.count(option) >= 2, f"{option} is no option of {name}"
+    assert max(map(ord, text)) < 0x1F000, "a word between colons became a picture"
 
 
 def test_every_setting_of_every_runtime_is_named(tmp_path: Path):

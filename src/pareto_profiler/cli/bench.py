@@ -46,7 +46,7 @@ def bench(
         typer.Argument(
             metavar="TABLE…",
             help="Recorded runs, packed tables, CSV files, dumps of ONE's tools, or "
-            "simulated:FAMILY:SEED.",
+            "simulated:NAME:SEED.",
         ),
     ],
     samplers: Annotated[

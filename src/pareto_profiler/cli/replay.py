@@ -55,7 +55,7 @@ def replay(
         typer.Argument(
             metavar="TABLE",
             help="A recorded run, a packed table, a CSV file, a result dump of ONE's tools, or a "
-            "simulated device: simulated:FAMILY:SEED.",
+            "simulated device: simulated:NAME:SEED.",
         ),
     ],
     given: TableOptions,
