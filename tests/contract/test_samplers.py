@@ -127,7 +127,7 @@ def test_the_same_seed_and_tells_give_the_same_asks(name: str, space: DecisionSp
 @SamplerName
 @AnySpace
 def test_a_resumed_sampler_goes_on_as_if_it_had_not_stopped(name: str, space: DecisionSpace):
-    whole = run(name, space, 5, 11 if name in THOROUGH else 24)
+    whole = run(name, space, 5, 9 if name in THOROUGH else 24)
     for stop in (1, 7, len(whole) - 2):
         sampler = SAMPLERS[name](onert_problem(space, seed=5))
         for i, assignment in enumerate(whole[:stop]):
@@ -145,7 +145,7 @@ def test_other_processes_with_other_hash_seeds_ask_the_same(name: str):
     code = (
         "import sys; sys.path[:0] = sys.argv[1:]\n"
         "from contract.test_samplers import large_space, run\n"
-        f"print(run({name!r}, large_space(), 2, 12))"
+        f"print(run({name!r}, large_space(), 2, 8))"
     )
     outputs = {
         subprocess.run(

@@ -477,7 +477,6 @@ def test_ids_of_ten_thousand_bits_are_shown_and_exported(tmp_path: Path):
         csv.DictReader(io.StringIO(pp("export", "run", "--format", "csv", cwd=tmp_path).stdout))
     )
     assert len(rows[1]["id"]) == 4817
-    pp("show", "run", cwd=tmp_path)
 
 
 @pytest.mark.parametrize(

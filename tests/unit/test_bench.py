@@ -10,12 +10,12 @@ from pareto_profiler.bench import (
     Run,
     Scale,
     curve_of,
-    device_subject,
     median_evaluations,
     methodology_score,
     quartiles,
     run_one,
     scale_of,
+    subject_of,
     table_subject,
 )
 from pareto_profiler.core.measurement import Measurement, objectives_of
@@ -99,7 +99,7 @@ def test_a_table_without_figures_is_no_subject():
 
 
 def test_runs_of_the_same_seed_are_the_same_and_judged_by_the_truth():
-    subject = device_subject("simulated:tiny-8x2:1")
+    subject = subject_of("simulated:tiny-8x2:1")
     runs = [run_one(subject, "local", SAMPLERS["local"], 3, 40) for _ in range(2)]
     assert runs[0] == runs[1]
     scale = scale_of(subject, runs)
@@ -110,7 +110,7 @@ def test_runs_of_the_same_seed_are_the_same_and_judged_by_the_truth():
 
 
 def test_structured_is_ahead_of_random_within_the_same_evaluations():
-    subject = device_subject("simulated:chain-20x3:2")
+    subject = subject_of("simulated:chain-20x3:2")
     runs = {n: run_one(subject, n, SAMPLERS[n], 0, 26) for n in ("structured", "random")}
     scale = scale_of(subject, runs.values())
     ahead, behind = (curve_of(subject, scale, runs[n]).shares[-1] for n in runs)
@@ -119,7 +119,7 @@ def test_structured_is_ahead_of_random_within_the_same_evaluations():
 
 @pytest.mark.parametrize("family", BREAKING)
 def test_structured_is_not_behind_random_where_its_assumptions_are_broken(family: str):
-    subject = device_subject(f"simulated:{family}:0")
+    subject = subject_of(f"simulated:{family}:0")
     names = ("structured", "random")
     runs = [run_one(subject, n, SAMPLERS[n], seed, 15) for n in names for seed in (0, 1)]
     scale = scale_of(subject, runs)

@@ -22,7 +22,7 @@ from pareto_profiler.storage.journal import is_journal, read
 from pareto_profiler.storage.seed_formats import is_dump
 
 JOURNAL = ROOT / "examples" / "tables" / "mobilenet_v2_035_96-x86_64" / "journal.jsonl"
-MUTATIONS = 600
+MUTATIONS = 300
 TRIALS = 24
 NONSENSE: tuple[Any, ...] = (
     *(None, "", "12", "x", -1, 1.5, 1e308, 1e300, 5e-324, 10**25, 10**400, True, False),

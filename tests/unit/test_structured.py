@@ -512,7 +512,7 @@ def test_what_remains_of_an_explanation_where_settings_are_chosen():
 def test_a_device_that_keeps_to_the_model_is_predicted_to_the_noise():
     made = device(Recipe("", 14, 3, noise=QUIET, ruggedness=0.0, hand_over=1.0), 3)
     correlations, errors = [], []
-    for seed in range(5):
+    for seed in range(3):
         trials = run(made, 32, seed)
         found = model_report_of(problem_of(made), trials)
         assert found is not None
