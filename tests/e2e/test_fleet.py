@@ -136,7 +136,7 @@ def test_a_killed_search_goes_on_with_fewer_boards(
     assert after[: len(before)] == before
     # Whether the second is there in time is chance.
     assert {t["board"] for t in after[len(before) :]} <= {"b0", "b1"}
-    assert len(after) == 18
+    assert len(after) == max(18, len(before))
     assert set(explored(lab).values()) == {1}
 
 
