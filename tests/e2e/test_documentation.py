@@ -40,12 +40,15 @@ def _demo() -> str:
     recipe = re.search(r"^demo:.*\n\t(.*)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
     assert recipe
     variables = {"$(BIN)/": "", "$(DEMO_MODEL)": "examples/models/mobilenet_v2_035_96.tflite"}
-    # The same with a third of the budget: how good its front is, nobody asks here.
-    demo = recipe[1].replace("--budget 60", "--budget 20")
-    assert demo != recipe[1]
+    demo = recipe[1]
     for name, value in variables.items():
         demo = demo.replace(name, value)
     return demo
+
+
+def _frugal(line: str) -> str:
+    """The same command with a small budget."""
+    return re.sub(r"--budget (\d+)", lambda m: f"--budget {min(int(m[1]), 20)}", line)
 
 
 # Where the machine is too busy to tell, or a time is unlike what was measured a minute ago, these
@@ -57,7 +60,8 @@ _JUDGING = {"compare": {1, 3}, "deploy": {1, 3}}
 def test_the_commands_of(page: Path, tmp_path: Path):
     (tmp_path / "examples").symlink_to(ROOT / "examples")
     for line in _lines(page):
-        words = shlex.split(_demo() if line == "make demo" else line)
+        # How good fronts are, nobody asks here.
+        words = shlex.split(_frugal(_demo() if line == "make demo" else line))
         done = _run(words, tmp_path)
         told = {0, *_JUDGING.get(words[1], ())} if len(words) > 1 else {0}
         assert done.returncode in told, f"{line}\n{done.stdout}\n{done.stderr}"
