@@ -59,7 +59,7 @@ def scale() -> Scale:
 
 
 def evaluations(costs_of: int | None, *, is_carried: bool = True) -> int:
-    found = curve(StructuredSampler if is_carried else None, costs_of, 16).evaluations_to(0.9)
+    found = curve(StructuredSampler if is_carried else None, costs_of, 14).evaluations_to(0.9)
     return found or 99
 
 

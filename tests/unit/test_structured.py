@@ -819,7 +819,7 @@ def test_looks_are_at_an_end_and_at_whatever_in_turn(monkeypatch):
 
 def test_it_stays_away_from_what_crashes():
     recipe = Recipe("", 30, 2, crashes=3, noise=QUIET, holes=0.0)
-    trials = run(device(recipe, 2), 45)
+    trials = run(device(recipe, 2), 38)
     late = [isinstance(t.outcome, Failure) for t in trials[-15:]]
     assert sum(late) <= 6
 
