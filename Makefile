@@ -1,6 +1,6 @@
 # Everything here works on a fresh Debian 12 machine: make setup · demo · test · lint · docs.
 .DELETE_ON_ERROR:
-.PHONY: setup demo test test-board lint docs bench bench-quality board-up board-down lock clean
+.PHONY: setup demo test test-thorough test-board lint docs bench bench-quality board-up board-down lock clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -21,6 +21,10 @@ demo: $(STAMP)
 # whatever else runs. Four on two processors, since many wait; the longest begin first.
 test: $(STAMP)
 	$(BIN)/python -m pytest -n 4 --dist worksteal
+
+# What takes longest; before each release, and after a change of what it is about.
+test-thorough: $(STAMP)
+	$(BIN)/python -m pytest -n 4 --dist worksteal -m thorough
 
 # Restarts the board: nothing else may use it meanwhile.
 test-board: board-up

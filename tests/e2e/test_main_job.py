@@ -467,6 +467,7 @@ def test_export_seed_knows_no_settings(dense_file: Path, tmp_path: Path):
     assert dump["mode"] == "name"
 
 
+@pytest.mark.thorough
 def test_ids_of_ten_thousand_bits_are_shown_and_exported(tmp_path: Path):
     model = tmp_path / "long.tflite"
     model.write_bytes(build(chain(16_000)))

@@ -118,6 +118,7 @@ def test_structured_is_ahead_of_random_within_the_same_evaluations():
 
 
 @pytest.mark.parametrize("family", BREAKING)
+@pytest.mark.thorough
 def test_structured_is_not_behind_random_where_its_assumptions_are_broken(family: str):
     subject = subject_of(f"simulated:{family}:0")
     names = ("structured", "random")

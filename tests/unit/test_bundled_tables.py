@@ -79,6 +79,7 @@ def test_the_table_with_repeats_says_how_much_it_scatters():
     assert {64, 192} & {row.id for row in summary.front}
 
 
+@pytest.mark.thorough
 def test_compare_is_quiet_about_noise_and_loud_about_a_slower_backend():
     """Three tries of each; benchmarks/quality/comparison.py makes twenty."""
     table = read(TABLES / "mobilenet_v2_035_96-x86_64" / JOURNAL)

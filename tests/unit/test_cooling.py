@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from rooms import onert_problem
 
 from pareto_profiler.cooling import Cooling
@@ -51,6 +52,7 @@ def test_a_device_that_heats_up_gets_rests_and_is_faster_for_it():
     assert sum(later) / len(later) < 0.96 * hottest
 
 
+@pytest.mark.thorough
 def test_a_device_that_does_not_gets_none():
     for noise in (Noise(runs=0.05, processes=0.02), Noise(runs=0.01, outliers=0.02)):
         trials, _ = searched(noise)
@@ -65,6 +67,7 @@ def test_other_work_that_comes_and_goes_unseen_does_not_teach_long_rests():
     assert sum(t.rested_s for t in trials) < 0.5 * worked
 
 
+@pytest.mark.thorough
 def test_a_neighbour_that_slows_for_moments_is_no_heat():
     noise = Noise(runs=0.01, busy_share=0.5, busy_s=1.0, busy_factor=1.8, is_visible=False)
     rested = worked = 0.0

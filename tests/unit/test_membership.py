@@ -116,6 +116,7 @@ def test_what_was_measured_while_something_else_ran_is_never_on_the_front():
     assert larger[1].verdict is Verdict.INCONCLUSIVE
 
 
+@pytest.mark.thorough
 def test_a_large_table_is_judged_in_moderate_time_and_memory():
     random = np.random.default_rng(0)
     rows = [(float(a), float(b)) for a, b in random.lognormal(0, 0.5, size=(5000, 2))]

@@ -68,6 +68,7 @@ def records() -> list[Any]:
     return [json.loads(line) for line in lines[: 1 + TRIALS]]
 
 
+@pytest.mark.thorough
 def test_mutations_are_read_or_refused_with_their_line(tmp_path: Path):
     chance = random.Random(20261128)
     written = records()

@@ -509,6 +509,7 @@ def test_what_remains_of_an_explanation_where_settings_are_chosen():
     assert remaining(explanation, chosen, []) == explanation
 
 
+@pytest.mark.thorough
 def test_a_device_that_keeps_to_the_model_is_predicted_to_the_noise():
     made = device(Recipe("", 14, 3, noise=QUIET, ruggedness=0.0, hand_over=1.0), 3)
     correlations, errors = [], []
@@ -549,6 +550,7 @@ def test_assignments_that_were_never_measured_are_put_in_their_true_order():
 @pytest.mark.parametrize("is_parallel", [True, False])
 # How closely depends on which copies the search came upon.
 @pytest.mark.parametrize(("seed", "low", "high"), [(0, 0.9, 1.1)])
+@pytest.mark.thorough
 def test_what_backends_save_side_by_side_is_learned(*, seed, low, high, is_parallel):
     """Branches on two backends: the longer one counts, as a schedule by hand says."""
     side_by_side = Recipe("", 24, 3, branches=3, is_parallel=True, noise=QUIET, ruggedness=0.0)
@@ -779,6 +781,7 @@ def test_beside_the_ends_is_a_choice_away_from_the_best_of_an_objective_and_new(
 
 
 @pytest.mark.parametrize(("seed", "ruggedness", "looks"), [(4, 0.3, [24]), (0, 0.0, [])])
+@pytest.mark.thorough
 def test_every_fourth_proposal_is_a_look_once_little_is_promised(
     seed, ruggedness, looks, monkeypatch
 ):
@@ -793,6 +796,7 @@ def test_every_fourth_proposal_is_a_look_once_little_is_promised(
     assert different[:1] == looks
 
 
+@pytest.mark.thorough
 def test_looks_are_at_an_end_and_at_whatever_in_turn(monkeypatch):
     made = device(Recipe("", 14, 3, noise=QUIET, ruggedness=0.3), 0)
     looks: list[tuple[int, int]] = []
@@ -817,6 +821,7 @@ def test_looks_are_at_an_end_and_at_whatever_in_turn(monkeypatch):
     assert looks[1][1] > 0
 
 
+@pytest.mark.thorough
 def test_it_stays_away_from_what_crashes():
     recipe = Recipe("", 30, 2, crashes=3, noise=QUIET, holes=0.0)
     trials = run(device(recipe, 2), 38)
