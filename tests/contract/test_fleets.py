@@ -195,6 +195,7 @@ def test_all_is_measured_once_and_each_board_begins_with_the_baseline(crew_of):
 
 
 @pytest.mark.parametrize("name", sorted(set(SAMPLERS) - {"qnehvi"}))
+@pytest.mark.thorough
 def test_every_sampler_keeps_several_boards_busy(crew_of, name: str):
     benches = [Bench("a"), Bench("b", 1.01), Bench("c", 0.99)]
     crew = crew_of(boards_of(benches))

@@ -172,6 +172,7 @@ def test_the_whole_space_is_asked_for_and_then_nothing(name: str):
 
 
 @pytest.mark.parametrize("name", ["exhaustive", "hlps", "local", "random"])
+@pytest.mark.thorough
 def test_a_space_of_thousands_is_finished_too(name: str):
     space = middle_space()
     assert len(set(run(name, space, 0, 2 * space.size))) == space.size == 3072
