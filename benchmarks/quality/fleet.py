@@ -27,6 +27,7 @@ from pareto_profiler.core.recording import Header, Recording
 from pareto_profiler.core.rules import ONE_SHOT, Rules
 from pareto_profiler.core.space import Assignment
 from pareto_profiler.core.trial import Placement, Profile
+from pareto_profiler.errors import FailureKind, RunError
 from pareto_profiler.fleet import Fleet, TimedRunner, VirtualFleet, search_on_boards
 from pareto_profiler.loop import Budget, MemoryJournal
 from pareto_profiler.report.summary import Summary
@@ -208,7 +209,7 @@ class Sleeping:
         del assignment
 
     def profile(self, assignment: Assignment) -> Profile:
-        raise NotImplementedError(assignment)
+        raise RunError(FailureKind.REJECTED, f"this board does not trace {assignment}")
 
     def close(self) -> None:
         """Nothing was opened."""
