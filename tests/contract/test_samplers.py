@@ -36,8 +36,8 @@ def small_space() -> DecisionSpace:
 
 
 def large_space() -> DecisionSpace:
-    """2^60 assignments."""
-    return DecisionSpace.by_names(("cpu", "ruy"), [f"op{i}" for i in range(60)])
+    """2^30 assignments."""
+    return DecisionSpace.by_names(("cpu", "ruy"), [f"op{i}" for i in range(30)])
 
 
 def middle_space() -> DecisionSpace:

@@ -21,7 +21,13 @@ NONSENSE = re.compile(
     r"\b(?:inf|infinity|nan|\d+(?:\.\d+)?e\+?(?:1[2-9]|[2-9]\d|\d{3,}))\b", re.IGNORECASE
 )
 
-Run = pytest.mark.parametrize("recorded", RUNS, ids=[r.name for r in RUNS])
+Run = pytest.mark.parametrize(
+    "recorded",
+    [
+        pytest.param(r, id=r.name, marks=[pytest.mark.thorough] if r.name == "one_core" else [])
+        for r in RUNS
+    ],
+)
 
 
 @pytest.fixture

@@ -193,13 +193,13 @@ def test_a_damaged_store_is_named_with_its_line(model: Path, tmp_path: Path):
 
 @pytest.fixture
 def tiny_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 256 KiB: room for the model and some trials."""
+    """A file system of 128 KiB: room for the model and some trials."""
     folder = tmp_path / "disk"
     folder.mkdir()
     if (
         os.geteuid()
         or subprocess.run(
-            ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(folder)],
+            ["mount", "-t", "tmpfs", "-o", "size=128k", "tmpfs", str(folder)],
             check=False,
             capture_output=True,
         ).returncode

@@ -455,7 +455,10 @@ def test_ten_cuts_cost_nothing_but_what_was_in_flight(tmp_path: Path, sshd: Sshd
     assert shell.measured == 60
 
 
-@pytest.mark.parametrize("era", sorted(ERAS))
+@pytest.mark.parametrize(
+    "era",
+    ["2021", "head", *(pytest.param(n, marks=pytest.mark.thorough) for n in ("1.26", "1.29"))],
+)
 def test_the_seeds_commands_drive_a_devices_own_tool(
     dense_file: Path, folder: Path, tmp_path: Path, era: str
 ):

@@ -63,6 +63,7 @@ def evaluations(costs_of: int | None, *, is_carried: bool = True) -> int:
     return found or 99
 
 
+@pytest.mark.thorough
 def test_a_second_board_is_there_sooner_and_another_kind_no_later_than_the_warm_start():
     from_nothing = evaluations(None, is_carried=False)
     assert evaluations(None) + 4 <= from_nothing

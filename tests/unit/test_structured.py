@@ -696,6 +696,7 @@ def test_it_finds_the_front_of_a_small_device_in_few_trials_and_ends():
     assert len(trials) < 80 < made.space.size
 
 
+@pytest.mark.thorough
 def test_profiles_are_asked_for_where_nothing_uniform_runs():
     recipe = Recipe("", 30, 2, crashes=3, wrong=0.0, noise=QUIET, holes=0.0)
     made = device(recipe, 0)
@@ -709,7 +710,9 @@ def test_profiles_are_asked_for_where_nothing_uniform_runs():
     assert set(profiled) <= measured
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize(
+    "seed", [*(pytest.param(n, marks=pytest.mark.thorough) for n in range(2)), 2]
+)
 def test_before_it_ends_it_tries_what_may_lie_beyond_the_ends_of_the_front(seed):
     made = device(Recipe("", 14, 3, noise=QUIET, ruggedness=0.0, hand_over=1.0), 3)
     # Only with 22222112222222 it is a tenth faster than all on npu, if copies let it.
@@ -1352,6 +1355,7 @@ def test_a_predicted_fault_is_tried_once_and_then_believed_or_not(*, is_there: b
         assert not any(map(sampler.observations.is_predicted_wrong, tried))
 
 
+@pytest.mark.thorough
 def test_within_a_limit_one_assignment_is_looked_for():
     made = device(Recipe("", 20, 3, noise=QUIET), 1)
     truths = {}
