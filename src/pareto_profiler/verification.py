@@ -12,6 +12,7 @@ import numpy as np
 
 from pareto_profiler.core.estimate import Figure
 from pareto_profiler.core.measurement import OBJECTIVES
+from pareto_profiler.core.quantiles import student_t
 from pareto_profiler.core.space import Assignment
 from pareto_profiler.errors import RunError, TargetError
 from pareto_profiler.report.summary import Row, Summary
@@ -46,12 +47,9 @@ def expected_range(figure: Figure, noise: float, margin: float) -> tuple[float, 
         >>> round(low, 1), round(high, 1)
         (9.3, 10.8)
     """
-    from scipy.special import stdtrit
-
     deviation = figure.deviation if math.isfinite(figure.deviation) else _UNKNOWN_NOISE
     spread = math.hypot(deviation, spread_of(noise))
-    freedom = figure.freedom if math.isfinite(figure.freedom) else 1e6
-    reach = float(stdtrit(freedom, (1 + CONFIDENCE) / 2)) * spread + math.log1p(margin)
+    reach = student_t(figure.freedom, (1 + CONFIDENCE) / 2) * spread + math.log1p(margin)
     return figure.value * math.exp(-reach), figure.value * math.exp(reach)
 
 

@@ -21,8 +21,7 @@ from collections.abc import Callable
 
 COMMANDS = ("main", "gen_oplist", "brute_force_profiler", "random_sampler")
 HEAVY = """
-    jinja2 matplotlib.figure moocore numpy plotext rich.console rich.table scipy.optimize
-    scipy.sparse.linalg scipy.special scipy.stats typer
+    jinja2 matplotlib.figure moocore numpy plotext rich.console rich.table typer
 """.split()
 
 

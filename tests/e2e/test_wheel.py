@@ -100,3 +100,14 @@ def test_what_the_wheel_lacks_is_asked_for_by_name(python: Path, tmp_path: Path)
     )
     assert done.returncode == 2
     assert "pip install 'pareto-profiler[samplers]'" in done.stderr
+
+
+def test_what_is_installed_takes_less_than_200_mb(python: Path):
+    (packages,) = python.parent.parent.glob("lib/python*/site-packages")
+    sizes = [
+        (Path(folder) / name).stat().st_size
+        for folder, _, names in os.walk(packages, followlinks=True)
+        for name in names
+        if not name.endswith(".pyc")
+    ]
+    assert 50e6 < sum(sizes) < 200e6

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import tracemalloc
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from scipy.sparse import csr_array
 
+from pareto_profiler.samplers.structured.features import Features
 from pareto_profiler.samplers.structured.regression import Regression, likeness
 
 Vector = NDArray[np.float64]
@@ -24,19 +24,16 @@ def digits_of(count: int, seed: int) -> NDArray[np.intp]:
     return np.random.default_rng(seed).integers(0, _CHOICES, (count, _VARIABLES))
 
 
-def features_of(digits: NDArray[np.intp]) -> Any:
+def features_of(digits: NDArray[np.intp]) -> Features:
     """One weight for each choice of each variable."""
-    count = len(digits)
     columns = np.arange(_VARIABLES) * _CHOICES + digits
-    starts = np.arange(count + 1) * _VARIABLES
-    shape = (count, _VARIABLES * _CHOICES)
-    return csr_array((np.ones(columns.size), columns.ravel(), starts), shape=shape)
+    return Features(columns, np.ones(columns.shape), _VARIABLES * _CHOICES)
 
 
 def fitted(count: int) -> Regression:
     random = np.random.default_rng(7)
     digits, weights = digits_of(count, 1), _VARIABLES * _CHOICES
-    values = features_of(digits) @ random.normal(0.03, 0.02, weights)
+    values = features_of(digits).times(random.normal(0.03, 0.02, weights))
     return Regression(
         features_of(digits),
         digits,
@@ -67,7 +64,7 @@ def test_predictions_stand_on_all_measurements_and_all_groups(count: int) -> Non
     model = fitted(count)
     digits, asked = digits_of(count, 1), digits_of(3, 2)
     scales = model.scales
-    known, new = features_of(digits).toarray(), features_of(asked).toarray()
+    known, new = features_of(digits).dense(), features_of(asked).dense()
     weights = known.shape[1]
     spreads = 0.02 * np.array(scales.groups)[np.arange(weights) % (GROUPS - 1)]
     covariance = (known * spreads**2) @ known.T + scales.residual**2 * likeness(digits, digits)

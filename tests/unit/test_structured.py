@@ -222,7 +222,7 @@ def test_features_times_weights_are_the_costs_that_are_solved_for(seed: int, rec
                 for q in {host if c < 0 else digits[c] for c in h.consumers} - {p}:
                     total += costs.copies[p, q]
                     total += h.size_bytes / structure.byte_scale * costs.copied_bytes[p, q]
-            assert (terms.features(Chosen(structure, rows)) @ weights)[n] == pytest.approx(total)
+            assert terms.features(Chosen(structure, rows)).times(weights)[n] == pytest.approx(total)
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -235,7 +235,7 @@ def test_on_a_chain_the_forest_is_exact(seed: int):
     for where, _ in terms.of(InUse):
         weights[where] = 0.0
     everything = structure.encode(list(made.space))
-    values = terms.features(Chosen(structure, everything)) @ weights
+    values = terms.features(Chosen(structure, everything)).times(weights)
     costs = terms.costs(weights, everything[0])
     forest = Forest(structure)
     unary = costs.unary + infeasible(structure)
@@ -1214,7 +1214,7 @@ def test_partitions_are_priced_as_they_are(seed: int):
     for where, _ in terms.of(Partitions):
         weights[where] = random.uniform(0.05, 0.3, 3)
     everything = structure.encode(list(made.space))
-    values = terms.features(Chosen(structure, everything)) @ weights
+    values = terms.features(Chosen(structure, everything)).times(weights)
     costs = terms.costs(weights, everything[0])
     unary = costs.unary + infeasible(structure)
     weighted = (unary, costs.copies, costs.copied_bytes, costs.partitions, costs.pairs)

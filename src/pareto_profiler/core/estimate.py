@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pareto_profiler.core.measurement import Measurement, Objective
+from pareto_profiler.core.quantiles import student_t
 from pareto_profiler.core.space import Assignment
 from pareto_profiler.core.statistics import (
     drift,
@@ -75,9 +76,7 @@ class Figure:
             return self.value, self.value
         if math.isinf(self.deviation):
             return None
-        from scipy.special import stdtrit
-
-        reach = float(stdtrit(self.freedom, (1 + confidence) / 2)) * self.deviation
+        reach = student_t(self.freedom, (1 + confidence) / 2) * self.deviation
         if reach > math.log(_MAX_FACTOR):
             return None
         return self.value * math.exp(-reach), self.value * math.exp(reach)

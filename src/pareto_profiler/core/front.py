@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from pareto_profiler.core.estimate import Estimate, Estimates
 from pareto_profiler.core.measurement import Objective
+from pareto_profiler.core.quantiles import chi_square_over_freedom
 from pareto_profiler.core.trial import Trial
 
 _SURELY: Final = 6.0
@@ -254,12 +255,10 @@ def _correlated(
 
     One draw of how wrong the spreads are serves all: what two share cancels in their difference.
     """
-    from scipy.special import chdtri
-
     sizes, directions = np.linalg.eigh(correlation)
     root = directions * np.sqrt(np.maximum(sizes, 0.0))
     normal = random.standard_normal((draws, len(freedom))) @ root.T
-    squares: NDArray[np.float64] = chdtri(freedom, random.random((draws, 1))) / freedom
+    squares = chi_square_over_freedom(freedom, 1 - random.random((draws, 1)))
     found: NDArray[np.float64] = normal / np.sqrt(squares)
     return found
 

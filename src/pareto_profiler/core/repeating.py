@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Sequence
+from statistics import NormalDist
 from typing import Final
 
 import numpy as np
@@ -98,10 +99,9 @@ def chance_of_verdict(probability: float, growth: float, confidence: float) -> f
         >>> round(chance_of_verdict(0.9, 2.0, 0.99), 2), round(chance_of_verdict(0.5, 1.1, 0.99), 2)
         (0.56, 0.0)
     """
-    from scipy.special import ndtr, ndtri
-
     if growth <= 1.0:
         return 0.0
-    now, enough = ndtri([min(max(probability, 1e-6), 1 - 1e-6), confidence])
+    normal = NormalDist()
+    now, enough = map(normal.inv_cdf, (min(max(probability, 1e-6), 1 - 1e-6), confidence))
     spread = math.sqrt(growth**2 - 1)
-    return float(sum(ndtr((side * growth * now - enough) / spread) for side in (1, -1)))
+    return sum(normal.cdf((side * growth * now - enough) / spread) for side in (1, -1))

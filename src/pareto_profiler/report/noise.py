@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from pareto_profiler.core.estimate import MIN_REPEATS, Estimates
 from pareto_profiler.core.measurement import OBJECTIVES, Measurement
+from pareto_profiler.core.quantiles import student_t
 from pareto_profiler.core.trial import Trial
 from pareto_profiler.runners.machine import Machine
 
@@ -51,8 +52,6 @@ class NoiseFloor:
     @classmethod
     def of(cls, trials: Sequence[Trial]) -> NoiseFloor:
         """Compute it from trials of one assignment, six or more, all measured."""
-        from scipy.special import stdtrit
-
         outcomes = [t.outcome for t in trials if isinstance(t.outcome, Measurement)]
         anchor = trials[0].assignment
         whole = Estimates.of(trials, (_EXEC_TIME, _MAX_RSS), anchor)
@@ -62,7 +61,7 @@ class NoiseFloor:
         pairs = [b - a for a, b in zip(levels[::2], levels[1::2], strict=False)]
         mean = sum(pairs) / len(pairs)
         variance = sum((p - mean) ** 2 for p in pairs) / (len(pairs) - 1)
-        reach = float(stdtrit(len(pairs) - 1, 0.975)) * math.sqrt(variance / len(pairs))
+        reach = student_t(len(pairs) - 1, 0.975) * math.sqrt(variance / len(pairs))
         marks = [mark for o in outcomes for mark in o.disturbed]
         others = [x for o in outcomes for x in o.samples.get("other_cpus", ())]
         return cls(
@@ -83,10 +82,8 @@ class NoiseFloor:
 
         At 95 % confidence, in four of five tries (Student's t).
         """
-        from scipy.special import stdtrit
-
         kept = self.quiet if self.quiet > MIN_REPEATS else self.processes
-        reach = float(stdtrit(kept - 1, 0.975) + stdtrit(kept - 1, 0.8))
+        reach = student_t(kept - 1, 0.975) + student_t(kept - 1, 0.8)
         return reach * self.spread * math.sqrt(2 / processes)
 
     @property

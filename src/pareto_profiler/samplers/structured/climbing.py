@@ -102,9 +102,12 @@ def _moved(structure: Structure, digits: Digits, most: int, random: np.random.Ge
         block, backend = divmod(n, len(s.backends))
         changes.append((order[blocks[block]], backend))
     found = np.repeat(digits[None], len(changes), axis=0)
-    for row, (positions, choice) in zip(found, changes, strict=True):
-        able = positions[s.is_feasible[positions, choice]]
-        row[able] = choice
+    lengths = [len(positions) for positions, _ in changes]
+    rows = np.repeat(np.arange(len(changes)), lengths)
+    positions = np.concatenate([positions for positions, _ in changes])
+    choices = np.repeat([choice for _, choice in changes], lengths)
+    able = s.is_feasible[positions, choices]
+    found[rows[able], positions[able]] = choices[able]
     return found
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from pareto_profiler.core.ports import Problem
 from pareto_profiler.core.space import Assignment
 from pareto_profiler.core.trial import Trial
+from pareto_profiler.samplers.structured.features import Features
 from pareto_profiler.samplers.structured.model_report import Skill, skill_of
 from pareto_profiler.samplers.structured.observations import ObjectiveModel
 from pareto_profiler.samplers.structured.posterior import Posterior
@@ -197,14 +198,18 @@ class _Model:
         rows = np.vstack([one[None], others])
         for belief in self._posterior.beliefs:
             features = belief.terms.features(Chosen(self._structure, rows))
-            mean, spread = belief.regression.change(features[:1], one[None], features[1:], others)
+            mean, spread = belief.regression.change(
+                features[slice(1)], one[None], features[slice(1, None)], others
+            )
             lift, is_unseen = self._lift(belief, features, rows)
             yield (
                 np.where(is_unseen, 0.0, mean + lift[1:] - lift[0]),
                 np.where(is_unseen, 0.0, spread),
             )
 
-    def _lift(self, belief: ObjectiveModel, features: Any, rows: Digits) -> tuple[Vector, Flags]:
+    def _lift(
+        self, belief: ObjectiveModel, features: Features, rows: Digits
+    ) -> tuple[Vector, Flags]:
         """By how much the peak of loading is above what terms add up to.
 
         And for all rows but the first whether that surely hides all that it differs by.
@@ -256,7 +261,7 @@ class _Model:
         names: dict[str, list[tuple[Vector, Vector]]] = {}
         for belief in self._posterior.beliefs:
             for name, row in self._rows(belief.terms, here, mine):
-                pair = belief.regression.through(_sparse(row[None]))
+                pair = belief.regression.through(Features.of_rows(row[None]))
                 names.setdefault(name, []).append(pair)
         for name, pairs in names.items():
             yield Part(name, self._shown(pairs)[0])
@@ -272,7 +277,7 @@ class _Model:
     def _rows(self, terms: Terms, here: Digits, mine: Digits) -> Iterator[tuple[str, Vector]]:
         """What differs in features, by where it comes from; the same names for each objective."""
         s, kinds = self._structure, _kinds(terms)
-        both = terms.features(Chosen(s, np.stack([here, mine]))).toarray()
+        both = terms.features(Chosen(s, np.stack([here, mine]))).dense()
         difference = both[1] - both[0]
         changed = [i for i in s.operation_variables if mine[i] != here[i]]
         for choice in sorted({int(mine[i]) for i in changed}):
@@ -311,7 +316,7 @@ class _Model:
         """Features that moved operations change whatever runs elsewhere: these add up."""
         kept = mine.copy()
         kept[moved] = here[moved]
-        both = terms.features(Chosen(self._structure, np.stack([kept, mine]))).toarray()
+        both = terms.features(Chosen(self._structure, np.stack([kept, mine]))).dense()
         found: Vector = (both[1] - both[0]) * (_kinds(terms) == ITSELF)
         return found
 
@@ -354,11 +359,11 @@ class _Model:
         terms = belief.terms
         both = np.vstack([mine[None], rows])
         features = terms.features(Chosen(self._structure, both))
-        difference = features[np.zeros(len(rows), dtype=int)] - features[1:]
         kinds = _kinds(terms)
         weights = belief.regression.weights
         lift, is_unseen = self._lift(belief, features, both)
-        found = {kind: np.asarray(difference @ (weights * (kinds == kind))) for kind in _KNOWN}
+        values = {kind: features.times(weights * (kinds == kind)) for kind in _KNOWN}
+        found = {kind: own[0] - own[1:] for kind, own in values.items()}
         found[HIDDEN] = lift[0] - lift[1:]
         return {kind: np.where(is_unseen, 0.0, shares) for kind, shares in found.items()}
 
@@ -449,9 +454,3 @@ def _of_backend(terms: Terms, backend: int) -> Flags:
     """Which weights are about a backend's use."""
     found: Flags = np.concatenate([f.uses() for _, f in terms.families]) == backend
     return found
-
-
-def _sparse(rows: Vector) -> Any:
-    from scipy.sparse import csr_array
-
-    return csr_array(rows)

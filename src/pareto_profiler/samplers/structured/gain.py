@@ -22,7 +22,8 @@ def front2d(points: Vector, reference: Vector) -> Vector:
     order = np.lexsort((inside[:, 1], inside[:, 0]))
     rows = inside[order]
     best = np.minimum.accumulate(rows[:, 1])
-    keep = np.r_[True, rows[1:, 1] < best[:-1]]
+    keep = np.ones(len(rows), dtype=bool)
+    np.less(rows[1:, 1], best[:-1], out=keep[1:])
     found: Vector = rows[keep]
     return found
 
@@ -43,8 +44,8 @@ def gains(front: Vector, candidates: Vector, reference: Vector) -> Vector:
         >>> gains(front, np.array([[2.0, 2.0], [3.0, 3.0]]), np.array([4.0, 4.0])).tolist()
         [1.0, 0.0]
     """
-    edges = np.r_[-np.inf, front[:, 0], reference[0]]
-    ceilings = np.r_[reference[1], front[:, 1]]
+    edges = np.concatenate([[-np.inf], front[:, 0], reference[:1]])
+    ceilings = np.concatenate([reference[1:], front[:, 1]])
     left = np.maximum(candidates[:, :1], edges[None, :-1])
     width = np.maximum(0.0, edges[None, 1:] - left)
     height = np.maximum(0.0, ceilings[None, :] - candidates[:, 1:])

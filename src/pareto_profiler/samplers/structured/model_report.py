@@ -226,7 +226,7 @@ def _terms(objective: Any, belief: ObjectiveModel) -> list[Term]:
     terms, regression = belief.terms, belief.regression
     weights = regression.weights
     found = []
-    features = regression.features.tocsc()
+    features = regression.features
     largest = float(np.max(regression.values)) if len(regression.values) else 0.0
     shown_groups = [GROUPS.index(group) for group in _SHOWN_GROUPS]
     for where, family in terms.families:
@@ -238,7 +238,7 @@ def _terms(objective: Any, belief: ObjectiveModel) -> list[Term]:
                 continue
             if not names[at] or abs(value) < _TELLING or abs(value) < spread:
                 continue
-            column = features[:, [i]].toarray().ravel()
+            column = features.column(i)
             if _support(column) < _MIN_SUPPORT:
                 continue
             unit = units[at]

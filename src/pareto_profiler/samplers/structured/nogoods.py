@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
+from collections.abc import Sequence
 from itertools import combinations
 from typing import Any, Final
 
 import numpy as np
 
 from pareto_profiler.samplers.structured.structure import Digits, Flags, Structure, Vector
+
+_log_gamma = np.vectorize(math.lgamma, otypes=[float])
 
 NoGood = tuple[tuple[int, int], ...]
 """(variable, digit) pairs that together make every assignment fail which has them all."""
@@ -296,14 +300,12 @@ class _Chances:
     """
 
     def __init__(self, members: _Members, sizes: Vector, alone: Vector, own: float) -> None:
-        from scipy.special import expit
-
         self.members, self.sizes, self.alone, self.own = members, sizes, alone, own
         counts = np.array([len(hypotheses) for hypotheses in members.groups])
         self._all_gains = self._gain(list(members.of), 0, counts)
         self._own_gains = self._gain(members.patterns, 0, 1)
         self.all_true = np.zeros(len(sizes))
-        self.all_true[list(members.of)] = expit(self._all_gains)
+        self.all_true[list(members.of)] = (1 + np.tanh(self._all_gains / 2)) / 2
 
     def height(self, state: Flags) -> float:
         """Logarithm of its probability, up to a constant."""
@@ -313,11 +315,10 @@ class _Chances:
 
     def _gain(self, patterns: Any, before: Any, after: Any) -> Vector:
         """Logarithm of how much likelier other numbers of true members are."""
-        from scipy.special import betaln
-
         alone, rest = self.alone[patterns], self.sizes[patterns] + self.own - self.alone[patterns]
-        low, high = betaln(alone + before, rest - before), betaln(alone + after, rest - after)
-        return np.asarray(high - low)
+        # By beta functions, whose sums of arguments are the same.
+        likely = _log_gamma(alone + after) + _log_gamma(rest - after)
+        return np.asarray(likely - _log_gamma(alone + before) - _log_gamma(rest - before))
 
     def flip(self, pattern: int, state: Flags, covered: Digits, like: Vector, dice: float) -> None:
         """A Gibbs step of a whole pattern: all of its members that explain something, or none."""
@@ -409,9 +410,20 @@ def _prior(kind: tuple[int, bool, bool]) -> float:
 
 def violates_none(digits: Digits, explanation: list[NoGood]) -> Flags:
     """Which assignments have none of the conjunctions whole."""
-    fine = np.ones(len(digits), dtype=bool)
-    for pairs in explanation:
-        fine &= ~np.logical_and.reduce([digits[:, v] == c for v, c in pairs])
+    return np.asarray(works_under(digits, [explanation])[0])
+
+
+def works_under(digits: Digits, explanations: Sequence[list[NoGood]]) -> Flags:
+    """Which assignments do, for each explanation: shape ``(explanations, assignments)``."""
+    columns = np.ascontiguousarray(digits.T)
+    broken: dict[NoGood, Flags] = {}
+    fine = np.ones((len(explanations), len(digits)), dtype=bool)
+    for own, explanation in zip(fine, explanations, strict=True):
+        for pairs in explanation:
+            if pairs not in broken:
+                whole = np.logical_and.reduce([columns[v] == c for v, c in pairs])
+                broken[pairs] = ~whole
+            np.logical_and(own, broken[pairs], out=own)
     return fine
 
 

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
@@ -19,6 +19,7 @@ from pareto_profiler.core.trial import Failure, Profile, Trial
 from pareto_profiler.errors import FailureKind
 from pareto_profiler.samplers.history import History
 from pareto_profiler.samplers.structured.carried import Carried
+from pareto_profiler.samplers.structured.features import Features
 from pareto_profiler.samplers.structured.nogoods import NoGoods
 from pareto_profiler.samplers.structured.regression import Draws, Regression
 from pareto_profiler.samplers.structured.structure import (
@@ -411,12 +412,12 @@ class Observations:
         profile = self._profiles.get(default, Profile())
         return sum(o.seconds for o in (*profile.operations, *profile.transfers)) or 1.0
 
-    def _seen_copies(self, terms: Terms, profiled: Profiled) -> tuple[Any, Vector]:
+    def _seen_copies(self, terms: Terms, profiled: Profiled) -> tuple[Features, Vector]:
         """What copies between backends took in traced runs: features, and values."""
         s, has_traces = self.structure, bool(self._problem.graph and self._profiles)
         seen = list(profiled.copies) if terms.start.is_time and has_traces else []
         features = terms.features(Chosen(s, s.encode(seen)))
-        features = features * (terms.groups == GROUPS.index("hand-over"))
+        features = features.scaled((terms.groups == GROUPS.index("hand-over")).astype(float))
         return features, np.array([profiled.copies[a] for a in seen])
 
 
@@ -431,7 +432,7 @@ class Profiled:
 def _ranks(values: Vector) -> Vector:
     """Places by size, equal values sharing the mean of theirs.
 
-    SciPy's ``rankdata`` does the same; to import it takes a second, in each search.
+    As SciPy's ``rankdata``, without SciPy.
     """
     _, place, counts = np.unique(values, return_inverse=True, return_counts=True)
     ends = np.cumsum(counts)

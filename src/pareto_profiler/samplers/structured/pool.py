@@ -254,9 +254,10 @@ def weighted_sums(
         highest[::2] = np.inf
         limited += 1e3 * (heights > highest[:, None, None])
     whole = _summed(parts, [c.unary for c in costs]) + limited
-    for one in whole if explanation else ():
-        for variable, choice in _broken(explanation, one, random):
-            one[variable, choice] += 1e5
+    if explanation:
+        breaking = _Breaking(explanation)
+        for one in whole:
+            one[breaking.given_up(one, random)] += 1e5
     most = max(len(c.pairs) for c in costs)
     pairs = [c.pairs if len(c.pairs) else np.zeros((most, *c.pairs.shape[1:])) for c in costs]
     rest = (
@@ -272,27 +273,36 @@ def _summed(parts: Vector, values: Sequence[Vector]) -> Vector:
     return np.tensordot(parts, np.stack(values), axes=1)
 
 
-def _broken(
-    explanation: list[NoGood], unary: Vector, random: np.random.Generator
-) -> list[tuple[int, int]]:
-    """Choices to give up so that no conjunction stays whole, cheap ones that break many first.
+class _Breaking:
+    """Gives up choices so that no conjunction stays whole, cheap ones that break many first.
 
-    O(l log l) for conjunctions of l choices in all: each in turn, unless it is broken already.
+    Args:
+        explanation: The conjunctions.
     """
-    if not explanation:
-        return []
-    parts = np.array([pair for conjunction in explanation for pair in conjunction])
-    pairs, place, holders = np.unique(parts, axis=0, return_inverse=True, return_counts=True)
-    variables, choices = pairs.T
-    others = unary[variables].copy()
-    others[np.arange(len(pairs)), choices] = np.inf
-    loss = np.maximum(0.0, others.min(axis=1) - unary[variables, choices]) + 1e-3
-    worth = random.lognormal(0, 0.7, len(pairs)) / np.minimum(loss, 1e9) * holders
-    ends = np.cumsum([len(conjunction) for conjunction in explanation])
-    members = np.split(place.reshape(-1), ends[:-1])
-    best = [part[np.argmax(worth[part])] for part in members]
-    given_up = np.zeros(len(pairs), dtype=bool)
-    for n in np.argsort(-worth[best], kind="stable").tolist():
-        if not given_up[members[n]].any():
-            given_up[best[n]] = True
-    return [(int(v), int(c)) for v, c in pairs[given_up]]
+
+    def __init__(self, explanation: list[NoGood]) -> None:
+        parts = np.array([pair for conjunction in explanation for pair in conjunction])
+        pairs, place, self._holders = np.unique(
+            parts, axis=0, return_inverse=True, return_counts=True
+        )
+        self._variables, self._choices = pairs.T
+        ends = np.cumsum([len(conjunction) for conjunction in explanation])
+        self._members = [part.tolist() for part in np.split(place.reshape(-1), ends[:-1])]
+
+    def given_up(self, unary: Vector, random: np.random.Generator) -> tuple[Digits, Digits]:
+        """Variables and choices of theirs, by what others cost and by chance.
+
+        O(l log l) for conjunctions of l choices in all: each in turn, unless it is broken already.
+        """
+        count = len(self._choices)
+        others = unary[self._variables]
+        others[np.arange(count), self._choices] = np.inf
+        loss = np.maximum(0.0, others.min(axis=1) - unary[self._variables, self._choices]) + 1e-3
+        worth = (random.lognormal(0, 0.7, count) / np.minimum(loss, 1e9) * self._holders).tolist()
+        best = [max(part, key=worth.__getitem__) for part in self._members]
+        chosen: set[int] = set()
+        for n in sorted(range(len(best)), key=lambda n: -worth[best[n]]):
+            if chosen.isdisjoint(self._members[n]):
+                chosen.add(best[n])
+        places = sorted(chosen)
+        return self._variables[places], self._choices[places]

@@ -7,7 +7,7 @@ from typing import Final
 
 import numpy as np
 
-from pareto_profiler.samplers.structured.nogoods import NoGood, violates_none
+from pareto_profiler.samplers.structured.nogoods import NoGood, works_under
 from pareto_profiler.samplers.structured.observations import ObjectiveModel, Observations
 from pareto_profiler.samplers.structured.regression import Draws
 from pareto_profiler.samplers.structured.structure import Chosen, Digits, Flags, Vector
@@ -58,7 +58,7 @@ class Posterior:
 
     def works(self, digits: Digits) -> Flags:
         """Whether they work under each explanation, shape ``(draws, assignments)``."""
-        return np.stack([violates_none(digits, e) for e in self.explanations])
+        return works_under(digits, self.explanations)
 
     def expected(self, digits: Digits) -> tuple[Vector, Vector]:
         """Mean and standard deviation over all models, shape ``(assignments, objectives)`` each."""

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
+from pareto_profiler.samplers.structured.features import Features
 from pareto_profiler.samplers.structured.structure import Digits, Vector
 
 _STEPS: Final = (0.25, 0.5, 2.0, 4.0)
@@ -75,7 +76,7 @@ class Regression:
     ``evidence`` is the logarithm of that for the scales that were chosen, but for a constant.
 
     Args:
-        features: Of the measured assignments, sparse, shape ``(n, weights)``.
+        features: Of the measured assignments.
         digits: Of the same.
         values: Over the baseline's, shape ``(n,)``.
         precisions: How many measurements each stands for.
@@ -92,7 +93,7 @@ class Regression:
 
     def __init__(
         self,
-        features: Any,
+        features: Features,
         digits: Digits,
         values: Vector,
         precisions: Vector,
@@ -100,7 +101,7 @@ class Regression:
         spreads: Vector,
         groups: Digits,
         *,
-        parts: Any,
+        parts: Features,
         part_values: Vector,
         group_count: int,
         noise: float,
@@ -110,7 +111,7 @@ class Regression:
         self.values = values
         self._digits = digits
         # A part has no residual: no assignment is like it.
-        self._features = _stacked(parts, features)
+        self._features = parts.above(features)
         self._values = np.concatenate([part_values, values])
         self._parts = len(part_values)
         self._means, self._prior, self._groups = means, spreads, groups
@@ -118,7 +119,7 @@ class Regression:
         self._noise_shape = np.concatenate(
             [(_PART_NOISE * part_values) ** 2 + _MIN_PART**2, values**2 / precisions]
         )
-        self._residuals = self._values - self._features @ means
+        self._residuals = self._values - self._features.times(means)
         self._likeness = np.zeros((len(self._values), len(self._values)))
         self._likeness[self._parts :, self._parts :] = likeness(digits, digits)
         first = Scales((1.0,) * group_count, residual, noise)
@@ -132,20 +133,16 @@ class Regression:
         self._inverse = _inverted(self._covariance(self.scales, whole, everything))
 
     @property
-    def features(self) -> Any:
-        """Of the measured assignments, sparse, parts left out."""
-        return self._features[self._parts :]
+    def features(self) -> Features:
+        """Of the measured assignments, parts left out."""
+        return self._features[slice(self._parts, None)]
 
     def _products(self, rows: slice, group_count: int) -> Iterator[Vector]:
         """What each group of weights adds to the covariance of some values, at scale 1."""
-        features = self._features[rows]
+        features = self._features[rows].scaled(self._prior)
+        groups = self._groups.take(features.columns)
         for group in range(group_count):
-            weighted = (features * np.where(self._groups == group, self._prior, 0.0)).tocsr()
-            # Most entries are other groups': as zeros they would be multiplied like any.
-            weighted.eliminate_zeros()
-            weighted = weighted[:, np.unique(weighted.indices)]
-            # Hardly any of the product's entries is zero.
-            yield weighted @ weighted.T.toarray()
+            yield features.gram(groups == group)
 
     def _covariance(self, scales: Scales, products: Iterable[Vector], rows: slice) -> Vector:
         found: Vector = scales.residual**2 * self._likeness[rows, rows]
@@ -191,7 +188,7 @@ class Regression:
     def weights(self) -> Vector:
         """Posterior means of the weights."""
         back = self._inverse @ self._residuals
-        found: Vector = self._means + self._spreads**2 * (self._features.T @ back)
+        found: Vector = self._means + self._spreads**2 * self._features.back(back)
         return found
 
     def prior_deviation(self, position: int) -> float:
@@ -201,7 +198,7 @@ class Regression:
     def weight_deviation(self, position: int) -> float:
         """Posterior standard deviation of one weight."""
         variance = self._spreads[position] ** 2
-        across = variance * self._features[:, [position]].toarray()[:, 0]
+        across = variance * self._features.column(position)
         return float(np.sqrt(max(0.0, variance - across @ self._inverse @ across)))
 
     def draw(self, count: int, random: np.random.Generator) -> Draws:
@@ -211,9 +208,9 @@ class Regression:
         residuals = self._root_draw(self._likeness, count, random) * self.scales.residual
         noise = balanced((count, len(self._values)), random)
         noise *= self.scales.noise * np.sqrt(self._noise_shape)
-        seen = (self._features @ weights.T).T + residuals + noise
+        seen = self._features.times(weights) + residuals + noise
         back = (self._values - seen) @ self._inverse
-        weights = weights + (self._features.T @ back.T).T * self._spreads**2
+        weights = weights + self._features.back(back) * self._spreads**2
         return Draws(weights, back[:, self._parts :], self._digits, self.scales.residual)
 
     def _root_draw(self, covariance: Vector, count: int, random: np.random.Generator) -> Vector:
@@ -221,19 +218,19 @@ class Regression:
         found: Vector = balanced((count, len(covariance)), random) @ root.T
         return found
 
-    def predict(self, features: Any, digits: Digits) -> tuple[Vector, Vector]:
+    def predict(self, features: Features, digits: Digits) -> tuple[Vector, Vector]:
         """Mean and standard deviation of the values of other assignments, noise left out."""
-        scaled = features * self._spreads**2
+        variances = self._spreads**2
         like = likeness(digits, self._digits)
-        across = (scaled @ self._features.T).toarray()
+        across = features.across(self._features, variances)
         across[:, self._parts :] += self.scales.residual**2 * like
-        mean = features @ self._means + across @ (self._inverse @ self._residuals)
-        variance = (scaled * features).sum(axis=1) + self.scales.residual**2
+        mean = features.times(self._means) + across @ (self._inverse @ self._residuals)
+        variance = features.squares(variances) + self.scales.residual**2
         variance -= _along(across, self._inverse)
         return mean, np.sqrt(np.maximum(variance, 0.0))
 
     def change(
-        self, features: Any, digits: Digits, others: Any, other_digits: Digits
+        self, features: Features, digits: Digits, others: Features, other_digits: Digits
     ) -> tuple[Vector, Vector]:
         """By how much others' values differ from one's: mean and standard deviation.
 
@@ -243,24 +240,25 @@ class Regression:
             others: Features of the others.
             other_digits: Of the same.
         """
-        difference = others - features[np.zeros(others.shape[0], dtype=int)]
-        scaled = difference * self._spreads**2
-        across = (scaled @ self._features.T).toarray()
+        variances = self._spreads**2
+        across = others.across(self._features, variances)
+        across -= features.across(self._features, variances)
         theirs = likeness(other_digits, self._digits) - likeness(digits, self._digits)
         across[:, self._parts :] += self.scales.residual**2 * theirs
-        mean = difference @ self._means + across @ (self._inverse @ self._residuals)
+        mean = others.times(self._means) - features.times(self._means)
+        mean += across @ (self._inverse @ self._residuals)
         apart = 1 - likeness(other_digits, digits)[:, 0]
-        variance = (scaled * difference).sum(axis=1) + 2 * self.scales.residual**2 * apart
+        variance = others.squares_apart(features, variances)
+        variance += 2 * self.scales.residual**2 * apart
         variance -= _along(across, self._inverse)
         return mean, np.sqrt(np.maximum(variance, 0.0))
 
-    def through(self, features: Any) -> tuple[Vector, Vector]:
+    def through(self, features: Features) -> tuple[Vector, Vector]:
         """What weights add up to, no residual: mean and standard deviation for each row."""
-        scaled = features * self._spreads**2
-        across = (scaled @ self._features.T).toarray()
-        variance = (scaled * features).sum(axis=1)
+        across = features.across(self._features, self._spreads**2)
+        variance = features.squares(self._spreads**2)
         variance -= _along(across, self._inverse)
-        return features @ self.weights, np.sqrt(np.maximum(variance, 0.0))
+        return features.times(self.weights), np.sqrt(np.maximum(variance, 0.0))
 
     def left_out(self) -> tuple[Vector, Vector]:
         """For each measurement what all others say of it: mean and deviation, noise included.
@@ -309,14 +307,14 @@ class Draws:
     _residual: float
 
     def values(
-        self, features: Any, digits: Digits, random: np.random.Generator | None = None
+        self, features: Features, digits: Digits, random: np.random.Generator | None = None
     ) -> Vector:
         """Values of assignments under each model, shape ``(draws, assignments)``.
 
         What the residual is expected to be is added, and with ``random`` how much it may differ
         from that, which is drawn independently for each assignment.
         """
-        found: Vector = (features @ self.weights.T).T
+        found = features.times(self.weights)
         if self._residual:
             like = likeness(digits, self._digits)
             found = found + self._residual**2 * (self._back.mean(axis=0) @ like.T)
@@ -334,12 +332,6 @@ def _inverted(matrix: Vector) -> Vector:
     except np.linalg.LinAlgError:
         found = np.linalg.pinv(matrix, hermitian=True)
     return np.asarray(found, dtype=np.float64)
-
-
-def _stacked(parts: Any, features: Any) -> Any:
-    from scipy.sparse import vstack
-
-    return vstack([parts, features]).tocsr()
 
 
 def _moved(scales: Scales, place: int, step: float) -> Scales:

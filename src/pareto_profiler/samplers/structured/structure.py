@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import combinations, pairwise
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,8 @@ from pareto_profiler.samplers.history import History
 Vector = NDArray[np.float64]
 Digits = NDArray[np.intp]
 Flags = NDArray[np.bool_]
+# Numbers that stay in a processor's cache.
+CACHED: Final = 200_000
 
 HOST: Final = -1
 """In place of a variable: who gives the model its inputs and takes its outputs."""
@@ -75,9 +77,8 @@ class Structure:
             with the others'; shape ``(variables,)``, ones where only names are known.
         counts: Operations of each variable.
         weight_bytes, data_bytes: Of each variable's operations.
-        alive: Which tensors are alive while which operation runs: rows of positions in ``arena``.
-        alive_matrix: The same as a sparse matrix; None where there are none.
-        over_matrix: Which activation was last used before which row of it, at the first such row.
+        events: Activations, by position in ``arena``, as they begin and end; and their bytes, taken
+            off at the end.
         spans: Of each activation, by position in ``arena``, the first and the last operation while
             which it is alive, by position in ``order``.
         arena_edges: Activations, by position in ``arena``, and the variables that take them.
@@ -111,28 +112,13 @@ class Structure:
         self.weight_bytes = np.zeros(len(variables))
         self.data_bytes = np.zeros(len(variables))
         self.arena: tuple[Digits, Vector] = (np.zeros(0, dtype=np.intp), np.zeros(0))
-        self.alive: list[Digits] = []
-        self.alive_matrix: Any = None
-        self.over_matrix: Any = None
+        self.events: tuple[Digits, Vector] = self.arena
         self.arena_edges = np.zeros((0, 2), dtype=np.intp)
         self.spans = np.zeros((0, 2), dtype=np.intp)
         self.owner = owner
         self.order = np.array([owner[o] for o in sorted(owner)], dtype=np.intp)
         if graph is not None:
             self._read(graph, owner)
-        if self.alive:
-            from scipy.sparse import csr_array
-
-            starts = np.cumsum([0, *map(len, self.alive)])
-            shape = (len(self.alive), len(self.arena[0]))
-            ones = np.ones(starts[-1])
-            self.alive_matrix = csr_array((ones, np.concatenate(self.alive), starts), shape=shape)
-            over = np.zeros(shape[1], dtype=np.intp)
-            for step, here in enumerate(self.alive):
-                over[here] = step + 1
-            ended = np.flatnonzero(over < shape[0])
-            places = (np.ones(len(ended)), (over[ended], ended))
-            self.over_matrix = csr_array(places, shape=shape)
         self._index_edges()
 
     def has_setting(self, digits: Digits, position: int, choice: int) -> Vector:
@@ -265,7 +251,7 @@ class Structure:
         decided = np.array(sorted(owner), dtype=np.intp)
         spans = np.array([span for _, _, *span in tensors], dtype=np.intp).reshape(-1, 2)
         self.spans = np.searchsorted(decided, spans).clip(0, len(decided) - 1)
-        self.alive = _alive([(first, last) for *_, first, last in tensors], len(graph.operations))
+        self.events = _events(spans, self.arena[1])
 
     def _index_edges(self) -> None:
         """Arrays over hand-overs (``tensor_``) and over their single takers (``edge_``)."""
@@ -436,14 +422,14 @@ class Chosen:
         """Bytes of each backend's activations at the fullest moment.
 
         Where each run of its operations is a session, the sum of all sessions' fullest moments.
-        Shape ``(assignments, backends)``; O(assignments · what is alive, summed over time).
+        Shape ``(assignments, backends)``; O(assignments · backends · activations).
         """
         s = self.structure
-        if s.alive_matrix is None:
+        if not len(s.events[0]):
             return np.zeros(self.used.shape)
         if s.problem.traits.is_partitioned and s.is_in_detail:
             return self._session_arenas()
-        return np.stack([self._living[b].max(axis=0) for b in range(len(s.backends))], axis=1)
+        return self._freed
 
     @cached_property
     def kept(self) -> Vector:
@@ -452,10 +438,9 @@ class Chosen:
         It frees what its own operations used last, and of others' it does not know.
         """
         s = self.structure
-        found = np.zeros(self.used.shape)
-        if s.alive_matrix is None or not s.is_in_detail or not len(s.arena_edges):
-            return found
-        makers, sizes = s.arena
+        if not s.is_in_detail or not len(s.arena_edges):
+            return np.zeros(self.used.shape)
+        makers, _ = s.arena
         tensors, takers = s.arena_edges.T
         starts = np.flatnonzero(np.r_[True, np.diff(tensors) > 0])
         taken = tensors[starts]
@@ -463,20 +448,26 @@ class Chosen:
         others = self.digits[:, takers] != np.repeat(
             makers, np.diff([*starts, len(takers)]), axis=1
         )
-        is_taken = np.logical_or.reduceat(others, starts, axis=1) * sizes[taken]
-        over = s.over_matrix[:, taken]
-        for b, alive in enumerate(self._living):
-            kept = np.cumsum(over @ np.where(makers == b, is_taken, 0.0).T, axis=0)
-            found[:, b] = (alive + kept).max(axis=0) - alive.max(axis=0)
-        return found
+        is_taken = np.zeros((len(self), len(s.arena[0])), dtype=bool)
+        is_taken[:, taken] = np.logical_or.reduceat(others, starts, axis=1)
+        which, sizes = s.events
+        return self._fullest((sizes > 0) | ~is_taken[:, which]) - self._freed
 
     @cached_property
-    def _living(self) -> list[Vector]:
-        """Bytes of each backend's activations over time, shape ``(steps, assignments)`` each."""
-        s = self.structure
-        makers, sizes = s.arena
-        backends = range(len(s.backends))
-        return [s.alive_matrix @ ((self.digits[:, makers] == b) * sizes).T for b in backends]
+    def _freed(self) -> Vector:
+        """Bytes of each backend's activations at the fullest moment, all freed after their last."""
+        return self._fullest(np.ones((len(self), len(self.structure.events[0])), dtype=bool))
+
+    def _fullest(self, counts: Flags) -> Vector:
+        """The same of what counts as beginning and ending, ``(assignments, events)``."""
+        which, sizes = self.structure.events
+        makers = self.digits[:, self.structure.arena[0][which]]
+        found = np.zeros(self.used.shape)
+        for rows in chunks(len(self), len(which), CACHED):
+            own = sizes * counts[rows]
+            for b in range(len(self.structure.backends)):
+                found[rows, b] = np.cumsum((makers[rows] == b) * own, axis=1).max(axis=1)
+        return found
 
     def _session_arenas(self) -> Vector:
         s, count = self.structure, len(self)
@@ -512,20 +503,31 @@ def _work(graph: Graph, operation: Operation) -> float:
     return touched
 
 
-def _alive(spans: list[tuple[int, int]], steps: int) -> list[Digits]:
-    """Positions of what is alive at each step; steps with no tensor of their own left out."""
-    at: list[set[int]] = [set() for _ in range(steps + 1)]
-    for tensor, (first, last) in enumerate(spans):
-        for step in range(first, last + 1):
-            at[step].add(tensor)
-    kept: list[set[int]] = []
-    for here in at:
-        if kept and here <= kept[-1]:
-            continue
-        if kept and kept[-1] <= here:
-            kept.pop()
-        kept.append(here)
-    return [np.array(sorted(here), dtype=np.intp) for here in kept if here]
+def chunks(rows: int, each: int, most: int) -> Iterator[slice]:
+    """Rows in parts of as many numbers as may be held at once, where each has so many.
+
+    Examples:
+        >>> list(chunks(5, 10, 25))
+        [slice(0, 2, None), slice(2, 4, None), slice(4, 5, None)]
+    """
+    step = max(1, most // max(1, each))
+    return (slice(i, min(i + step, rows)) for i in range(0, rows, step))
+
+
+def _events(spans: Digits, sizes: Vector) -> tuple[Digits, Vector]:
+    """When activations begin and end: positions in their order, and bytes, negative at the end.
+
+    What ends before an operation comes before what it begins: so sums are largest beside it.
+
+    Examples:
+        >>> which, sizes = _events(np.array([[0, 1], [1, 2], [2, 2]]), np.array([4.0, 2.0, 1.0]))
+        >>> which.tolist(), np.cumsum(sizes).tolist()
+        ([0, 1, 0, 2, 1, 2], [4.0, 6.0, 2.0, 3.0, 1.0, 0.0])
+    """
+    count = len(sizes)
+    steps = np.concatenate([spans[:, 0], spans[:, 1] + 1])
+    order = np.lexsort((np.arange(2 * count) < count, steps))
+    return order % max(1, count), np.concatenate([sizes, -sizes])[order]
 
 
 def _waits(

@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Final
 import numpy as np
 
 from pareto_profiler.core.traits import Role, SettingTrait
+from pareto_profiler.samplers.structured.features import Features
 from pareto_profiler.samplers.structured.structure import Chosen, Digits, Structure, Vector
 from pareto_profiler.samplers.structured.warm_start import WarmStart
 
@@ -797,11 +798,8 @@ class Terms:
         """The families of a class, and where their weights stand."""
         return ((where, f) for where, f in self.families if isinstance(f, kind))
 
-    def features(self, chosen: Chosen) -> Any:
-        """Shape ``(assignments, weights)``, sparse."""
-        from scipy.sparse import csr_array
-
-        count = len(chosen)
+    def features(self, chosen: Chosen) -> Features:
+        """A row for each assignment, a column for each weight."""
         columns, values = [], []
         for where, family in self.families:
             if isinstance(family, SparseFamily):
@@ -813,10 +811,7 @@ class Terms:
                 at = where.start + np.flatnonzero(is_open)
                 columns.append(np.broadcast_to(at, own.shape))
             values.append(own)
-        whole = np.hstack(columns)
-        starts = np.arange(count + 1) * whole.shape[1]
-        shape = (count, len(self.means))
-        return csr_array((np.hstack(values).ravel(), whole.ravel(), starts), shape=shape)
+        return Features(np.hstack(columns), np.hstack(values), len(self.means))
 
     def costs(self, weights: Vector, setting: Digits) -> Costs:
         """A drawn model as costs, the settings fixed.
