@@ -43,10 +43,11 @@ def need(program: str, package: str) -> None:
 class Sshd:
     """A real sshd on a port of its own, for the user who runs the tests."""
 
-    def __init__(self, folder: Path, login: str = "") -> None:
+    def __init__(self, folder: Path, login: str = "", island: Island | None = None) -> None:
         """Start it; ``login`` are lines for ``sh`` that run before every command."""
         need("sshd", "openssh-server")
         self.folder = folder
+        self.address = island.address if island else "127.0.0.1"
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port: int = free.getsockname()[1]
@@ -57,7 +58,7 @@ class Sshd:
         if os.getuid() == 0:
             Path("/run/sshd").mkdir(exist_ok=True)
         (folder / "sshd_config").write_text(
-            f"Port {self.port}\nListenAddress 127.0.0.1\nHostKey {folder / 'host_key'}\n"
+            f"Port {self.port}\nListenAddress {self.address}\nHostKey {folder / 'host_key'}\n"
             f"AuthorizedKeysFile {folder / 'user_key.pub'}\nStrictModes no\nUsePAM no\n"
             f"PasswordAuthentication no\nPidFile none\nMaxStartups 100\nPrintMotd no\n"
         )
@@ -70,9 +71,17 @@ class Sshd:
         sshd = shutil.which("sshd", path=f"{os.environ['PATH']}:/usr/sbin") or "sshd"
         with (folder / "log").open("wb") as log:
             self.process = subprocess.Popen(
-                [sshd, "-D", "-e", "-f", str(folder / "sshd_config")], stderr=log
+                [
+                    *(island.within if island else ()),
+                    sshd,
+                    "-D",
+                    "-e",
+                    "-f",
+                    folder / "sshd_config",
+                ],
+                stderr=log,
             )
-        wait_for_port(self.port)
+        wait_for_port(self.port, self.address)
 
     def config(self, port: int | None = None, *, known: bool = True) -> list[str]:
         """Options of ssh that reach host ``here`` through a port, its own by default."""
@@ -80,9 +89,9 @@ class Sshd:
         path = self.folder / f"ssh_config-{port}-{known}"
         hosts = self.folder / f"known_hosts-{port}-{known}"
         key = (self.folder / "host_key.pub").read_text()
-        hosts.write_text(f"[127.0.0.1]:{port} {key}" if known else "")
+        hosts.write_text(f"[{self.address}]:{port} {key}" if known else "")
         path.write_text(
-            f"Host here\n  HostName 127.0.0.1\n  Port {port}\n"
+            f"Host here\n  HostName {self.address}\n  Port {port}\n"
             f"  IdentityFile {self.folder / 'user_key'}\n  IdentitiesOnly yes\n"
             f"  UserKnownHostsFile {hosts}\n  GlobalKnownHostsFile /dev/null\n"
             f"  StrictHostKeyChecking yes\n"
@@ -92,6 +101,42 @@ class Sshd:
     def stop(self) -> None:
         self.process.terminate()
         self.process.wait()
+
+
+class Island:
+    """A network namespace at a link of its own, which may go down without a word."""
+
+    def __init__(self, number: int) -> None:
+        need("ip", "iproute2")
+        self._name = f"island{number}"
+        self._link = f"to-{self._name}"
+        ours, self.address = (f"10.213.0.{4 * number + n}" for n in (1, 2))
+        self.within = ("ip", "netns", "exec", self._name)
+        if (
+            os.geteuid()
+            or subprocess.run(["ip", "netns", "add", self._name], check=False).returncode
+        ):
+            pytest.skip("a network namespace needs root")
+        peer = ("peer", "name", "eth0", "netns", self._name)
+        self._ip("link", "add", self._link, "type", "veth", *peer)
+        self._ip("address", "add", f"{ours}/30", "dev", self._link)
+        self._ip("link", "set", self._link, "up")
+        self._ip("-n", self._name, "address", "add", f"{self.address}/30", "dev", "eth0")
+        self._ip("-n", self._name, "link", "set", "eth0", "up")
+
+    def sink(self) -> None:
+        """Neither end is told that nothing arrives any more."""
+        self._ip("-n", self._name, "link", "set", "eth0", "down")
+
+    def rise(self) -> None:
+        self._ip("-n", self._name, "link", "set", "eth0", "up")
+
+    def close(self) -> None:
+        self._ip("netns", "delete", self._name)
+
+    @staticmethod
+    def _ip(*words: str) -> None:
+        subprocess.run(["ip", *words], check=True)
 
 
 class Cable:

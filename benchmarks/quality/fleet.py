@@ -1,13 +1,15 @@
 """Several boards of a kind: how soon they are there, how even their verdicts are, what they cost.
 
 python benchmarks/quality/fleet.py evaluations [SEEDS]   to 95 %, by 1 to 16 simulated boards
-python benchmarks/quality/fleet.py verdicts [PAIRS]      of pairs of searches, boards 3 % apart
+python benchmarks/quality/fleet.py verdicts [PAIRS]      of pairs of searches, boards 3 % apart,
+                                                         each lost once and one for good
 python benchmarks/quality/fleet.py throughput            of boards that take 0.5 s for a trial
 """
 
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import sys
 import time
@@ -27,7 +29,7 @@ from pareto_profiler.core.recording import Header, Recording
 from pareto_profiler.core.rules import ONE_SHOT, Rules
 from pareto_profiler.core.space import Assignment
 from pareto_profiler.core.trial import Placement, Profile
-from pareto_profiler.errors import FailureKind, RunError
+from pareto_profiler.errors import FailureKind, RunError, TargetError
 from pareto_profiler.fleet import Fleet, TimedRunner, VirtualFleet, search_on_boards
 from pareto_profiler.loop import Budget, MemoryJournal
 from pareto_profiler.report.summary import Summary
@@ -44,13 +46,23 @@ SHARE = 0.95
 
 
 class Board:
-    """A simulated board that is slower than the truth by a factor, and in a state of its own."""
+    """A simulated board that is slower than the truth by a factor, and in a state of its own.
 
-    def __init__(self, runner: TimedRunner, factor: float) -> None:
+    Args:
+        runner: Measures.
+        factor: What times are multiplied by.
+        left: How many measurements it makes until it is lost; fewer than none where it never is.
+    """
+
+    def __init__(self, runner: TimedRunner, factor: float, left: int = -1) -> None:
         self._runner = runner
         self._factor = factor
+        self._left = left
 
     def run(self, assignment: Assignment, *, is_repeat: bool = False) -> Measurement:
+        self._left -= 1
+        if not self._left:
+            raise TargetError("the board was cut off")
         measured = self._runner.run(assignment, is_repeat=is_repeat)
         return measured.scaled({"exec_time": self._factor})
 
@@ -74,15 +86,23 @@ class Board:
         self._runner.close()
 
 
-def crew_of(device: Device, boards: int, seed: int, noise: Noise | None = None) -> VirtualFleet:
-    """Boards that are up to 3 % apart, each with noise of its own."""
+def crew_of(
+    device: Device, boards: int, seed: int, noise: Noise | None = None, *, is_cut: bool = False
+) -> VirtualFleet:
+    """Boards up to 3 % apart, with noise of their own; or each lost once, one for good."""
     random = np.random.default_rng([seed, boards])
     factors = 1 + APART * random.uniform(-1, 1, boards)
+    left = random.integers(5, 45, boards).tolist() if is_cut else [-1] * boards
+    joined = [0] * boards
 
     def connecting(number: int) -> Callable[[], TimedRunner]:
         def connect() -> TimedRunner:
+            joined[number] += 1
+            is_back = joined[number] > 1
+            if is_back and not number:
+                raise TargetError("the board is gone for good")
             runner = device.runner(Plan(repeats=5, warmups=0), 1000 * seed + number, noise)
-            return Board(runner, float(factors[number]))
+            return Board(runner, float(factors[number]), -1 if is_back else left[number])
 
         return connect
 
@@ -138,11 +158,11 @@ def evaluations(seeds: int) -> None:
 
 
 def summary_of(name: str, boards: int, seed: int) -> Summary:
-    """Of one search with anchors and repeats, boards drifting."""
+    """Of one search with anchors and repeats; boards drift, and several are cut off."""
     device = Device.of(name)
     problem = replace(subject_of(name).problem, seed=seed)
     noise = Noise(runs=0.01, processes=0.01, drift=0.01, memory=0.002)
-    journal, crew = MemoryJournal(), crew_of(device, boards, seed, noise)
+    journal, crew = MemoryJournal(), crew_of(device, boards, seed, noise, is_cut=boards > 1)
     for _ in search_on_boards(
         problem.space,
         SAMPLERS["structured"](problem),
@@ -174,24 +194,35 @@ def summary_of(name: str, boards: int, seed: int) -> Summary:
 
 
 def verdicts(pairs: int) -> None:
-    """Decided verdicts of two searches on other boards with other seeds, against each other."""
-    name, boards = "simulated:chain-20x3:0", 4
+    """Decided verdicts of two searches with other seeds and boards, and of one on one board."""
+    name, boards = "simulated:chain-20x3:0", (4, 4, 1)
+    asked = [(k, len(boards) * pair + n) for pair in range(pairs) for n, k in enumerate(boards)]
     with ProcessPoolExecutor(2) as pool:
-        summaries = list(
-            pool.map(summary_of, [name] * 2 * pairs, [boards] * 2 * pairs, range(2 * pairs))
-        )
-    both, against = 0, 0
-    for one, other in zip(summaries[::2], summaries[1::2], strict=True):
-        a, b = ({r.estimate.assignment: r.place.verdict for r in s.measured} for s in (one, other))
+        summaries = list(pool.map(summary_of, [name] * len(asked), *zip(*asked, strict=True)))
+    trials = [[s.trials for s in summaries[n::3]] for n in range(3)]
+    print(f"{pairs} searches each of {min(map(min, trials))} to {max(map(max, trials))} trials on")
+    print(
+        f"four boards, on four others and on one; boards up to {APART:.0%} apart, drifting, each of"
+    )
+    print("the four lost once, one for good")
+    print("                          decided in both  contradictory")
+    for words, one, other in (("four boards, four others", 0, 1), ("four boards, one", 0, 2)):
         decided = [
-            (a[x], b[x]) for x in a.keys() & b.keys() if Verdict.INCONCLUSIVE not in {a[x], b[x]}
+            pair
+            for a, b in zip(summaries[one::3], summaries[other::3], strict=True)
+            for pair in decided_in_both(a, b)
         ]
-        both += len(decided)
-        against += sum(x != y for x, y in decided)
-    fronts = [sum(r.place.verdict is Verdict.ON for r in s.front) for s in summaries]
-    print(f"{pairs} pairs of searches of 200 trials on {boards} boards, up to {APART:.0%} apart")
-    print(f"decided in both searches of a pair: {both}; of these contradictory: {against}")
-    print(f"points decided to be on the front: {min(fronts)} to {max(fronts)}")
+        print(f"{words:24} {len(decided):17} {sum(x is not y for x, y in decided):14}")
+    for n, words in ((0, "four boards"), (2, "one board")):
+        fronts = [sum(r.place.verdict is Verdict.ON for r in s.front) for s in summaries[n::3]]
+        print(f"points decided to be on the front, {words}: {min(fronts)} to {max(fronts)}")
+
+
+def decided_in_both(one: Summary, other: Summary) -> list[tuple[Verdict, Verdict]]:
+    """Verdicts on what both measured, where neither is left open."""
+    told = ({r.estimate.assignment: r.place.verdict for r in s.measured} for s in (one, other))
+    a, b = ({x: v for x, v in t.items() if v in {Verdict.ON, Verdict.OFF}} for t in told)
+    return [(a[x], b[x]) for x in a.keys() & b.keys()]
 
 
 class Sleeping:
@@ -223,19 +254,19 @@ def throughput() -> None:
     def connect() -> Iterator[Runner]:
         yield Sleeping()
 
-    first = 0.0
-    print("boards  trials an hour  of n times one's  processor for each board")
-    for boards in BOARDS:
+    print("sampler     boards  trials an hour  of n times one's  processor for each board")
+    first: dict[str, float] = {}
+    for name, boards in itertools.product(("structured", "random"), BOARDS):
         crew = Fleet({f"b{n}": connect for n in range(boards)}, problem.space.default)
         began, busy = time.monotonic(), sum(os.times()[:2])
         trials = 24 * boards
         for _ in search_on_boards(
             problem.space,
-            SAMPLERS["structured"](problem),
+            SAMPLERS[name](problem),
             crew,
             MemoryJournal(),
             Budget(trials),
-            source="structured",
+            source=name,
             is_profiling=False,
             objectives=problem.objectives,
             rules=Rules(),
@@ -243,9 +274,10 @@ def throughput() -> None:
             pass
         seconds, busy = time.monotonic() - began, sum(os.times()[:2]) - busy
         rate = 3600 * trials / seconds
-        first = first or rate
+        first.setdefault(name, rate)
         share = busy / seconds / boards
-        print(f"{boards:6} {rate:15.0f} {rate / first / boards:17.2f} {share:25.1%}", flush=True)
+        over = rate / first[name] / boards
+        print(f"{name:11} {boards:6} {rate:15.0f} {over:17.2f} {share:25.1%}", flush=True)
 
 
 def main(what: str = "evaluations", count: str = "10") -> None:

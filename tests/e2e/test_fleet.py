@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -14,14 +15,17 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
-from devices import Cable, Sshd
+from devices import Cable, Island, Sshd
 from e2e.command import command, pp, pp_json
 
+from pareto_profiler.core.membership import Verdict
 from pareto_profiler.errors import OtherKindError
 from pareto_profiler.jobs import Choices, prepare
+from pareto_profiler.report.summary import Summary
 from pareto_profiler.runtimes.onert.engine import wheel_library
 from pareto_profiler.storage.journal import read
 from pareto_profiler.storage.tables import read_csv
@@ -117,6 +121,57 @@ def test_four_boards_share_a_search_and_losing_them_costs_nothing(
     for board in boards - {"b3"}:
         left = {path.name.split("-")[0] for path in (lab / board.replace("b", "board")).iterdir()}
         assert left == {"driver"}
+
+
+@pytest.mark.thorough
+def test_islands_that_fall_silent_cost_nothing(mobilenet_file: Path, tmp_path: Path):
+    """Two hundred trials; each link goes down at some time, unsaid, and one for good."""
+    random = Random(11)
+    with contextlib.ExitStack() as stack:
+        islands, texts = [], []
+        for number in range(4):
+            islands.append(Island(number))
+            stack.callback(islands[-1].close)
+            (tmp_path / f"sshd{number}").mkdir()
+            server = Sshd(tmp_path / f"sshd{number}", island=islands[-1])
+            stack.callback(server.stop)
+            write_targets(tmp_path, server, [server.port])
+            own = (tmp_path / "targets.toml").read_text()
+            texts.append(own.replace("[b0]", f"[b{number}]").replace("/board0", f"/board{number}"))
+        (tmp_path / "targets.toml").write_text("".join(texts))
+        journal = tmp_path / "run" / "journal.jsonl"
+        order = random.sample(range(4), 4)
+        lost = list(zip(sorted(random.sample(range(10, 150), 4)), order, strict=True))
+
+        def disturb() -> None:
+            for count, number in lost:
+                while not journal.exists() or journal.read_bytes().count(b"\n") < count:
+                    time.sleep(0.05)
+                islands[number].sink()
+                if number != order[0]:  # which never comes back
+                    threading.Timer(random.uniform(1, 25), islands[number].rise).start()
+
+        thread = threading.Thread(target=disturb)
+        thread.start()
+        words = ("search", mobilenet_file, "--target", "shelf", *QUICK, "--margin", "5%")
+        pp(*words, "--output", "run", "--budget", 200, cwd=tmp_path)
+        thread.join()
+        trials = trials_of(tmp_path)
+        assert [t["number"] for t in trials] == list(range(200))
+        assert {t["board"] for t in trials} == {"b0", "b1", "b2", "b3"}
+        assert set(explored(tmp_path).values()) == {1}
+        # What is decided there is not decided otherwise on a single board.
+        islands[order[-1]].rise()
+        alone = texts[order[-1]].replace(f"[b{order[-1]}]", "[alone]")
+        (tmp_path / "targets.toml").write_text(alone)
+        words = ("search", mobilenet_file, "--target", "alone", *QUICK, "--margin", "5%")
+        pp(*words, "--output", "alone", "--budget", 100, cwd=tmp_path)
+    told = [Summary.of(read(tmp_path / name)).measured for name in ("run", "alone")]
+    a, b = ({r.estimate.assignment: r.place.verdict for r in rows} for rows in told)
+    open_ = {None, Verdict.INCONCLUSIVE}
+    both = [(a[x], b[x]) for x in a.keys() & b.keys() if not open_ & {a[x], b[x]}]
+    print(f"verdicts decided on four boards and on one: {len(both)}")
+    assert [pair for pair in both if pair[0] is not pair[1]] == []
 
 
 def test_a_killed_search_goes_on_with_fewer_boards(
