@@ -3,7 +3,7 @@
 python benchmarks/quality/fleet.py evaluations [SEEDS]   to 95 %, by 1 to 16 simulated boards
 python benchmarks/quality/fleet.py verdicts [PAIRS]      of pairs of searches, boards 3 % apart,
                                                          each lost once and one for good
-python benchmarks/quality/fleet.py throughput            of boards that take 0.5 s for a trial
+python benchmarks/quality/fleet.py throughput [TRIALS]   of boards that take 0.5 s, so many each
 """
 
 from __future__ import annotations
@@ -246,7 +246,7 @@ class Sleeping:
         """Nothing was opened."""
 
 
-def throughput() -> None:
+def throughput(each: int) -> None:
     """Trials an hour of boards in threads, and what this machine does meanwhile."""
     problem = subject_of("simulated:chain-20x3:0").problem
 
@@ -259,7 +259,7 @@ def throughput() -> None:
     for name, boards in itertools.product(("structured", "random"), BOARDS):
         crew = Fleet({f"b{n}": connect for n in range(boards)}, problem.space.default)
         began, busy = time.monotonic(), sum(os.times()[:2])
-        trials = 24 * boards
+        trials = each * boards
         for _ in search_on_boards(
             problem.space,
             SAMPLERS[name](problem),
@@ -280,12 +280,12 @@ def throughput() -> None:
         print(f"{name:11} {boards:6} {rate:15.0f} {over:17.2f} {share:25.1%}", flush=True)
 
 
-def main(what: str = "evaluations", count: str = "10") -> None:
+def main(what: str = "evaluations", count: str = "") -> None:
     """Do one of them."""
     tasks: dict[str, Callable[[], None]] = {
-        "evaluations": lambda: evaluations(int(count)),
-        "verdicts": lambda: verdicts(int(count)),
-        "throughput": throughput,
+        "evaluations": lambda: evaluations(int(count or 10)),
+        "verdicts": lambda: verdicts(int(count or 10)),
+        "throughput": lambda: throughput(int(count or 24)),
     }
     tasks[what]()
 

@@ -46,7 +46,7 @@ def test_a_folder_of_the_users_called_work_is_left_alone(dense_file: Path, tmp_p
 
 def test_what_a_killed_search_left_is_removed_by_the_next(dense_file: Path, tmp_path: Path):
     dense_file.chmod(0o444)
-    options = ("search", dense_file, "--output", "run", "--repeats", 100_000, "--budget", 50)
+    options = ("search", dense_file, "--output", "run", "--repeats", 5000, "--budget", 50)
     process = subprocess.Popen(
         command("pareto-profiler", *options),
         cwd=tmp_path,
@@ -60,7 +60,7 @@ def test_what_a_killed_search_left_is_removed_by_the_next(dense_file: Path, tmp_
     process.send_signal(signal.SIGKILL)
     process.wait()
     assert list((tmp_path / "run").glob(".pareto-profiler-work-*"))
-    pp("search", dense_file, "--output", "run", "--repeats", 100_000, "--budget", 2, cwd=tmp_path)
+    pp("search", dense_file, "--output", "run", "--repeats", 5000, "--budget", 2, cwd=tmp_path)
     assert {p.name for p in (tmp_path / "run").iterdir()} == {"journal.jsonl", "report.html"}
 
 
@@ -135,8 +135,11 @@ def test_a_dump_goes_where_a_link_points(dense_file: Path, tmp_path: Path):
 
 
 def test_nohup_is_respected(dense_file: Path, tmp_path: Path):
-    line = f"pareto-profiler search {dense_file} --granularity operation --repeats 20000 --budget 3"
-    script = f"trap '' HUP; {line} & pid=$!; sleep 1; kill -HUP $pid; wait $pid; echo ended $?"
+    line = (
+        f"pareto-profiler search {dense_file} --output run --repeats 2000 --budget 8 --no-confirm"
+    )
+    begun = "until [ -s run/journal.jsonl ]; do sleep 0.05; done"
+    script = f"trap '' HUP; {line} & pid=$!; {begun}; kill -HUP $pid; wait $pid; echo ended $?"
     assert "ended 0" in shell(script, tmp_path).stdout
 
 

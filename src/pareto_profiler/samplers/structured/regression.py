@@ -21,6 +21,7 @@ _SWEEPS: Final = 2
 _RELUCTANCE: Final = 0.5
 _REACH: Final = 0.15
 _JITTER: Final = 1e-10
+_CORNER: Final = 1e30
 # Repeats that are equal to the byte do not say that there is no noise at all.
 _MIN_NOISE: Final = 2e-4
 _PART_NOISE: Final = 10.0
@@ -151,15 +152,19 @@ class Regression:
         found.flat[:: len(found) + 1] += scales.noise**2 * self._noise_shape[rows] + _JITTER
         return found
 
-    def _evidence(
-        self, scales: Scales, first: Scales, products: Sequence[Vector], rows: slice
-    ) -> float:
+    def _evidence(self, scales: Scales, first: Scales, covariance: Vector, rows: slice) -> float:
+        # The last row of the root, bordered by the residuals, is what they are once whitened: one
+        # factorisation in place of that and a solution. The corner only has to be large.
+        bordered = np.empty((len(covariance) + 1, len(covariance) + 1))
+        bordered[:-1, :-1] = covariance
+        bordered[-1, :-1] = self._residuals[rows]
+        bordered[-1, -1] = _CORNER
         try:
-            root = np.linalg.cholesky(self._covariance(scales, products, rows))
+            root = np.linalg.cholesky(bordered)
         except np.linalg.LinAlgError:
             return -np.inf
-        whitened = np.linalg.solve(root, self._residuals[rows])
-        fit = -0.5 * float(whitened @ whitened) - float(np.log(np.diag(root)).sum())
+        whitened = root[-1, :-1]
+        fit = -0.5 * float(whitened @ whitened) - float(np.log(np.diag(root)[:-1]).sum())
         squares, freedom = self._repeated
         variance = scales.noise**2 + _MIN_NOISE**2
         fit -= 0.5 * (squares / variance + freedom * float(np.log(variance)))
@@ -171,7 +176,8 @@ class Regression:
         # What explains nothing is left at its scale: moving it only costs reluctance.
         places = [group for group, product in enumerate(products) if product.any()]
         places += [len(products), len(products) + 1]
-        best, height = first, self._evidence(first, first, products, rows)
+        whole = self._covariance(first, products, rows)
+        best, height = first, self._evidence(first, first, whole, rows)
         seen = {best}
         for place in _SWEEPS * places:
             for step in _STEPS:
@@ -179,9 +185,18 @@ class Regression:
                 if tried in seen:
                     continue
                 seen.add(tried)
-                found = self._evidence(tried, first, products, rows)
+                moved = whole.copy()
+                if place < len(products):
+                    moved += (tried.groups[place] ** 2 - best.groups[place] ** 2) * products[place]
+                elif place == len(products):
+                    more = tried.residual**2 - best.residual**2
+                    moved += more * self._likeness[rows, rows]
+                else:
+                    more = tried.noise**2 - best.noise**2
+                    moved.flat[:: len(moved) + 1] += more * self._noise_shape[rows]
+                found = self._evidence(tried, first, moved, rows)
                 if found > height:
-                    best, height = tried, found
+                    best, height, whole = tried, found, moved
         return best, height
 
     @property
