@@ -13,9 +13,9 @@ import itertools
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from statistics import median
 
 import numpy as np
@@ -157,7 +157,15 @@ def evaluations(seeds: int) -> None:
                 print(f"{name:26} {k:6} {reached[k][0]:12g} {more:9.2f} {less:10.3f}", flush=True)
 
 
-def summary_of(name: str, boards: int, seed: int) -> Summary:
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What came of a search: number of trials, and the verdicts that are decided."""
+
+    trials: int
+    verdicts: Mapping[Assignment, Verdict | None]
+
+
+def judged_of(name: str, boards: int, seed: int) -> Judged:
     """Of one search with anchors and repeats; boards drift, and several are cut off."""
     device = Device.of(name)
     problem = replace(subject_of(name).problem, seed=seed)
@@ -190,7 +198,10 @@ def summary_of(name: str, boards: int, seed: int) -> Summary:
         graph=device.graph,
         traits=device.traits,
     )
-    return Summary.of(Recording(header, tuple(journal.trials)))
+    summary = Summary.of(Recording(header, tuple(journal.trials)))
+    verdicts = {r.estimate.assignment: r.place.verdict for r in summary.measured}
+    decided = {a: v for a, v in verdicts.items() if v in {Verdict.ON, Verdict.OFF}}
+    return Judged(summary.trials, decided)
 
 
 def verdicts(pairs: int) -> None:
@@ -198,7 +209,7 @@ def verdicts(pairs: int) -> None:
     name, boards = "simulated:chain-20x3:0", (4, 4, 1)
     asked = [(k, len(boards) * pair + n) for pair in range(pairs) for n, k in enumerate(boards)]
     with ProcessPoolExecutor(2) as pool:
-        summaries = list(pool.map(summary_of, [name] * len(asked), *zip(*asked, strict=True)))
+        summaries = list(pool.map(judged_of, [name] * len(asked), *zip(*asked, strict=True)))
     trials = [[s.trials for s in summaries[n::3]] for n in range(3)]
     print(f"{pairs} searches each of {min(map(min, trials))} to {max(map(max, trials))} trials on")
     print(
@@ -210,19 +221,12 @@ def verdicts(pairs: int) -> None:
         decided = [
             pair
             for a, b in zip(summaries[one::3], summaries[other::3], strict=True)
-            for pair in decided_in_both(a, b)
+            for pair in ((a.verdicts[x], b.verdicts[x]) for x in a.verdicts.keys() & b.verdicts)
         ]
-        print(f"{words:24} {len(decided):17} {sum(x is not y for x, y in decided):14}")
+        print(f"{words:24} {len(decided):17} {sum(x != y for x, y in decided):14}")
     for n, words in ((0, "four boards"), (2, "one board")):
-        fronts = [sum(r.place.verdict is Verdict.ON for r in s.front) for s in summaries[n::3]]
+        fronts = [[*s.verdicts.values()].count(Verdict.ON) for s in summaries[n::3]]
         print(f"points decided to be on the front, {words}: {min(fronts)} to {max(fronts)}")
-
-
-def decided_in_both(one: Summary, other: Summary) -> list[tuple[Verdict, Verdict]]:
-    """Verdicts on what both measured, where neither is left open."""
-    told = ({r.estimate.assignment: r.place.verdict for r in s.measured} for s in (one, other))
-    a, b = ({x: v for x, v in t.items() if v in {Verdict.ON, Verdict.OFF}} for t in told)
-    return [(a[x], b[x]) for x in a.keys() & b.keys()]
 
 
 class Sleeping:

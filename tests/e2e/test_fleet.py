@@ -197,6 +197,46 @@ def test_a_killed_search_goes_on_with_fewer_boards(
     assert set(explored(lab).values()) == {1}
 
 
+@pytest.mark.thorough
+def test_fifty_kills_lose_nothing_and_measure_nothing_twice(
+    mobilenet_file: Path, lab: Path, sshd: Sshd, cables: list[Cable]
+):
+    random, journal = Random(5), lab / "run" / "journal.jsonl"
+    words = ("search", mobilenet_file, "--target", "shelf", "--output", "run", *QUICK)
+    words += ("--sampler", "random", "--no-confirm")
+    gained = []
+    for _ in range(50):
+        write_targets(lab, sshd, [cable.port for cable in cables[: random.randint(1, 4)]])
+        before = trials_of(lab) if journal.exists() else []
+        with subprocess.Popen(
+            command("pareto-profiler", *words, "--budget", 2000),
+            cwd=lab,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        ) as process:
+            lines = len(before)
+            while lines == len(before):
+                time.sleep(0.02)
+                assert process.poll() is None
+                lines = journal.read_bytes().count(b'"record":"trial"') if journal.exists() else 0
+            time.sleep(random.uniform(0.0, 3.0))
+            process.send_signal(signal.SIGKILL)
+        # What is written last may be torn: the next one cuts it off.
+        kept = read(lab / "run").trials
+        assert [t.number for t in kept] == list(range(len(kept)))
+        assert [t.number for t in kept[: len(before)]] == [t["number"] for t in before]
+        gained.append(len(kept) - len(before))
+    done = read(lab / "run").trials
+    pp(*words, "--budget", len(done) + 12, cwd=lab)
+    after = read(lab / "run").trials
+    assert list(after[: len(done)]) == list(done)
+    assert len(after) == len(done) + 12
+    assert min(gained) >= 1
+    assert len({t.board for t in after}) > 1
+    assert set(explored(lab).values()) == {1}
+    print(f"50 kills, {sum(gained)} trials before them, {len(after)} in all")
+
+
 def test_a_search_without_a_board_ends_when_patience_does(
     dense_file: Path, tmp_path: Path, sshd: Sshd, cables: list[Cable]
 ):
