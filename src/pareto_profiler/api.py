@@ -55,6 +55,7 @@ def search(
     tolerance: float | str = "",
     plan: Mapping[str, Any] | None = None,
     target: str = "",
+    addresses: Sequence[str] = (),
     output: str | Path | None = None,
     progress: Progress | None = None,
 ) -> Run | JointRun:
@@ -85,6 +86,7 @@ def search(
         tolerance: As ``--tolerance`` takes it, such as ``0.01`` or ``"cosine:0.999"``.
         plan: How each assignment is measured, where it is not as the target says; see ``Plan``.
         target: Where it is measured; empty for here.
+        addresses: Of the target's boards, which measure side by side; empty for its own.
         output: Folder of the run; None for one in ``pareto-runs``, named after the search. Of a
             function for none: its run is kept in memory.
         progress: Called with each new trial.
@@ -113,12 +115,14 @@ def search(
 
         A model, in four lines:
 
-        >>> run = pp.search("model.tflite", granularity="operation", budget=60)  # doctest: +SKIP
-        >>> point = run.best(max_rss="20 MB")  # doctest: +SKIP
-        >>> point.deploy("shipped/")  # doctest: +SKIP
+        >>> run = pp.search("model.tflite", runtimes=["litert"], budget=60)
+        >>> point = run.best(max_rss="20 MB")
+        >>> point.deploy("shipped/", format="litert-python").path
+        PosixPath('shipped')
     """
     _check_numbers(budget=budget, seconds=seconds, seed=seed)
     lists = {"runtimes": runtimes, "backends": backends, "vary": vary, "objectives": objectives}
+    lists["addresses"] = addresses
     for name, value in lists.items():
         if isinstance(value, str):
             raise InputError(f"{name}={value!r}: expected a list of names, such as [{value!r}]")
@@ -142,6 +146,7 @@ def search(
             tolerance=tolerance,
             plan=plan,
             target=target,
+            addresses=addresses,
         )
         told = model if isinstance(model, FunctionSpace) else _space_of(model)
         header = _header_of(told, measure, names, sampler, seed)
@@ -163,6 +168,7 @@ def search(
         input_file=None if inputs is None else Path(inputs),
         runtime=runtimes[0] if len(runtimes) == 1 else "",
         target=target or "local",
+        address=",".join(addresses),
         sampler=sampler,
         seed=seed,
     )

@@ -43,7 +43,7 @@ class Deployed:
     verified: Sequence[Verification]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Point:
     """An assignment of a run, with what is known of it.
 
@@ -56,6 +56,11 @@ class Point:
     path: Path | None
     recording: Recording
     row: Row
+
+    def __repr__(self) -> str:
+        objectives = objectives_of(self.row.header.objectives)
+        figures = [f"{o.name} {self.values[o.name]:.5g} {o.shown_unit}" for o in objectives]
+        return f"<Point {self.row.name}: {', '.join(figures)}>"
 
     @property
     def id(self) -> int:
@@ -108,7 +113,7 @@ class Point:
         return found
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Run:
     """A run: what was searched, every trial, and what they say.
 
@@ -119,6 +124,10 @@ class Run:
 
     path: Path | None
     recording: Recording
+
+    def __repr__(self) -> str:
+        where = f" in {self.path}" if self.path else ""
+        return f"<Run of {self.recording.header.model_name}: {len(self.trials)} trials{where}>"
 
     @cached_property
     def summary(self) -> Summary:
@@ -186,7 +195,7 @@ class Run:
         return _html(self.summary)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class JointRun:
     """The runs of several runtimes on one model, and their joint front.
 
@@ -197,6 +206,10 @@ class JointRun:
 
     path: Path
     runs: Mapping[str, Run]
+
+    def __repr__(self) -> str:
+        parts = [f"{len(run.trials)} trials of {name}" for name, run in self.runs.items()]
+        return f"<JointRun: {', '.join(parts)} in {self.path}>"
 
     @cached_property
     def summary(self) -> Joint:

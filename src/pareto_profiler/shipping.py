@@ -91,7 +91,8 @@ class Shipment:
         Args:
             path: Of the run, or of the runs of several runtimes.
             name: Which assignment; empty for forms of the whole front.
-            form: A form of the run's runtime; empty for its first.
+            form: A form of the run's runtime, whose name may stand before it (``litert-python``);
+                empty for its first.
             to: File or folder; None for one named after model and id, here.
             model: Where the model is now, if it is no longer where it was.
             is_to_run: Whether it is to be run, too.
@@ -104,7 +105,7 @@ class Shipment:
         recording = open_recording(path)
         summary, header = Summary.of(recording), recording.header
         room = runtime_of(header)
-        chosen = form or next(iter(room.forms), "")
+        chosen = form.removeprefix(f"{room.name}-") or next(iter(room.forms), "")
         if chosen not in room.forms:
             ways = ", ".join(room.forms) or "nothing"
             raise InputError(f"--format {chosen}: {room.name} ships as {ways}")

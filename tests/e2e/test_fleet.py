@@ -22,6 +22,7 @@ import pytest
 from devices import Cable, Island, Sshd
 from e2e.command import command, pp, pp_json
 
+import pareto_profiler
 from pareto_profiler.core.membership import Verdict
 from pareto_profiler.errors import OtherKindError
 from pareto_profiler.jobs import Choices, prepare
@@ -235,6 +236,31 @@ def test_fifty_kills_lose_nothing_and_measure_nothing_twice(
     assert len({t.board for t in after}) > 1
     assert set(explored(lab).values()) == {1}
     print(f"50 kills, {sum(gained)} trials before them, {len(after)} in all")
+
+
+def test_boards_are_named_from_python(
+    dense_file: Path,
+    tmp_path: Path,
+    sshd: Sshd,
+    cables: list[Cable],
+    monkeypatch: pytest.MonkeyPatch,
+):
+    texts = [Path(sshd.config(cable.port)[1]).read_text() for cable in cables[:2]]
+    names = ["one", "two"]
+    pairs = zip(texts, names, strict=True)
+    (tmp_path / "config").write_text("".join(t.replace("Host here", f"Host {n}") for t, n in pairs))
+    (tmp_path / "targets.toml").write_text(
+        f'[shelf]\nshell = "ssh"\noptions = ["-F", "{tmp_path}/config"]\n'
+        f'library = "{wheel_library().parent}"\nwork = "{tmp_path}/board"\n'
+    )
+    monkeypatch.chdir(tmp_path)
+    plan = {"repeats": 3, "warmups": 0}
+    run = pareto_profiler.search(
+        dense_file, target="shelf", addresses=names, budget=8, plan=plan, output="run"
+    )
+    assert len(run.trials) == 8
+    # How alike they are, and which is there in time, is chance.
+    assert {t.board for t in run.trials} <= set(names)
 
 
 def test_a_search_without_a_board_ends_when_patience_does(

@@ -51,6 +51,11 @@ def test_a_run_is_searched_opened_selected_compared_and_deployed(run: pp.Run, tm
     assert not shipped.verified[0].mismatches
     assert run.compare(run.path).change in ("same", "no verdict")
     assert point.explain().to_json()
+    # What an interpreter shows of them.
+    for shown in (run, point, run.recording, chosen, pp.select(run, is_knee=True)):
+        assert len(repr(shown)) < 3000
+    assert repr(point).startswith(f"<Point {point.row.name}: exec_time ")
+    assert repr(run).endswith(f"{len(run.trials)} trials in {run.path}>")
     assert run.report(tmp_path / "page.html").read_text().startswith("<!")
     assert [row["number"] for row in run.rows()] == [trial.number for trial in run.trials]
     assert {row.get("exec_time") for row in run.rows()} - {None}
@@ -108,6 +113,7 @@ def test_a_model_that_is_refused_is_adapted(tmp_path: Path, monkeypatch: pytest.
         ({"seed": "x"}, "seed='x'"),
         ({"granularity": "x"}, "granularity='x': expected one of name, index, operation"),
         ({"backends": "xnnpack"}, "expected a list of names"),
+        ({"addresses": "a,b"}, "addresses='a,b': expected a list"),
         ({"plan": {"repeats": 0}}, "repeats=0"),
         ({"plan": {"speed": 1}}, "plan: "),
         ({"plan": {"tolerance": "top1"}}, "plan: "),

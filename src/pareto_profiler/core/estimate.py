@@ -107,7 +107,7 @@ class Estimate:
     """
 
     assignment: Assignment
-    trials: tuple[Trial, ...]
+    trials: tuple[Trial, ...] = field(repr=False)
     figures: tuple[Figure, ...]
     is_contended: bool = False
 

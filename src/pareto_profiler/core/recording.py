@@ -120,6 +120,6 @@ class Recording:
         placements: What was read back from the runtime, the latest of an assignment last.
     """
 
-    header: Header
-    trials: Sequence[Trial]
-    placements: Sequence[Placement] = ()
+    header: Header = field(repr=False)
+    trials: Sequence[Trial] = field(repr=False)
+    placements: Sequence[Placement] = field(default=(), repr=False)

@@ -138,7 +138,7 @@ class Judged(Protocol):
     def warnings(self) -> tuple[str, ...]: ...
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Summary:
     """What a search found.
 
@@ -191,6 +191,10 @@ class Summary:
     hypervolume: float
     hypervolume_interval: tuple[float, float] | None
     reference: tuple[float, ...]
+
+    def __repr__(self) -> str:
+        name, count = self.header.model_name, len(self.front)
+        return f"<Summary of {name}: {self.trials} trials, {count} on the front>"
 
     @classmethod
     def of(
