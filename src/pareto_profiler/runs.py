@@ -348,7 +348,7 @@ def deploy(
         name: An id of it, or ``fastest``, ``smallest``, ``knee``, ``baseline``, ``uniform``.
         to: File or folder.
         format: One of the runtime's; empty for its first.
-        is_to_run: Whether it is run, in turns with the search's own way; None where it was a
+        is_to_run: Whether it is run, in turns with the same under the driver; None where it was a
             runtime that ran it, not a function.
 
     Raises:

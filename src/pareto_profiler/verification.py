@@ -110,7 +110,7 @@ class Verification:
 
     @property
     def is_as_fast(self) -> bool | None:
-        """Whether it is as fast as the search's own way is now, with 99 %.
+        """Whether it is as fast as the same under the driver is now, with 99 %.
 
         None where that cannot be told: noise would hide that it takes twice as long, or other work
         may be why they differ.
@@ -148,7 +148,7 @@ class Verification:
         count = len(self.seconds)
         times = "" if count == 1 else f", median of {count} processes"
         now = f"exec_time {1e3 * median(self.seconds):.4g} ms{times}"
-        own = f"the search's own way now ({1e3 * median(self.beside):.4g} ms)"
+        own = f"the same under the driver now ({1e3 * median(self.beside):.4g} ms)"
         if self.is_as_fast is None:
             return f"{now}: no verdict beside {own}: the machine is too busy to tell; {placed}"
         same = "within noise like" if self.is_as_fast else "beyond noise UNLIKE"

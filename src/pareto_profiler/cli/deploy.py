@@ -69,9 +69,9 @@ def deploy(
 ) -> None:
     """Write an assignment in the form that ships, and run it to see that it does what was measured.
 
-    It is run on the target of the run, in turns with the search's own way: each operation has to
-    run where it was measured, and both have to be as fast as each other. Exit status 1 if not, 3 if
-    the target is too busy to tell.
+    It is run on the target of the run, in turns with the same assignment under the search's driver:
+    each operation has to run where it was measured, and both have to be as fast as each other. Exit
+    status 1 if not, 3 if the target is too busy to tell.
     """
     shipment = Shipment.of(run, number, form, output, model=now.model, is_to_run=verify)
     if verify:

@@ -197,10 +197,10 @@ app = typer.Typer(
     "to operations and keeps the Pareto front of latency against peak memory.\n\n"
     "Begin with `pareto-profiler search MODEL`, which says where its run is. Then `report` it, "
     "`select` from it, `explain` what you chose, and `deploy` that.",
-    epilog="Exit status: 0 done, 1 results cannot be kept (disk full), of compare the front is "
-    "worse, of deploy what was written does not do what was measured, 2 bad input, 3 the target is "
-    "unusable or, of compare and deploy, was too busy to tell, 130 interrupted (run the same "
-    "command again to go on).",
+    epilog="Exit status: 0 done; 1 results cannot be saved (disk full), compare: the front got "
+    "worse, deploy: the files do not do what was measured; 2 bad input; 3 the target is unusable, "
+    "compare and deploy: it was too busy to tell; 130 interrupted (run the same command again to "
+    "go on).",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=_MARKUP,

@@ -301,8 +301,8 @@ AddressOption = Annotated[
     str,
     _option(
         "Target",
-        "Of the target: user@host for ssh, a serial or host:port for sdb and adb. Several, joined "
-        "by commas, are boards of a kind that measure side by side.",
+        "Address of the target: user@host for ssh, a serial or host:port for sdb and adb. Several, "
+        "joined by commas, are boards of a kind that measure side by side.",
         show_default="as targets.toml says",
     ),
 ]
@@ -553,7 +553,7 @@ class TrustOptions:
         str,
         _option(
             "Trust",
-            "Of each verdict on what is on the front.",
+            "Confidence required of each verdict on what is on the front.",
             show_default=f"{100 * CONFIDENCE:g}%",
         ),
     ] = ""
@@ -561,8 +561,8 @@ class TrustOptions:
         str,
         _option(
             "Trust",
-            "How far a board's baseline may be from that of the others, of several: a board that "
-            "is farther off is left out.",
+            "With several boards: leave out one whose baseline differs from the others' by more "
+            "than this.",
             show_default=f"{100 * ALIKE:g}%",
         ),
     ] = ""
@@ -677,7 +677,7 @@ class JudgingOptions:
     confidence: Annotated[
         str,
         typer.Option(
-            help="Of each verdict on what is on the front, e.g. 95%.",
+            help="Confidence required of each verdict on what is on the front, e.g. 95%.",
             show_default="the recorded one",
         ),
     ] = ""

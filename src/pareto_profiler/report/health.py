@@ -163,7 +163,7 @@ def _convergence(
         return Check("convergence", is_good=False, words=words)
     at = next(s for s in steps if s.hypervolume >= (1 - _TELLING_GAIN) * last)
     words = (
-        f"the front stands since trial {at.trials} ({at.seconds:.0f} s); "
+        f"the front is unchanged since trial {at.trials} ({at.seconds:.0f} s); "
         f"{len(steps) - at.assignments} more assignments added less than "
         f"{100 * _TELLING_GAIN:g} %"
     )

@@ -156,12 +156,12 @@ def _marks_told(judged: Judged) -> list[str]:
     marks = []
     if (more := len(judged.front) - _FRONT) > 0:
         marks.append(f"{more} more with --json")
-    marks.append("letters are of this front, ids for good")
+    marks.append("letters may change, ids never do")
     if any(row.placement is not None for row in judged.front):
-        marks[-1] += "; ✓ placement read back"
+        marks[-1] += "; ✓ placement verified"
     if judged.is_noise_known:
-        marks.append(f"? not decided with {100 * judged.header.confidence:g} %")
-        marks.append("= cannot be told from that one")
+        marks.append(f"60%? probability, not yet {100 * judged.header.confidence:g} %")
+        marks.append("=B cannot be told from B")
         marks.append("±: 95 % interval")
     return wrap(f"({'; '.join(marks)})")
 
