@@ -72,7 +72,7 @@ def _pure(joint: Joint) -> list[str]:
                 figures = " ".join(_figure(row, o) for o in joint.objectives)
                 where = counts_of(space, row.estimate.assignment)
                 found.append(f"{where} on {runtime} {place or figures}")
-    return [f"uniform: {'; '.join(found)}"] if found else []
+    return [f"Uniform assignments: {'; '.join(found)}"] if found else []
 
 
 def _figure(row: Row, o: Objective) -> str:
