@@ -15,6 +15,7 @@ from pareto_profiler.core.trial import Trial
 from pareto_profiler.errors import InputError
 from pareto_profiler.runtimes.problem import problem_of
 from pareto_profiler.samplers import SAMPLERS
+from pareto_profiler.samplers.structured import LEAST
 
 _MAX_LEARNED: Final = 1000
 _MAX_ASKED: Final = 200
@@ -69,7 +70,10 @@ def is_finished(recording: Recording, objectives: Sequence[Objective]) -> bool:
 
     False also where asking would take long: of more than 200 variables.
     """
-    if len(recording.header.space.variables) > _MAX_ASKED:
+    space = recording.header.space
+    measured = {t.assignment for t in recording.trials if isinstance(t.outcome, Measurement)}
+    is_early = len(measured) < min(space.size, LEAST + len(space.backends))
+    if is_early or len(space.variables) > _MAX_ASKED:
         return False
     samplers = list(_learned(recording, objectives))
     return bool(samplers) and not any(sampler.ask(1) for sampler in samplers)

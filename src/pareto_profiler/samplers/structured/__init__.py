@@ -1,8 +1,8 @@
-"""The default sampler, of: structure, terms, regression, fronts, culprits, gain, beliefs."""
+"""The default sampler, see docs/design.md."""
 
 from __future__ import annotations
 
 from pareto_profiler.samplers.structured.carried import Carried, carried_words
-from pareto_profiler.samplers.structured.sampler import StructuredSampler
+from pareto_profiler.samplers.structured.sampler import LEAST, StructuredSampler
 
-__all__ = ["Carried", "StructuredSampler", "carried_words"]
+__all__ = ["LEAST", "Carried", "StructuredSampler", "carried_words"]

@@ -32,7 +32,8 @@ from pareto_profiler.samplers.structured.structure import Digits, Flags, Vector
 
 _LATELY: Final = 6
 _NO_GAIN: Final = 5e-5
-_LEAST: Final = 4
+# Before so many measurements beside one for each backend nothing ends.
+LEAST: Final = 4
 _DOUBTFUL_SKILL: Final = 0.3
 _LITTLE_GAIN: Final = 0.01
 _LOOK_FROM: Final = 28
@@ -128,7 +129,7 @@ class StructuredSampler(ProposingSampler):
         chosen = self._chosen(pool, posterior, count, random, pending=pending)
         if self._is_doubtful(posterior):
             return self._mixed(chosen, count, random)
-        if len(self._told.values) >= _LEAST + len(space.backends) and chosen[0][1] < _NO_GAIN:
+        if len(self._told.values) >= LEAST + len(space.backends) and chosen[0][1] < _NO_GAIN:
             # Beyond the ends of what is sure there may be more.
             chosen = self._chosen(pool, posterior, count, random, doubt=0.0, pending=pending)
             if chosen[0][1] < _NO_GAIN:
@@ -282,7 +283,7 @@ class StructuredSampler(ProposingSampler):
 
     def _is_doubtful(self, posterior: Posterior) -> bool:
         """Whether predictions do not come with what is measured."""
-        if len(self._told.values) < _LEAST + 2 * len(self._problem.space.backends) + 4:
+        if len(self._told.values) < LEAST + 2 * len(self._problem.space.backends) + 4:
             return False
         return any(b.skill() < _DOUBTFUL_SKILL for b in posterior.beliefs)
 
