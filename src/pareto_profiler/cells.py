@@ -248,7 +248,7 @@ class Cluster:
             from distributed import Client, LocalCluster
         except ImportError as error:
             raise InputError(
-                "--dask: Dask is not installed: pip install 'pareto-profiler[dask]'"
+                "--dask: Dask is not installed: pip install distributed bokeh"
             ) from error
         expected = "expected something like tcp://HOST:8786, or local"
         if address != "local" and not re.fullmatch(_ADDRESS, address):

@@ -62,8 +62,10 @@ def _carried(problem: Problem, source: Recording) -> Carried:
     space, there = problem.space, source.header.space
     if [v.name for v in there.variables] != [v.name for v in space.variables]:
         raise InputError(
-            f"--from: that run has {len(there.variables)} variables by {there.granularity}: "
-            f"expected the {len(space.variables)} by {space.granularity} of this search"
+            f"--from: that run of {source.header.model_name} on {source.header.runtime} has "
+            f"{len(there.variables)} variables by {there.granularity}: expected the "
+            f"{len(space.variables)} by {space.granularity} of this search; take a run of the same "
+            f"model, with the same --runtime, --granularity and --vary"
         )
     if there.backends != space.backends:
         raise InputError(

@@ -29,7 +29,14 @@ from pareto_profiler.models import Model, load
 from pareto_profiler.runners import inputs
 from pareto_profiler.runners.inputs import Array
 from pareto_profiler.runners.machine import describe, energy_sources
-from pareto_profiler.runtimes import FUNCTION, PYTHON_ONLY, runtime_for, runtime_of
+from pareto_profiler.runtimes import (
+    FUNCTION,
+    PYTHON_ONLY,
+    RUNTIMES,
+    runtime,
+    runtime_for,
+    runtime_of,
+)
 from pareto_profiler.runtimes.base import Engine, Installation, Runtime, Where
 from pareto_profiler.shells.base import Shell
 from pareto_profiler.storage.seed_formats import Oplist
@@ -495,8 +502,16 @@ def _backends(
     asked = () if count is not None else choices.backends or target.backends_of(room.name)
     missing = [b for b in asked if offered and b not in offered]
     if missing:
+        others = [
+            f"; --runtime {name} has {', '.join(asked)}"
+            for name, other in ((name, runtime(name)) for name in RUNTIMES)
+            if other is not room
+            and set(asked) <= set(other.backends)
+            and set(room.formats) & set(other.formats)
+        ]
         raise InputError(
-            f"target {target.name} has no backend {missing[0]}, it has {', '.join(offered)}"
+            f"target {target.name} has no backend {missing[0]}, it has "
+            f"{', '.join(offered)}{''.join(others[:1])}"
         )
     if asked:
         return tuple(asked)

@@ -60,7 +60,8 @@ class Point:
     def __repr__(self) -> str:
         objectives = objectives_of(self.row.header.objectives)
         figures = [f"{o.name} {self.values[o.name]:.5g} {o.shown_unit}" for o in objectives]
-        return f"<Point {self.row.name}: {', '.join(figures)}>"
+        disturbed = "; disturbed by other work" if self.row.estimate.is_contended else ""
+        return f"<Point {self.row.name}: {', '.join(figures)}{disturbed}>"
 
     @property
     def id(self) -> int:
@@ -135,6 +136,11 @@ class Run:
         return Summary.of(self.recording)
 
     @property
+    def warnings(self) -> Sequence[str]:
+        """What keeps its figures from being trusted, in words; empty where nothing does."""
+        return self.summary.warnings
+
+    @property
     def trials(self) -> Sequence[Trial]:
         """All trials, in order."""
         return self.recording.trials
@@ -180,6 +186,8 @@ class Run:
 
     def rows(self) -> list[dict[str, object]]:
         """Every trial flat: choices, figures in seconds and bytes, or why there are none.
+
+        ``point.values`` has them in ms and KiB, as they are shown.
 
         Examples:
             ``pandas.DataFrame(run.rows())``, or

@@ -215,7 +215,9 @@ def boards(name: str, file: Path | None = None, address: str = "") -> dict[str, 
     if address and name not in known:
         raise InputError(f"target {name} is a kind: expected no address, got {address!r}")
     if address and alike[0].shell == "local":
-        raise InputError(f"target {name} is this machine: expected no address, got {address!r}")
+        raise InputError(
+            f"target {name} is this machine: expected no address, got {address!r}; name a --target"
+        )
     if name not in known:
         _check_alike(name, alike)
         found = [(t.name, replace(t, addresses=())) for t in alike]

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from conftest import ROOT
 
 RUN = ROOT / "examples" / "runs" / "emulated_board"
@@ -26,9 +27,9 @@ def run(without: str, *words: object) -> subprocess.CompletedProcess[str]:
 @pytest.mark.parametrize(
     ("without", "words", "said"),
     [
-        ("pymoo", ("replay", RUN, "--sampler", "nsga2"), "nsga2 needs pymoo: pip install 'pareto-"),
-        ("pymoo", ("replay", RUN, "--sampler", "spea2"), "spea2 needs pymoo: pip install 'pareto-"),
-        ("optuna", ("replay", RUN, "--sampler", "tpe"), "tpe needs Optuna: pip install 'pareto-"),
+        ("pymoo", ("replay", RUN, "--sampler", "nsga2"), "nsga2 needs pymoo: pip install pymoo"),
+        ("pymoo", ("replay", RUN, "--sampler", "spea2"), "spea2 needs pymoo: pip install pymoo"),
+        ("optuna", ("replay", RUN, "--sampler", "tpe"), "tpe needs Optuna: pip install optuna"),
         ("optuna", ("export", RUN, "--format", "optuna", "-o", "x"), "a study needs Optuna: pip"),
         ("matplotlib", ("report", RUN, "--svg", "x.svg"), "pictures need Matplotlib: pip install"),
         (

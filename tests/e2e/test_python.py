@@ -56,6 +56,9 @@ def test_a_run_is_searched_opened_selected_compared_and_deployed(run: pp.Run, tm
         assert len(repr(shown)) < 3000
     assert repr(point).startswith(f"<Point {point.row.name}: exec_time ")
     assert repr(run).endswith(f"{len(run.trials)} trials in {run.path}>")
+    assert run.warnings == run.summary.warnings
+    assert {"search", "open", "Run"} <= set(dir(pp))
+    assert len(repr(run.trials[0])) < 1000
     assert run.report(tmp_path / "page.html").read_text().startswith("<!")
     assert [row["number"] for row in run.rows()] == [trial.number for trial in run.trials]
     assert {row.get("exec_time") for row in run.rows()} - {None}

@@ -9,7 +9,7 @@ import typer
 
 from pareto_profiler.cli.exits import TARGET_UNUSABLE, note
 from pareto_profiler.cli.options import JsonOption, WhereNow, command, id_words
-from pareto_profiler.cli.output import print_json
+from pareto_profiler.cli.output import print_json, say
 from pareto_profiler.report.naming import named
 from pareto_profiler.runtimes import RUNTIMES, runtime
 from pareto_profiler.shipping import Shipment
@@ -92,7 +92,7 @@ def deploy(
     else:
         # Not all were run where the target can run none of this form.
         for row, one in zip(shipment.rows, verified, strict=False):
-            print(f"{named(shipment.summary, row.name)}: {one.words}")
+            say(f"{named(shipment.summary, row.name)}: {one.words}")
     if any(v.is_good is False for v in verified):
         raise typer.Exit(UNLIKE)
     if any(v.is_good is None for v in verified):

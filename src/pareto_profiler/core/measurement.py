@@ -185,6 +185,11 @@ class Measurement:
     output_error: float | None = None
     notes: tuple[str, ...] = ()
 
+    def __repr__(self) -> str:
+        told = [o for o in OBJECTIVES.values() if self.has(o)]
+        figures = [f"{o.name} {o.shown(self.value(o)):.5g} {o.shown_unit}" for o in told]
+        return f"<Measurement: {', '.join(figures)}>"
+
     def __post_init__(self) -> None:
         for kind in ("samples", "warmups"):
             try:

@@ -278,7 +278,8 @@ def shown_front(estimates: Estimates, places: Sequence[Membership]) -> list[int]
 
     By increasing first objective. Where none is that likely, the front of the figures as they are;
     and where none is whose figures are told, the front of those: of many that are close each may be
-    unlikely, and what nothing is known of puts nothing off.
+    unlikely, and what nothing is known of puts nothing off. Of those whose figures are not told,
+    only what no other one shown is as good as: the rest may be on the front, but is no guess of it.
     """
     if not places:
         return []
@@ -288,4 +289,7 @@ def shown_front(estimates: Estimates, places: Sequence[Membership]) -> list[int]
     told = np.array([item.is_told for item in items])
     if told.any() and not told[list(shown)].any():
         shown |= set(np.flatnonzero(told)[nondominated(values[told])].tolist())
+    rows = sorted(shown)
+    guesses = {i for i, is_best in zip(rows, nondominated(values[rows]), strict=True) if is_best}
+    shown = {i for i in shown if told[i] or i in guesses}
     return sorted(shown, key=lambda i: (*items[i].values, items[i].trials[0].number))

@@ -14,7 +14,7 @@ from pareto_profiler.files import LARGEST_MODEL_BYTES, read_regular
 from pareto_profiler.models.recognising import what_it_is
 
 FORMAT: Final = "onnx"
-MISSING: Final = "reading .onnx files takes the package onnx: pip install onnx"
+MISSING: Final = "reading .onnx files takes a package, as running them does: pip install onnx"
 """What is said where the format's library is not installed."""
 
 # Number of a type in the format → its name, and how many bits an element takes.

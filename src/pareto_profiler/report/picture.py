@@ -49,9 +49,7 @@ def picture_of(summary: Summary, picture_format: str, limits: Sequence[Limit] = 
         import matplotlib as mpl
         from matplotlib.figure import Figure
     except ImportError as error:
-        raise InputError(
-            "pictures need Matplotlib: pip install 'pareto-profiler[pictures]'"
-        ) from error
+        raise InputError("pictures need Matplotlib: pip install matplotlib") from error
 
     # The same run gives the same bytes.
     with mpl.rc_context({"svg.hashsalt": summary.header.model_name, "svg.fonttype": "none"}):

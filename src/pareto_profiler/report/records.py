@@ -74,7 +74,7 @@ def parquet_of(records: list[dict[str, Any]]) -> bytes:
         import pyarrow as pa
         from pyarrow import parquet
     except ImportError as error:
-        raise InputError("parquet needs pyarrow: pip install 'pareto-profiler[parquet]'") from error
+        raise InputError("parquet needs pyarrow: pip install pyarrow") from error
     sink = io.BytesIO()
     parquet.write_table(pa.Table.from_pylist(records), sink, compression="zstd")
     return sink.getvalue()

@@ -30,7 +30,7 @@ def study_of(recording: Recording) -> bytes:
         from optuna.distributions import BaseDistribution, CategoricalDistribution
         from optuna.trial import TrialState, create_trial
     except ImportError as error:
-        raise InputError("a study needs Optuna: pip install 'pareto-profiler[samplers]'") from error
+        raise InputError("a study needs Optuna: pip install optuna") from error
     header, space = recording.header, recording.header.space
     objectives = objectives_of(header.objectives)
     choices: dict[str, BaseDistribution] = {

@@ -162,6 +162,8 @@ def _marks_told(judged: Judged) -> list[str]:
     if judged.is_noise_known:
         marks.append(f"60%? probability, not yet {100 * judged.header.confidence:g} %")
         marks.append("=B cannot be told from B")
+        if any(row.untold for row in judged.front):
+            marks.append("busy: other work disturbed it, ±? by how much cannot be told")
         marks.append("±: 95 % interval")
     return wrap(f"({'; '.join(marks)})")
 
@@ -215,9 +217,9 @@ def _undecided_table(summary: Summary) -> list[str]:
     if not summary.undecided:
         return []
     count = len(summary.undecided)
-    told = f"{count} more are perhaps on it, less likely than not; the likeliest:"
+    told = f"{count} more are perhaps on it; the likeliest:"
     if count == 1:
-        told = "one more is perhaps on it, less likely than not:"
+        told = "one more is perhaps on it:"
     return [told, *_rows_of(summary, summary.undecided[:_UNDECIDED], _choices_of)]
 
 

@@ -104,7 +104,7 @@ def nsga2(problem: Problem) -> EvolutionarySampler:
     try:
         from pymoo.algorithms.moo.nsga2 import NSGA2
     except ImportError as error:
-        raise InputError("nsga2 needs pymoo: pip install 'pareto-profiler[samplers]'") from error
+        raise InputError("nsga2 needs pymoo: pip install pymoo") from error
     return EvolutionarySampler(problem, NSGA2, **_operators())
 
 
@@ -117,7 +117,7 @@ def spea2(problem: Problem) -> EvolutionarySampler:
     try:
         from pymoo.algorithms.moo.spea2 import SPEA2
     except ImportError as error:
-        raise InputError("spea2 needs pymoo: pip install 'pareto-profiler[samplers]'") from error
+        raise InputError("spea2 needs pymoo: pip install pymoo") from error
     return EvolutionarySampler(problem, SPEA2, **_operators())
 
 

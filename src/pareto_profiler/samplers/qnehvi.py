@@ -38,9 +38,7 @@ class QnehviSampler(ProposingSampler):
         try:
             import botorch  # noqa: F401
         except ImportError as error:
-            raise InputError(
-                "qnehvi needs BoTorch: pip install 'pareto-profiler[qnehvi]'"
-            ) from error
+            raise InputError("qnehvi needs BoTorch: pip install botorch") from error
         super().__init__(problem)
 
     def _propose(self, count: int) -> list[Assignment]:

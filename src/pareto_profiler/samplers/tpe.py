@@ -36,7 +36,7 @@ class TpeSampler(ProposingSampler):
         try:
             import optuna  # noqa: F401
         except ImportError as error:
-            raise InputError("tpe needs Optuna: pip install 'pareto-profiler[samplers]'") from error
+            raise InputError("tpe needs Optuna: pip install optuna") from error
         super().__init__(problem)
 
     def _propose(self, count: int) -> list[Assignment]:

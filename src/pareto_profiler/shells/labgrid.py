@@ -22,7 +22,7 @@ PREFIX: Final = "labgrid:"
 
 _LOG: Final = logging.getLogger(__name__)
 _LIMIT_S: Final = 60.0
-_EXTRA: Final = "pip install 'pareto-profiler[labgrid]'"
+_EXTRA: Final = "pip install labgrid pyyaml"
 # Defaults of a user's own calls, which are not for ours.
 _NOT_PASSED_ON: Final = ("LG_ENV", "LG_STATE", "LG_INITIAL_STATE", "LG_PLACE", "STATE", "PLACE")
 

@@ -107,6 +107,11 @@ def _read(path: Path, backends: Sequence[str], baseline: str) -> Recording:
     if runs := runs_in(path):
         named = ", ".join(map(str, runs.values()))
         raise InputError(f"{path}: holds runs of several runtimes: name one of {named}")
+    if not path.exists():
+        raise InputError(f"{path}: there is no such file or folder")
+    inside = sorted(p.parent.name for p in path.glob(f"*/{JOURNAL}")) if path.is_dir() else []
+    if inside:
+        raise InputError(f"{path}: holds runs: name one of {', '.join(inside[:5])}")
     raise InputError(
         f"{path}: neither the folder of a run, nor a journal, nor a result dump, nor a packed "
         f"table, nor a CSV file"

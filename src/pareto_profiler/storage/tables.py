@@ -158,7 +158,7 @@ def _arrow() -> tuple[Any, Any]:
         import pyarrow as pa
         from pyarrow import parquet
     except ImportError as error:
-        raise InputError("parquet needs pyarrow: pip install 'pareto-profiler[parquet]'") from error
+        raise InputError("parquet needs pyarrow: pip install pyarrow") from error
     return pa, parquet
 
 
