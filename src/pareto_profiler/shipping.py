@@ -91,8 +91,8 @@ class Shipment:
         Args:
             path: Of the run, or of the runs of several runtimes.
             name: Which assignment; empty for forms of the whole front.
-            form: A form of the run's runtime, whose name may stand before it (``litert-python``);
-                empty for its first.
+            form: A form of the run's runtime, whose name may stand before it, with a hyphen; empty
+                for its first.
             to: File or folder; None for one named after model and id, here.
             model: Where the model is now, if it is no longer where it was.
             is_to_run: Whether it is to be run, too.
