@@ -245,6 +245,19 @@ def _check_told(trial: Trial, objectives: Sequence[Objective]) -> None:
             )
 
 
+def _check_free(folder: Path) -> None:
+    """See that a folder holds a run, or nothing of somebody else's."""
+    if not folder.is_dir() or (folder / JOURNAL).exists():
+        return
+    names = sorted(p.name for p in folder.iterdir() if not p.name.startswith("."))
+    if others := [name for name in names if name != "report.html"]:
+        more = ", …" if len(others) > 1 else ""
+        raise InputError(
+            f"{folder}: holds no run, but {others[0]}{more}: expected a run's folder, an empty or "
+            f"a new one"
+        )
+
+
 @contextmanager
 def opened(job: Job, folder: Path, journal: Path | None = None) -> Iterator[Exploration]:
     """An exploration in a folder; its journal and engine are closed in the end.
@@ -255,9 +268,12 @@ def opened(job: Job, folder: Path, journal: Path | None = None) -> Iterator[Expl
         journal: Where its trials are, if not where they usually are in the folder.
 
     Raises:
-        InputError, StoreError: The journal is another search's, or damaged.
+        InputError, StoreError: The journal is another search's, or damaged; or there is none, and
+            the folder is somebody else's.
         TargetError: Nothing can be put on the target.
     """
+    if journal is None:
+        _check_free(folder)
     with closing(Store(journal or folder / JOURNAL, job.header)) as store:
         # The journal is ours: what is there was left by a search that was killed.
         for left in folder.glob(f"{WORK_PREFIX}*"):

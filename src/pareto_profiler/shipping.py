@@ -229,7 +229,9 @@ def _name_of(summary: Summary, rows: Sequence[Row], way: Form) -> str:
 
 
 def _artifact(row: Row, summary: Summary) -> Artifact:
+    busy = row.estimate.is_contended
     figures = [
-        Measured(o, row.values[o.name], row.intervals.get(o.name)) for o in summary.objectives
+        Measured(o, row.values[o.name], row.intervals.get(o.name), busy and o.name in row.untold)
+        for o in summary.objectives
     ]
     return Artifact(summary.header, row.estimate.assignment, figures)

@@ -348,3 +348,18 @@ def test_long_chains_are_searched_by_the_clock(tmp_path: Path):
     sampling = ("--sampler", "random")
     found = pp_json("search", model, *options, *sampling, cwd=tmp_path)
     assert found["measured"] >= 1
+
+
+def test_a_folder_of_somebody_else_is_left_alone(dense_file: Path, tmp_path: Path):
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "docs" / "guide.md").write_text("mine")
+    options = ("search", dense_file, *QUICK, "--budget", 2)
+    text = pp_error(*options, "--output", "docs", cwd=tmp_path)
+    assert (
+        "docs: holds no run, but guide.md: expected a run's folder, an empty or a new one" in text
+    )
+    assert [p.name for p in (tmp_path / "docs").iterdir()] == ["guide.md"]
+    (tmp_path / "new").mkdir()
+    pp(*options, "--output", "new", cwd=tmp_path)
+    assert "no such file or folder" in pp_error("show", "nowhere", cwd=tmp_path)
+    assert "holds runs: name one of new" in pp_error("show", ".", cwd=tmp_path)

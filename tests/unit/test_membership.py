@@ -166,3 +166,15 @@ def test_what_may_be_faster_puts_nothing_measured_off_the_front():
     slow, better = memberships(estimates([(3.0, 5.0), (1.0, 4.0)], 0.001, contended=(1,)))
     assert slow.verdict is Verdict.OFF
     assert better.verdict is Verdict.INCONCLUSIVE
+
+
+@given(points)
+@settings(deadline=None)
+def test_a_guess_of_a_busy_front_holds_nothing_that_another_guess_beats(
+    rows: list[tuple[float, float]],
+):
+    """Where other work disturbed all of them, each may be on it: those that look best are shown."""
+    found = estimates(rows, 0.1, contended=tuple(range(len(rows))))
+    shown = [rows[i] for i in shown_front(found, memberships(found, draws=100))]
+    assert shown
+    assert nondominated(shown).all()

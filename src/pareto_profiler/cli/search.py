@@ -215,8 +215,10 @@ def confirm(
         seed=choices.seed,
     )
     summary = _measure(choices, limit, rules, run, None, as_json=as_json, space=header.space)
-    left = sum(row.place.verdict is Verdict.INCONCLUSIVE for row in summary.measured)
-    note(f"{left} assignments are not decided" if left else "everything is decided")
+    left = [row for row in summary.measured if row.place.verdict is Verdict.INCONCLUSIVE]
+    note(f"{len(left)} assignments are not decided" if left else "everything is decided")
+    if any(row.untold for row in left):
+        note("other work on the target disturbed their times: confirm again when it is over")
 
 
 def _choices(

@@ -162,7 +162,7 @@ def _marks_told(judged: Judged) -> list[str]:
     if judged.is_noise_known:
         marks.append(f"60%? probability, not yet {100 * judged.header.confidence:g} %")
         marks.append("=B cannot be told from B")
-        if any(row.untold for row in judged.front):
+        if any(row.estimate.is_contended for row in judged.front):
             marks.append("busy: other work disturbed it, ±? by how much cannot be told")
         marks.append("±: 95 % interval")
     return wrap(f"({'; '.join(marks)})")
@@ -311,11 +311,13 @@ def _title(summary: Summary) -> list[str]:
     where = f"{header.runtime} on {header.target}" if header.runtime else "a result dump"
     unknown = sum(_kind(t) is FailureKind.NOT_RECORDED for t in summary.failures)
     processes = sum(len(row.estimate.trials) for row in summary.measured)
+    traces = summary.trials - processes - len(summary.failures)
     counts = [
         f"{progress_of(summary)} assignments measured"
         + (f" in {processes} processes" if processes > len(summary.measured) else ""),
         f"{len(summary.failures) - unknown} failed",
         f"{unknown} not recorded" if unknown else "",
+        f"{traces} traced" if traces > 0 and not summary.misplaced else "",
         f"{len(summary.misplaced)} misplaced" if summary.misplaced else "",
     ]
     plan = [f"  {header.plan.in_words}"] if header.plan else []

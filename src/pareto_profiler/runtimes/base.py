@@ -29,16 +29,20 @@ class Measured:
         objective: Which.
         value: In its shown unit.
         interval: Where it lies with 95 % confidence; None where the noise is unknown.
+        is_disturbed: Whether other work disturbed it, nobody knows by how much.
     """
 
     objective: Objective
     value: float
     interval: tuple[float, float] | None
+    is_disturbed: bool = False
 
     @property
     def words(self) -> str:
         """For people."""
         text = f"{self.objective.name} {self.value:.6g} {self.objective.shown_unit}"
+        if self.is_disturbed:
+            return f"{text}, not to be trusted: other work disturbed it"
         if self.interval is None:
             return text
         low, high = self.interval
