@@ -85,8 +85,11 @@ def _knee(joint: Joint) -> list[str]:
         return []
     row = Selection.of(joint, Goal()).row
     base = joint.baseline
+    untold = {n for r in (row, base) if r and r.estimate.is_contended for n in r.untold}
     changes = [
-        f"{o.name} {row.values[o.name] / base.values[o.name] - 1:+.0%}"
+        f"{o.name} no verdict"
+        if o.name in untold
+        else f"{o.name} {row.values[o.name] / base.values[o.name] - 1:+.0%}"
         for o in joint.objectives
         if base is not None and base.values[o.name]
     ]

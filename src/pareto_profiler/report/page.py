@@ -140,6 +140,9 @@ def _card(
         and other.name != row.name
         and (changes := _changes(row, other, judged))
     ]
+    if row.estimate.is_contended and row.untold:
+        untold = ", ".join(row.untold)
+        gains.append(f"no verdict on {untold}: other work disturbed every measurement")
     handles = {other.name: handle(i) for i, other in enumerate(judged.front)}
     name = handles.get(row.name, row.name)
     is_sure = row.place.verdict is Verdict.ON

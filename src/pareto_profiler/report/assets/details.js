@@ -79,7 +79,8 @@ function drawTiles(p) {
   const tiles = objectives.map((o, i) => {
     const known = p.low && p.low[i] !== null && p.high[i] !== null;
     const spread = known ? `${figure(o, p.low[i])} to ${figure(o, p.high[i])}` : "";
-    const against = base && base !== p && base.values[i] > 0 ? `${(100 * p.values[i] / base.values[i]).toFixed(1)} % of the baseline` : "";
+    const isTold = (q) => !data.isNoiseKnown || (q.low && q.low[i] !== null);
+    const against = base && base !== p && !(isTold(p) && isTold(base)) ? "no verdict" : base && base !== p && base.values[i] > 0 ? `${(100 * p.values[i] / base.values[i]).toFixed(1)} % of the baseline` : "";
     return tile(figure(o, p.values[i]), [o.name, spread, against].filter(Boolean).join(" · "));
   });
   const isOpen = p.verdict !== "on" && p.verdict !== "off";
