@@ -500,10 +500,10 @@ def test_ids_of_ten_thousand_bits_are_shown_and_exported(tmp_path: Path):
         (("search", "ok.tflite", "--oplist", "absent.json"), "absent.json: cannot be read"),
         (("search", "ok.tflite", "--input", "absent.npy"), "absent.npy: there is no such file"),
         (("search", "ok.tflite", "--onert-library", "absent.so"), "no library that can be read"),
-        (("show", "absent"), "neither the folder of a run"),
+        (("show", "absent"), "absent: there is no such file or folder"),
         (("show", "broken.tflite"), "nor a result dump"),
-        (("replay", "absent"), "neither the folder of a run"),
-        (("export", "absent", "--format", "csv"), "neither the folder of a run"),
+        (("replay", "absent"), "absent: there is no such file or folder"),
+        (("export", "absent", "--format", "csv"), "absent: there is no such file or folder"),
     ],
 )
 def test_bad_input_is_one_line_and_exit_status_2(tmp_path: Path, arguments, found: str):

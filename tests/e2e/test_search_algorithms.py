@@ -9,9 +9,9 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import ROOT
 from e2e.command import command, pp
 
+from conftest import ROOT
 from pareto_profiler.core.trial import Profile
 from pareto_profiler.runtimes.problem import problem_of
 from pareto_profiler.storage.journal import read
@@ -177,10 +177,13 @@ def test_a_search_starts_from_what_another_learned(tmp_path: Path, dense_file: P
     assert "max_rss is " in done.stderr
     for more, words in (
         (("--sampler", "local"), "--from: local learns nothing that could be used"),
-        (("--granularity", "name"), "--from: that run has 6 variables by operation: expected"),
+        (
+            ("--granularity", "name"),
+            "has 6 variables by operation: expected the 2 by name of this search",
+        ),
         (("--backends", "ruy,cpu"), "--from: that run has"),
         (("--runtime", "litert,onert"), "--from: is for the search of one runtime"),
-        (("--from", str(tmp_path)), "neither the folder of a run"),
+        (("--from", str(tmp_path)), "holds runs: name one of"),
     ):
         third = ("--output", str(tmp_path / "third"))
         refused = run_tool(*options, *third, "--from", first, *more, status=2)
