@@ -15,11 +15,11 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 import pytest
+from conftest import MODELS, ROOT
 from devices import BOARD, BOARD_ADDRESS, Cable, need_board
 from e2e.command import pp, pp_json, run
 from rooms import ONERT, onert_space
 
-from conftest import MODELS, ROOT
 from pareto_profiler.core.configuration import settings_to_vary
 from pareto_profiler.core.front import Front
 from pareto_profiler.core.measurement import OBJECTIVES, Measurement

@@ -10,10 +10,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from conftest import MODELS, ROOT
 from e2e.command import command, pp, pp_error, pp_json
 from typer.testing import CliRunner
 
-from conftest import MODELS, ROOT
 from pareto_profiler.cli.main import app
 from pareto_profiler.jobs import choices_of, prepare
 from pareto_profiler.runtimes.onert import forms

@@ -7,7 +7,6 @@ import sys
 from pathlib import Path
 
 import pytest
-
 from conftest import ROOT
 
 RUN = ROOT / "examples" / "runs" / "emulated_board"

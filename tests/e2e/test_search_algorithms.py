@@ -9,9 +9,9 @@ import time
 from pathlib import Path
 
 import pytest
+from conftest import ROOT
 from e2e.command import command, pp
 
-from conftest import ROOT
 from pareto_profiler.core.trial import Profile
 from pareto_profiler.runtimes.problem import problem_of
 from pareto_profiler.storage.journal import read

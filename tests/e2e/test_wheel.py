@@ -13,9 +13,8 @@ from importlib.metadata import Distribution, distribution
 from pathlib import Path
 
 import pytest
-from packaging.requirements import Requirement
-
 from conftest import MODELS, ROOT
+from packaging.requirements import Requirement
 
 
 def required(name: str, extras: frozenset[str], seen: dict[str, Distribution]) -> None:

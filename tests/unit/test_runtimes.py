@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 from build_model import build, dense
+from conftest import ROOT
 from typer.testing import CliRunner
 
-from conftest import ROOT
 from pareto_profiler.cli.main import app
 from pareto_profiler.errors import InputError
 from pareto_profiler.runtimes import RUNTIMES, runtime, settings
