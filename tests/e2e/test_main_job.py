@@ -544,6 +544,7 @@ def test_inspect(mobilenet_file: Path, tmp_path: Path):
     text = " ".join(pp("inspect", mobilenet_file, cwd=tmp_path).stdout.split())
     for part in ("65 operations", "74 edges", "DepthwiseConv2D", "10 ADD", "acl_neon", "index"):
         assert part in text
+    assert "a device has some of them; name --backends" in text
     assert "@64" not in text
     assert "@64" in pp("inspect", mobilenet_file, "--operations", cwd=tmp_path).stdout
     found = pp_json("inspect", mobilenet_file, "--backends", "cpu,ruy", cwd=tmp_path)

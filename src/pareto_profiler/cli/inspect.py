@@ -23,6 +23,7 @@ from pareto_profiler.runtimes import runtime_for
 from pareto_profiler.runtimes.base import Runtime
 
 _MIXES = 100
+_FEW = 2
 _MIXED_OPERATIONS = 6500
 
 
@@ -69,7 +70,7 @@ def inspect(
     if as_json:
         print_json(found)
     else:
-        _print(found, read, room, operations=operations)
+        _print(found, read, room, operations=operations, is_all=not backends)
 
 
 def _findings(
@@ -177,7 +178,9 @@ def _faulty_mixes(
     return {"of": count, "wrong": wrong, "causes": dict(causes)}
 
 
-def _print(found: dict[str, Any], model: Model, room: Runtime, *, operations: bool) -> None:
+def _print(
+    found: dict[str, Any], model: Model, room: Runtime, *, operations: bool, is_all: bool
+) -> None:
     graph = model.graph
     say(
         f"{model.path}: {graph.format}, {len(graph.operations)} operations, "
@@ -206,12 +209,7 @@ def _print(found: dict[str, Any], model: Model, room: Runtime, *, operations: bo
     show(table)
     say("(✓ all of them; a number: only so many; – none; = placed by the runtime; ? not known)", "")
 
-    for granularity, space in found["spaces"].items():
-        text = space.get("problem") or (
-            f"{space['variables']} variables, {readable(int(space['size']))} feasible "
-            f"assignments of {readable(int(space['ids']))} ids"
-        )
-        say(f"  {granularity:9} {text}")
+    _print_spaces(found, room, is_all=is_all)
     _print_mixes(found["faulty_mixes"], room)
     for operation in found["unloadable"]:
         say(
@@ -228,6 +226,19 @@ def _print(found: dict[str, Any], model: Model, room: Runtime, *, operations: bo
                 f"{o.dtype} → {shapes}; {o.data_bytes:,} B data, {o.weight_bytes:,} B weights"
                 + (f"; @{graph.origins[o.index]} of the original" if graph.origins else "")
             )
+
+
+def _print_spaces(found: dict[str, Any], room: Runtime, *, is_all: bool) -> None:
+    for granularity, space in found["spaces"].items():
+        text = space.get("problem") or (
+            f"{space['variables']} variables, {readable(int(space['size']))} feasible "
+            f"assignments of {readable(int(space['ids']))} ids"
+        )
+        say(f"  {granularity:9} {text}")
+    if is_all and len(room.tables & {*found["operation_names"][0]["supported"]}) > _FEW:
+        say(
+            f"  (of all that {room.name}'s tables know: a device has some of them; name --backends)"
+        )
 
 
 def _print_mixes(mixes: dict[str, Any], room: Runtime) -> None:
