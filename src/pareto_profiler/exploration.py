@@ -247,7 +247,9 @@ def _check_told(trial: Trial, objectives: Sequence[Objective]) -> None:
 
 def _check_free(folder: Path) -> None:
     """See that a folder holds a run, or nothing of somebody else's."""
-    if not folder.is_dir() or (folder / JOURNAL).exists():
+    # Who names the folder they are in has seen what it holds.
+    is_here = folder.resolve() == Path.cwd()
+    if is_here or not folder.is_dir() or (folder / JOURNAL).exists():
         return
     names = sorted(p.name for p in folder.iterdir() if not p.name.startswith("."))
     if others := [name for name in names if name != "report.html"]:
