@@ -16,7 +16,7 @@ from pareto_profiler.core.rules import Rules
 from pareto_profiler.core.space import Granularity
 from pareto_profiler.core.traits import Traits
 from pareto_profiler.core.trial import Trial
-from pareto_profiler.errors import InputError
+from pareto_profiler.errors import InputError, said_in_python
 from pareto_profiler.exploration import Exploration, opened, sampler_of
 from pareto_profiler.jobs import Choices, default_folder, prepare
 from pareto_profiler.jointly import OBJECTIVES as JOINT_OBJECTIVES
@@ -33,6 +33,7 @@ from pareto_profiler.version import __version__
 Progress = Callable[[Trial], None]
 
 
+@said_in_python
 def search(
     model: str | Path | Mapping[str, Sequence[str]] | FunctionSpace,
     *,

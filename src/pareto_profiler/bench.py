@@ -58,6 +58,7 @@ class Subject:
         runner: Makes a runner with noise of that seed.
         truth: The true values of an assignment; None where it fails or is not known.
         known: Assignments that everybody may know the truth of, for the reference front.
+        unrecorded: Assignments that a table lacks.
     """
 
     name: str
@@ -65,6 +66,7 @@ class Subject:
     runner: Callable[[int], TimedRunner]
     truth: Callable[[Assignment], Values | None]
     known: Sequence[Assignment] = ()
+    unrecorded: int = 0
 
 
 @dataclass(frozen=True)
@@ -293,6 +295,7 @@ def table_subject(name: str, recording: Recording, objectives: Sequence[Objectiv
         lambda seed: TableRunner(header.space, recording.trials, seed=seed),
         truth,
         known,
+        max(0, header.space.size - len(known)),
     )
 
 
@@ -378,6 +381,7 @@ def facts_of(
         "variables": len(subject.problem.space.variables),
         "backends": len(subject.problem.space.backends),
         "space_size": str(subject.problem.space.size),
+        "unrecorded": str(subject.unrecorded),
         "budget": budget,
         "samplers": {
             name: {

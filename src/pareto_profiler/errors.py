@@ -17,7 +17,12 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
+import re
+from collections.abc import Callable
 from enum import StrEnum
+from typing import ParamSpec, TypeVar
 
 __all__ = [
     "ConnectionLostError",
@@ -32,6 +37,9 @@ __all__ = [
     "StoreWriteError",
     "TargetError",
 ]
+
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
 
 
 class FailureKind(StrEnum):
@@ -122,3 +130,40 @@ def tame(text: str) -> str:
         'a?[1m\nb'
     """
     return "".join(c if c.isprintable() or c in "\n\t" else "?" for c in text)
+
+
+def said_in_python(function: Callable[_P, _R]) -> Callable[_P, _R]:
+    """Let errors name the parameters of a function where they name options of the command.
+
+    Examples:
+        >>> @said_in_python
+        ... def load(inputs=None):
+        ...     raise InputError("it has no data; give --input, or see --help")
+        >>> load()
+        Traceback (most recent call last):
+        ...
+        pareto_profiler.errors.InputError: it has no data; give inputs=…, or see --help
+    """
+    parameters = inspect.signature(function).parameters
+
+    def spelled(option: re.Match[str]) -> str:
+        name, value = option[1].replace("-", "_"), option[2]
+        for n in (name, f"{name}s", f"{name}es"):
+            if n in parameters:
+                return f"{n}={value!r}:" if value else f"{n}=…"
+        return option[0]
+
+    @functools.wraps(function)
+    def call(*args: _P.args, **kwargs: _P.kwargs) -> _R:
+        try:
+            return function(*args, **kwargs)
+        except ParetoProfilerError as error:
+            error.args = tuple(
+                re.sub(r"--([a-z][a-z-]*)(?: (\S+):)?", spelled, text)
+                if isinstance(text, str)
+                else text
+                for text in error.args
+            )
+            raise
+
+    return call

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from pareto_profiler.core.measurement import ALIASES, Measurement, objectives_of
 from pareto_profiler.core.recording import Recording
 from pareto_profiler.core.trial import Failure, Trial
-from pareto_profiler.errors import InputError
+from pareto_profiler.errors import InputError, said_in_python
 from pareto_profiler.files import write_whole
 from pareto_profiler.jobs import shortened
 from pareto_profiler.report.compare import Comparison
@@ -341,6 +341,7 @@ def compare(
     return Comparison.of(*recordings, is_relative=is_relative)
 
 
+@said_in_python
 def deploy(
     run: Run | JointRun | str | Path,
     name: str | int,

@@ -70,6 +70,17 @@ def test_what_was_not_measured_is_predicted_and_all_choices_are_shown(run: Path,
     assert "It is the baseline" in pp("explain", run, 0, cwd=tmp_path).stdout
 
 
+def test_a_backend_that_is_not_in_use_is_part_of_what_each_choice_changes(tmp_path: Path):
+    pp("replay", "simulated:tiny-8x2:0", "--budget", 12, "--output", "tiny", cwd=tmp_path)
+    space = read(tmp_path / "tiny").header.space
+    default, other = space.backends
+    words = f"(each includes what {default} costs once it is in use)"
+    all_other = ("explain", "tiny", space.id_of((other,) * 8))
+    assert words in pp(*all_other, cwd=tmp_path).stdout
+    mixed = ("explain", "tiny", space.id_of((default,) + (other,) * 7))
+    assert words not in pp(*mixed, cwd=tmp_path).stdout
+
+
 def test_what_it_could_do_without_is_measured(run: Path, tmp_path: Path):
     space = read(run).header.space
     all_ruy = next(t.assignment for t in measured(run) if "ruy" in t.assignment)

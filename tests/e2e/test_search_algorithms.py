@@ -154,6 +154,11 @@ def test_the_bench_compares_samplers_and_keeps_curves(tmp_path: Path):
     done = run_tool(*arguments, *samplers, "--output", str(file), "--json")
     tables = json.loads(done.stdout)
     assert [t["table"] for t in tables] == [str(SEED_TABLE), "simulated:tiny-8x2:1"]
+    lacks, size = int(tables[0]["unrecorded"]), int(tables[0]["space_size"])
+    warned = f"warning: {SEED_TABLE} holds {size - lacks} of {size} assignments" in done.stderr
+    assert warned == (lacks > 0)
+    assert done.stderr.count("counts as a failure") == int(lacks > 0)
+    assert tables[1]["unrecorded"] == "0"
     found = tables[0]["samplers"]
     assert set(found) == {"local", "exhaustive", "random"}
     assert found["random"]["score"] == 0.0

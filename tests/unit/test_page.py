@@ -55,6 +55,31 @@ def data_in(page: str) -> dict:
     return json.loads(found.group(1))
 
 
+def test_what_other_work_disturbed_is_no_card(recording):
+    """Nobody can say which is fastest, or the knee, where every time was disturbed."""
+
+    def disturb(trial: Trial) -> Trial:
+        if not isinstance(trial.outcome, Measurement):
+            return trial
+        samples = {**trial.outcome.samples, "other_cpus": (2.0,) * 3}
+        return replace(trial, outcome=replace(trial.outcome, samples=samples))
+
+    count = len(recording.trials)
+    again = [replace(t, number=count + t.number) for t in recording.trials]
+    quiet, disturbed = (
+        Summary.of(Recording(recording.header, trials))
+        for trials in ([*recording.trials, *again], list(map(disturb, [*recording.trials, *again])))
+    )
+    cards = '<article class="card ship"'
+    assert page_of(quiet).count(cards) >= 2
+    page = page_of(disturbed)
+    assert page.count(cards) == 1
+    (card,) = re.findall(cards + r".*?</article>", page, re.DOTALL)
+    assert "smallest" in card
+    assert "knee" not in card
+    assert f'data-point="{data_in(page)["first"]}"' in card
+
+
 def test_the_page_asks_no_network_and_holds_the_whole_run(recording):
     summary = Summary.of(recording)
     page = page_of(summary)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing, nullcontext
 from importlib.util import find_spec
 from pathlib import Path
@@ -16,6 +16,7 @@ from pareto_profiler.bench import (
     BASELINE,
     Effort,
     Run,
+    Subject,
     efforts_of,
     facts_of,
     judged,
@@ -98,6 +99,7 @@ def bench(
     if to is not None:
         check_writable(to)
     subjects = {table: subject_named(table) for table in tables}
+    _warn(subjects)
     results: list[dict[str, Any]] = []
     rows: list[dict[str, Any]] = []
     died: list[str] = []
@@ -128,6 +130,17 @@ def bench(
         note(f"error: {words}")
     if died:
         raise typer.Exit(TARGET_UNUSABLE)
+
+
+def _warn(subjects: Mapping[str, Subject]) -> None:
+    """Say which tables are no full recordings."""
+    for table, subject in subjects.items():
+        if subject.unrecorded:
+            size = subject.problem.space.size
+            note(
+                f"warning: {table} holds {size - subject.unrecorded} of {size} assignments: one "
+                f"that it lacks counts as a failure, so that samplers look worse than they are"
+            )
 
 
 def _pool(dask: str, workers: int) -> Pool:

@@ -42,6 +42,11 @@ def explained(
     ]
     more = len(found.choices) - SHOWN
     is_cut = more > 0 and not everything
+    # Put back alone, a choice is all that needs the baseline's backend.
+    unused = set(summary.header.space.backends) & {c.default for c in found.choices} - set(
+        assignment
+    )
+    parts += [f"(each includes what {name} costs once it is in use)" for name in sorted(unused)]
     if any(choice.works <= _WORKS for choice in found.choices):
         parts.append("(! without this choice it likely fails)")
     parts.append(f"and {more} more that change less (--all)\n" if is_cut else "")

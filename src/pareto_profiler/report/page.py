@@ -8,7 +8,7 @@ import math
 import re
 import shlex
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any, Final
 
@@ -106,11 +106,15 @@ def page_of(
 def _cards(
     judged: Judged, limits: Sequence[Limit], command: Callable[[Row, str], str]
 ) -> list[dict[str, Any]]:
-    """What to ship: the best within the limits, the fastest, the knee and the smallest."""
+    """What to ship: the best within the limits, the fastest, the knee and the smallest.
+
+    Where other work disturbed what would make a point one of these, it is none.
+    """
     wanted: dict[str, tuple[list[str], Row]] = {}
 
-    def want(title: str, row: Row) -> None:
-        wanted.setdefault(row.name, ([], row))[0].append(title)
+    def want(title: str, row: Row, by: Iterable[Objective] = ()) -> None:
+        if not any(o.name in row.untold for o in by):
+            wanted.setdefault(row.name, ([], row))[0].append(title)
 
     if not judged.front:
         return []
@@ -119,10 +123,12 @@ def _cards(
             goal = Goal.smallest(judged.objectives, tuple(limits))
             want("within the limits", Selection.of(judged, goal).row)
     first = judged.objectives[0]
-    want("fastest" if first.name == "exec_time" else f"least {first.name}", judged.front[0])
-    want("knee", Selection.of(judged, Goal()).row)
+    want(
+        "fastest" if first.name == "exec_time" else f"least {first.name}", judged.front[0], [first]
+    )
+    want("knee", Selection.of(judged, Goal()).row, judged.objectives)
     for o in [o for o in judged.objectives if o.is_memory][:1]:
-        want("smallest", min(judged.front, key=lambda row: row.values[o.name]))
+        want("smallest", min(judged.front, key=lambda row: row.values[o.name]), [o])
     return [_card(titles, row, judged, command) for titles, row in wanted.values()]
 
 

@@ -125,11 +125,16 @@ def _backends(run: Summary) -> tuple[str, ...]:
 
 
 def _first_shown(judged: Judged, limits: Sequence[Limit]) -> Row:
-    """What is selected when the page opens: the best within the limits, or the knee."""
+    """What is selected when the page opens: the best within the limits, the knee, or the smallest.
+
+    The knee where no other work disturbed its figures.
+    """
     if limits:
         with contextlib.suppress(InputError):  # nothing keeps them
             return Selection.of(judged, Goal.smallest(judged.objectives, tuple(limits))).row
-    return Selection.of(judged, Goal()).row
+    knee = Selection.of(judged, Goal()).row
+    by = [o.name for o in judged.objectives if o.is_memory]
+    return min(judged.front, key=lambda row: row.values[by[0]]) if knee.untold and by else knee
 
 
 def _run(name: str, run: Summary, colours: Mapping[str, str]) -> dict[str, Any]:
