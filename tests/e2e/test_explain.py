@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 from conftest import MODELS, ROOT
 from e2e.command import pp, pp_error, pp_json
 
+import pareto_profiler
 from pareto_profiler.core.measurement import Measurement
 from pareto_profiler.core.trial import Trial
 from pareto_profiler.report.naming import short_id
@@ -71,14 +73,14 @@ def test_what_was_not_measured_is_predicted_and_all_choices_are_shown(run: Path,
 
 
 def test_a_backend_that_is_not_in_use_is_part_of_what_each_choice_changes(tmp_path: Path):
-    pp("replay", "simulated:tiny-8x2:0", "--budget", 12, "--output", "tiny", cwd=tmp_path)
-    space = read(tmp_path / "tiny").header.space
-    default, other = space.backends
-    words = f"(each includes what {default} costs once it is in use)"
-    all_other = ("explain", "tiny", space.id_of((other,) * 8))
-    assert words in pp(*all_other, cwd=tmp_path).stdout
-    mixed = ("explain", "tiny", space.id_of((default,) + (other,) * 7))
-    assert words not in pp(*mixed, cwd=tmp_path).stdout
+    def measure(chosen: Mapping[str, str]) -> dict[str, float]:
+        return {"exec_time": 1.0 + [*chosen.values()].count("npu"), "max_rss": 1e6}
+
+    operations = {f"conv{i}": ["cpu", "npu"] for i in range(4)}
+    pareto_profiler.search(operations, measure=measure, budget=12, output=tmp_path / "run")
+    words = "(each includes what cpu costs once it is in use)"
+    assert words in pp("explain", "run", 15, cwd=tmp_path).stdout
+    assert words not in pp("explain", "run", 7, cwd=tmp_path).stdout
 
 
 def test_what_it_could_do_without_is_measured(run: Path, tmp_path: Path):
