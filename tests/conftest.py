@@ -11,6 +11,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import pytest
 from build_model import build, chain, dense
+from devices import missing
 from hypothesis import settings
 from rooms import ONERT
 
@@ -77,3 +78,14 @@ def chain_file(tmp_path: Path) -> Path:
     path = tmp_path / "chain.tflite"
     path.write_bytes(build(chain(4)))
     return path
+
+
+@pytest.fixture
+def software_vulkan(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The Vulkan device in software that Chromium brings."""
+    folder = Path("/usr/lib/chromium")
+    device = folder / "vk_swiftshader_icd.json"
+    if not device.is_file():
+        missing("chromium", "apt-get install chromium")
+    monkeypatch.setenv("VK_ICD_FILENAMES", str(device))
+    monkeypatch.setenv("LD_LIBRARY_PATH", str(folder))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import platform
+import shutil
 import subprocess
 import sys
 import time
@@ -22,7 +24,7 @@ from build_model import (
     chain,
 )
 from conftest import MODELS
-from e2e.command import command, pp, pp_error, pp_json
+from e2e.command import JUDGED, command, pp, pp_error, pp_json
 
 from pareto_profiler.runtimes.litert.installation import WHEEL
 from pareto_profiler.storage.journal import read
@@ -198,13 +200,15 @@ extern int pareto_place(void *, void *);
 typedef struct { int64_t tag, kind, value; } option;
 int main(int argc, char **argv) {
   void *library = dlopen(argv[1], RTLD_NOW), *env, *model, *options, *opaque, *compiled;
-  option told[] = {{24, 2, 0}, {25, 2, 3}};
+  int gpu = argc > 3;
+  option told[] = {{24, 2, gpu ? 2 : 0}, {25, 2, 3}, {22, 8, gpu ? (int64_t)argv[3] : 0}};
   pareto_library = library;
-  if (argc < 3 || PARETO_CALL((int, option *, void **), "CreateEnvironment", 2, told, &env) ||
+  if (argc < 3 ||
+      PARETO_CALL((int, option *, void **), "CreateEnvironment", gpu ? 3 : 2, told, &env) ||
       pareto_place(library, env) ||
       PARETO_CALL((void *, char *, void **), "CreateModelFromFile", env, argv[2], &model) ||
       PARETO_CALL((void **), "CreateOptions", &options) ||
-      PARETO_CALL((void *, int), "SetOptionsHardwareAccelerators", options, 1) ||
+      PARETO_CALL((void *, int), "SetOptionsHardwareAccelerators", options, gpu ? 3 : 1) ||
       PARETO_CALL((const char *, const char *, void (*)(void *), void **), "CreateOpaqueOptions",
                   "xnnpack", "num_threads = 1\\n", pareto_keep, &opaque) ||
       PARETO_CALL((void *, void *), "AddOpaqueOptions", options, opaque))
@@ -214,40 +218,29 @@ int main(int argc, char **argv) {
     if (PARETO_CALL((void *, void *, void *, void **), "CreateCompiledModel", env, model, options,
                     &compiled))
       return 1;
-  printf("%d sets, %d prepared\\n", PARETO_SETS, pareto_made[0].subgraphs);
+  printf("%d sets, %d prepared\\n", PARETO_SETS, pareto_made[PARETO_SETS - 1].subgraphs);
   fflush(stdout);
   _Exit(0);
 }
 """
 
 
-def test_the_c_file_compiles_without_a_warning_and_places(run: Path, tmp_path: Path):
-    pp("deploy", run, a_mix(run), "--format", "c", "--no-verify", "--output", "p.c", cwd=tmp_path)
+def placed_by_the_c_file(run: Path, point: object, tmp_path: Path, *gpu: Path) -> str:
+    """What an application of it says that was compiled without a warning."""
+    pp("deploy", run, point, "--format", "c", "--no-verify", "--output", "p.c", cwd=tmp_path)
     program = tmp_path / "main.c"
     program.write_text('#include "p.c"\n' + MAIN)
     compiler = [sys.executable, "-m", "ziglang", "cc", "-Wall", "-Wextra", "-std=gnu23"]
     subprocess.run([*compiler, "-o", str(tmp_path / "main"), str(program), "-ldl"], check=True)
-    done = subprocess.run(
-        [str(tmp_path / "main"), str(WHEEL.here()), str(MODEL)],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert done.stdout == "1 sets, 1 prepared\n"
+    words = [tmp_path / "main", WHEEL.here(), MODEL, *gpu]
+    done = subprocess.run(words, capture_output=True, text=True, check=True)
+    return done.stdout.splitlines()[-1]
 
 
-def test_the_python_module_gives_the_models_outputs(run: Path, tmp_path: Path):
-    pp(
-        "deploy",
-        run,
-        a_mix(run),
-        "--format",
-        "python",
-        "--no-verify",
-        "--output",
-        "p.py",
-        cwd=tmp_path,
-    )
+def distance_of_the_python_module(run: Path, point: object, tmp_path: Path) -> float:
+    """Between its outputs and the wheel's interpreter's."""
+    deploy = ("deploy", run, point, "--format", "python", "--no-verify", "--output", "p.py")
+    pp(*deploy, cwd=tmp_path)
     script = (
         "import numpy as np, os, p\n"
         "x = np.random.default_rng(1).random((1, 96, 96, 3), np.float32)\n"
@@ -261,7 +254,73 @@ def test_the_python_module_gives_the_models_outputs(run: Path, tmp_path: Path):
     done = subprocess.run(
         [sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=True
     )
-    assert float(done.stdout.split()[-1]) < 1e-5
+    return float(done.stdout.split()[-1])
+
+
+def test_the_c_file_compiles_without_a_warning_and_places(run: Path, tmp_path: Path):
+    assert placed_by_the_c_file(run, a_mix(run), tmp_path) == "1 sets, 1 prepared"
+
+
+def test_the_python_module_gives_the_models_outputs(run: Path, tmp_path: Path):
+    assert distance_of_the_python_module(run, a_mix(run), tmp_path) < 1e-5
+
+
+ON_GPU = ("--runtime", "litert", "--backends", "xnnpack,builtin,webgpu", *QUICK)
+x86_64_alone = pytest.mark.skipif(
+    platform.machine() != "x86_64", reason="Chromium's Vulkan device is tried on x86_64 alone"
+)
+
+
+@x86_64_alone
+@pytest.mark.usefixtures("software_vulkan")
+def test_operations_go_to_the_gpu_and_ship(tmp_path: Path):
+    given = ("--repeats", 1, "--warmups", 0, "--sampler", "random", "--budget", 5, "--seed", 1)
+    pp("search", MODEL, *ON_GPU, *given, "--output", "run", cwd=tmp_path)
+    run = tmp_path / "run"
+    recording = read(run)
+    trials = [t for t in recording.trials if hasattr(t.outcome, "samples")]
+    mixed = [t.assignment for t in trials if set(t.assignment) == {"xnnpack", "builtin", "webgpu"}]
+    assert mixed
+    # What is computed elsewhere differs in the last bits.
+    errors = {t.assignment: t.outcome.output_error for t in trials}
+    assert 0 < errors[mixed[0]] < 1e-3
+    assert len(trials) == len(recording.trials)
+    point = str(recording.header.space.id_of(mixed[0]))
+    library = WHEEL.here().parent
+    assert placed_by_the_c_file(run, point, tmp_path, library) == "2 sets, 1 prepared"
+    assert distance_of_the_python_module(run, point, tmp_path) < 1e-3
+    shipped = ("deploy", run, point, "--format", "json", "--output", "a.json")
+    done = pp(*shipped, cwd=tmp_path, status=JUDGED)
+    assert "where it was measured" in " ".join(done.stdout.split())
+
+
+@x86_64_alone
+@pytest.mark.usefixtures("software_vulkan")
+def test_what_the_gpu_takes_is_asked_for(tmp_path: Path):
+    (tmp_path / "m.tflite").write_bytes(gathering())
+    pp("search", "m.tflite", *ON_GPU, "--budget", 2, "--output", "run", cwd=tmp_path)
+    space = read(tmp_path / "run").header.space
+    assert {v.name: v.feasible for v in space.variables} == {
+        "GATHER": ("builtin", "webgpu"),
+        "TANH": ("xnnpack", "builtin", "webgpu"),
+    }
+
+
+def test_a_gpu_that_cannot_be_used_is_said_in_a_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("VK_ICD_FILENAMES", str(tmp_path / "none.json"))
+    words = pp_error("search", MODEL, *ON_GPU, "--budget", 2, cwd=tmp_path, status=3)
+    assert "litert has webgpu, but cannot use it here: Failed to " in words
+    assert "No adapters" in words
+
+
+def test_a_library_without_the_gpus_does_not_offer_it(tmp_path: Path):
+    (tmp_path / "alone").mkdir()
+    shutil.copy(WHEEL.here(), tmp_path / "alone")
+    given = (*ON_GPU, "--library", tmp_path / "alone", "--budget", 2)
+    words = pp_error("search", MODEL, *given, cwd=tmp_path, status=2)
+    assert "no backend webgpu, it has xnnpack, builtin, xnnpack-lean, xnnpack-fp16" in words
 
 
 def test_a_search_goes_on_where_it_was_ended(tmp_path: Path):

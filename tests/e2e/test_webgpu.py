@@ -11,7 +11,6 @@ from pathlib import Path
 import onnx
 import pytest
 from build_onnx import constant, model_of, node, small
-from devices import missing
 from e2e.command import JUDGED, pp, pp_error
 
 from pareto_profiler import runtimes
@@ -20,22 +19,11 @@ from pareto_profiler.testing import Case
 
 WHEEL = Path(sys.prefix) / "webgpu"
 LIBRARY = WHEEL / "onnxruntime" / "capi"
-# What Chromium brings: a Vulkan device in software.
-VULKAN = Path("/usr/lib/chromium")
-DEVICE = VULKAN / "vk_swiftshader_icd.json"
 GIVEN = ("--library", LIBRARY, "--repeats", 2, "--warmups", 1, "--retries", 0, "--no-confirm")
 
 pytestmark = pytest.mark.skipif(
     platform.machine() != "x86_64", reason="the wheel is for x86_64 alone"
 )
-
-
-@pytest.fixture
-def device(monkeypatch: pytest.MonkeyPatch) -> None:
-    if not DEVICE.is_file():
-        missing("chromium", "apt-get install chromium")
-    monkeypatch.setenv("VK_ICD_FILENAMES", str(DEVICE))
-    monkeypatch.setenv("LD_LIBRARY_PATH", str(VULKAN))
 
 
 def drawn() -> bytes:
@@ -49,7 +37,7 @@ def drawn() -> bytes:
     return made.SerializeToString()
 
 
-@pytest.mark.usefixtures("device")
+@pytest.mark.usefixtures("software_vulkan")
 def test_operations_go_to_another_provider_and_ship(tmp_path: Path):
     (tmp_path / "m.onnx").write_bytes(drawn())
     search = ("search", "m.onnx", "--backends", "packed,plain,webgpu", "--granularity", "name")
@@ -89,7 +77,7 @@ def test_operations_go_to_another_provider_and_ship(tmp_path: Path):
     assert "has no WebGpuExecutionProvider here" in done.stderr
 
 
-@pytest.mark.usefixtures("device")
+@pytest.mark.usefixtures("software_vulkan")
 def test_what_it_does_not_take_is_refused_by_name(tmp_path: Path):
     file = tmp_path / "m.onnx"
     file.write_bytes(drawn())

@@ -18,7 +18,13 @@ from pareto_profiler.errors import ModelError
 from pareto_profiler.models import Model, load_of
 from pareto_profiler.models.signatures import named_outputs, stray
 from pareto_profiler.runtimes.base import Form, Installation, Runtime, Where
-from pareto_profiler.runtimes.litert.placing import BACKENDS, BUILTIN, ON_REQUEST, is_constant
+from pareto_profiler.runtimes.litert.placing import (
+    BACKENDS,
+    BUILTIN,
+    ON_REQUEST,
+    WEBGPU,
+    is_constant,
+)
 from pareto_profiler.shells.base import Shell
 
 # The interpreter runs their bodies, each by itself.
@@ -37,10 +43,10 @@ class _LiteRT:
     tables = frozenset({BUILTIN})
     rewrites: frozenset[str] = frozenset()
     settings: Mapping[str, tuple[str, ...]] = {"threads": (), "weight_cache": ("off", "on")}
-    # All work on the same tensors.
+    # All but the GPU work on the same tensors, and bring no library of their own.
     traits = Traits(
-        zero_copy=(frozenset(BACKENDS),),
-        small=frozenset(BACKENDS),
+        zero_copy=(frozenset(BACKENDS) - {WEBGPU},),
+        small=frozenset(BACKENDS) - {WEBGPU},
         is_partitioned=True,
         settings={"threads": SettingTrait(Role.THREADS), "weight_cache": SettingTrait(Role.OTHER)},
     )

@@ -12,25 +12,29 @@
 #include <dlfcn.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define LITERT_OUT_OF_MEMORY 2
 /* Environment options, and the types of their values. */
 #define AUTO_REGISTER 24
 #define LOG_SEVERITY 25
+#define LIBRARY_FOLDER 22
 #define ONLY_ERRORS 3
 #define INTEGER 2
+#define STRING 8
 #define CPU 1
+#define GPU 2
 #define HOST_MEMORY 1
 enum { READ = 0, WRITE = 1 };
 /* Types of events in a profile. */
 #define BUILTIN_INVOKED 2
 #define DELEGATE_STEP 8
 
+/* How options of a backend begin that is the GPU's. */
+#define GPU_OPTIONS "webgpu"
+#define GPU_LIBRARY "/libLiteRtWebGpuAccelerator.so"
+
 typedef void *handle;
-typedef struct {
-  int tag, value_type;
-  int64_t value; /* behind a gap: see make_environment */
-} option_words;
 typedef struct {
   uint32_t rank; /* its low 7 bits */
   int32_t dims[8];
@@ -123,6 +127,8 @@ typedef struct {
   F(GetProfilerEvents, (handle, int, profile_event *))                                    \
   F(CreateAccelerator, (handle *))                                                        \
   F(RegisterAccelerator, (handle, handle, void *, void (*)(void *)))                      \
+  F(GetNumAccelerators, (handle, size_t *))                                               \
+  F(GetAccelerator, (handle, size_t, handle *))                                           \
   F(SetAcceleratorGetName, (handle, void *))                                              \
   F(SetAcceleratorGetVersion, (handle, void *))                                           \
   F(SetAcceleratorGetHardwareSupport, (handle, void *))                                   \
@@ -134,7 +140,8 @@ typedef struct {
 FUNCTIONS(DECLARE)
 #undef DECLARE
 
-static accelerator_definition **xnnpack;
+static const accelerator_definition *xnnpack, *gpu;
+static char gpu_folder[4096]; /* of the runtime's library, beside which the GPU's may lie */
 static handle environment, model, compiled, signature, subgraph;
 static size_t signature_number, input_count, output_count;
 static size_t input_places[MAX_TENSORS], output_places[MAX_TENSORS]; /* of the subgraph's, in the signature */
@@ -179,6 +186,8 @@ static void *room(size_t bytes) {
 
 const char *driver_open(const request *asked) {
   void *library = open_library(asked->library);
+  const char *end = strrchr(asked->library, '/');
+  snprintf(gpu_folder, sizeof gpu_folder, "%.*s", end ? (int)(end - asked->library) : 1, end ? asked->library : ".");
 #define BIND(name, arguments)                                                                          \
   *(void **)&lrt_##name = dlsym(library, "LiteRt" #name);                                              \
   if (!lrt_##name) {                                                                                   \
@@ -187,24 +196,45 @@ const char *driver_open(const request *asked) {
   }
   FUNCTIONS(BIND)
 #undef BIND
-  xnnpack = dlsym(library, "LiteRtStaticLinkedAcceleratorCpuDef");
-  if (!xnnpack || !*xnnpack) {
+  accelerator_definition **linked = dlsym(library, "LiteRtStaticLinkedAcceleratorCpuDef");
+  xnnpack = linked ? *linked : NULL;
+  if (!xnnpack) {
     fprintf(stderr, "%s: no XNNPACK in it: versions 2.1.6 to 2.3.0 are known to work\n", asked->library);
     fail("open_library", OTHER_STATUS);
   }
   return "";
 }
 
-/* An option is {int tag; {int type; 8 bytes of value}}, the value aligned to 8. */
+static int is_on_gpu(const given_backend *backend) {
+  return backend->options && !strncmp(backend->options, GPU_OPTIONS, strlen(GPU_OPTIONS));
+}
+
+/* The GPU's accelerator has a library of its own beside the runtime's. */
+static void open_gpu(void) {
+  char file[sizeof gpu_folder + sizeof GPU_LIBRARY];
+  snprintf(file, sizeof file, "%s" GPU_LIBRARY, gpu_folder);
+  gpu = dlsym(open_library(file), "LiteRtAcceleratorImpl");
+  if (gpu) return;
+  fprintf(stderr, "%s: no symbol LiteRtAcceleratorImpl: versions 2.1.6 to 2.3.0 are known to work\n", file);
+  fail("open_library", OTHER_STATUS);
+}
+
+/* An option is {int tag; {int type; 8 bytes of value}}, the value aligned to 8. The GPU's accelerator is
+ * registered by the runtime itself, which brings what its buffers need. */
 static void make_environment(void) {
   struct {
     int tag;
     struct {
       int type;
-      int64_t value;
+      union {
+        int64_t number;
+        const char *text;
+      } value;
     } any;
-  } options[] = {{AUTO_REGISTER, {INTEGER, 0}}, {LOG_SEVERITY, {INTEGER, ONLY_ERRORS}}};
-  check("create_environment", lrt_CreateEnvironment(2, options, &environment));
+  } options[] = {{AUTO_REGISTER, {INTEGER, {.number = gpu ? GPU : 0}}},
+                 {LOG_SEVERITY, {INTEGER, {.number = ONLY_ERRORS}}},
+                 {LIBRARY_FOLDER, {STRING, {.text = gpu_folder}}}};
+  check("create_environment", lrt_CreateEnvironment(gpu ? 3 : 2, options, &environment));
 }
 
 /* The signature of the first subgraph, which is the one that is told of; a model without signatures
@@ -246,9 +276,15 @@ static void find_places(void) {
   }
 }
 
-void driver_opened(FILE *answer) { (void)answer; }
+void driver_opened(FILE *answer) {
+  char file[sizeof gpu_folder + sizeof GPU_LIBRARY];
+  snprintf(file, sizeof file, "%s" GPU_LIBRARY, gpu_folder);
+  fprintf(answer, ", \"has_gpu\": %s", access(file, R_OK) ? "false" : "true");
+}
 
 void driver_load(const request *asked) {
+  for (int i = 0; i < asked->backend_count && !gpu; i++)
+    if (is_on_gpu(&asked->backends[i])) open_gpu();
   make_environment();
   check("load", lrt_CreateModelFromFile(environment, asked->model, &model));
   find_signature();
@@ -335,13 +371,15 @@ static void keep(void *text) { (void)text; }
 
 static int create_delegate(void *runtime, handle env, handle accelerator, handle options, handle *wrapper) {
   set *mine = &sets[made_count++];
-  handle own, opaque;
-  (void)options;
-  check("place", lrt_CreateOptions(&own));
-  check("place", lrt_SetOptionsHardwareAccelerators(own, CPU));
-  check("place", lrt_CreateOpaqueOptions("xnnpack", (void *)mine->backend->options, keep, &opaque));
-  check("place", lrt_AddOpaqueOptions(own, opaque));
-  int status = (*xnnpack)->create_delegate(runtime, env, accelerator, own, wrapper);
+  int is_gpu = is_on_gpu(mine->backend);
+  handle own = options, opaque;
+  if (!is_gpu) {
+    check("place", lrt_CreateOptions(&own));
+    check("place", lrt_SetOptionsHardwareAccelerators(own, CPU));
+    check("place", lrt_CreateOpaqueOptions("xnnpack", (void *)mine->backend->options, keep, &opaque));
+    check("place", lrt_AddOpaqueOptions(own, opaque));
+  }
+  int status = (is_gpu ? gpu : xnnpack)->create_delegate(runtime, env, accelerator, own, wrapper);
   if (status || !*wrapper) return status;
   check("place", lrt_UnwrapDelegate(*wrapper, &mine->delegate));
   mine->prepare = mine->delegate->prepare;
@@ -349,21 +387,42 @@ static int create_delegate(void *runtime, handle env, handle accelerator, handle
   return 0;
 }
 
-/* A backend with options is a set of its own; one without is the builtin kernels. */
+/* The one accelerator that is there already: its delegate is to see operations of its set alone. */
+static void place_on_gpu(const given_backend *backend) {
+  handle accelerator;
+  size_t there;
+  check("place", lrt_GetNumAccelerators(environment, &there));
+  if (!there) {
+    fprintf(stderr, "%s: no Vulkan device that WebGPU can use\n", backend->name);
+    fail("place", OTHER_STATUS);
+  }
+  check("place", lrt_GetAccelerator(environment, 0, &accelerator));
+  check("place", lrt_SetDelegateFunction(accelerator, create_delegate));
+}
+
+static void place_on_cpu(void) {
+  handle accelerator;
+  check("place", lrt_CreateAccelerator(&accelerator));
+  check("place", lrt_SetAcceleratorGetName(accelerator, name_of));
+  check("place", lrt_SetAcceleratorGetVersion(accelerator, version_of));
+  check("place", lrt_SetAcceleratorGetHardwareSupport(accelerator, hardware_of));
+  check("place", lrt_SetDelegateFunction(accelerator, create_delegate));
+  check("place", lrt_SetIsAcceleratorDelegateResponsibleForJitCompilation(accelerator, compiles));
+  check("place", lrt_RegisterAccelerator(environment, accelerator, NULL, NULL));
+}
+
+/* A backend with options is a set of its own; one without is the builtin kernels. Delegates are made in
+ * the order of registration, the GPU's first. */
 void driver_place(const request *asked) {
   places = asked->place;
-  for (int i = 0; i < asked->backend_count; i++)
-    if (asked->backends[i].options) sets[set_count++] = (set){.backend = &asked->backends[i], .position = i};
-  for (int i = 0; i < set_count; i++) {
-    handle accelerator;
-    check("place", lrt_CreateAccelerator(&accelerator));
-    check("place", lrt_SetAcceleratorGetName(accelerator, name_of));
-    check("place", lrt_SetAcceleratorGetVersion(accelerator, version_of));
-    check("place", lrt_SetAcceleratorGetHardwareSupport(accelerator, hardware_of));
-    check("place", lrt_SetDelegateFunction(accelerator, create_delegate));
-    check("place", lrt_SetIsAcceleratorDelegateResponsibleForJitCompilation(accelerator, compiles));
-    check("place", lrt_RegisterAccelerator(environment, accelerator, NULL, NULL));
-  }
+  for (int on_gpu = 1; on_gpu >= 0; on_gpu--)
+    for (int i = 0; i < asked->backend_count; i++) {
+      const given_backend *backend = &asked->backends[i];
+      if (!backend->options || is_on_gpu(backend) != on_gpu) continue;
+      sets[set_count++] = (set){.backend = backend, .position = i};
+      if (on_gpu) place_on_gpu(backend);
+      else place_on_cpu();
+    }
 }
 
 static void add_options(handle options, const char *id, const char *text) {
@@ -395,7 +454,7 @@ void driver_prepare(const request *asked) {
   handle options;
   char threads[64];
   check("prepare", lrt_CreateOptions(&options));
-  check("prepare", lrt_SetOptionsHardwareAccelerators(options, CPU));
+  check("prepare", lrt_SetOptionsHardwareAccelerators(options, gpu ? CPU | GPU : CPU));
   /* Of the builtin kernels, too. */
   snprintf(threads, sizeof threads, "num_threads = %ld\n", asked->threads);
   add_options(options, "xnnpack", threads);

@@ -14,6 +14,7 @@ from pareto_profiler.models import Model
 from pareto_profiler.runtimes.base import Artifact, Form, Launch
 from pareto_profiler.runtimes.litert.engine import LiteRTLaunch
 from pareto_profiler.runtimes.litert.placing import (
+    WEBGPU,
     LiteRTConfiguration,
     options_of,
     places_of,
@@ -22,6 +23,20 @@ from pareto_profiler.runtimes.templates import constants_of, facts_of, filled
 
 _TEMPLATES: Final = Path(__file__).parent
 _SET: Final = re.compile(r'^  \{("(?:[^"\\]|\\.)*"), ("(?:[^"\\]|\\.)*")\},$', re.MULTILINE)
+# What an application does itself, without and with a GPU.
+_CALLS: Final = (
+    {
+        "REGISTERS": "no accelerator by itself (option 24 = 0)",
+        "HARDWARE": "the CPU (LiteRtSetOptionsHardwareAccelerators(options, 1))",
+    },
+    {
+        "REGISTERS": (
+            "the GPU's accelerator alone (option 24 = 2;\n"
+            " * option 22: the folder of libLiteRtWebGpuAccelerator.so)"
+        ),
+        "HARDWARE": "CPU and GPU (LiteRtSetOptionsHardwareAccelerators(options, 3))",
+    },
+)
 
 
 def sets_of(artifact: Artifact) -> list[dict[str, str]]:
@@ -36,13 +51,14 @@ def sets_of(artifact: Artifact) -> list[dict[str, str]]:
     sets: dict[str, list[str]] = {}
     for ranges, backend in places_of(header.graph, told.backend_by_operation):
         sets.setdefault(backend, []).append(ranges)
+    # The GPU's delegate comes first, as it was measured.
     return [
         {
             "backend": backend,
             "options": options_of(backend, told.threads)["options"],
             "operations": ",".join(ranges),
         }
-        for backend, ranges in sets.items()
+        for backend, ranges in sorted(sets.items(), key=lambda item: item[0] != WEBGPU)
     ]
 
 
@@ -90,11 +106,11 @@ def _run_json(artifacts: Sequence[Artifact], to: Path) -> list[Launch]:
 
 def _write_code(artifacts: Sequence[Artifact], model: Model | None, to: Path) -> list[str]:
     del model
-    rows = [
-        f'  {{{json.dumps(s["options"])}, "{s["operations"]}"}},' for s in sets_of(artifacts[0])
-    ]
+    sets = sets_of(artifacts[0])
+    rows = [f'  {{{json.dumps(s["options"])}, "{s["operations"]}"}},' for s in sets]
     parts = {
         **facts_of(artifacts[0]),
+        **_CALLS[any(s["backend"] == WEBGPU for s in sets)],
         "SETS": "\n".join(rows),
         "COUNT": str(len(rows)),
         "THREADS": str(_threads_of(artifacts[0])),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -17,7 +18,7 @@ from pareto_profiler.runners.inputs import Array
 from pareto_profiler.runtimes.base import Engine, Where
 from pareto_profiler.runtimes.installed import DriverInstallation
 from pareto_profiler.runtimes.litert.engine import Asked, LiteRTEngine
-from pareto_profiler.runtimes.litert.placing import BACKENDS, BUILTIN
+from pareto_profiler.runtimes.litert.placing import BACKENDS, BUILTIN, WEBGPU
 from pareto_profiler.runtimes.wheel import Wheel
 from pareto_profiler.shells.base import Shell
 
@@ -28,12 +29,17 @@ _LOG: Final = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class LiteRTInstallation(DriverInstallation):
-    """A LiteRT that its driver measures."""
+    """A LiteRT that its driver measures.
+
+    Attributes:
+        has_gpu: Whether the library of the GPU's accelerator lies beside the runtime's.
+    """
 
     runtime = NAME
+    has_gpu: bool = False
 
     def offered_backends(self) -> tuple[str, ...]:
-        return tuple(BACKENDS)
+        return tuple(b for b in BACKENDS if self.has_gpu or b != WEBGPU)
 
     def support(
         self,
@@ -55,6 +61,8 @@ class LiteRTInstallation(DriverInstallation):
                 try:
                     claimed = engine.claimed(backend, operations)
                 except RunError as error:
+                    if backend == WEBGPU:
+                        raise TargetError(_why_unusable(error.message)) from error
                     if backend == backends[0]:
                         words = f"{model.path}: litert cannot load it: {error.message}"
                         raise TargetError(words) from error
@@ -87,4 +95,10 @@ def find(shell: Shell, where: Where) -> LiteRTInstallation:
         TargetError: It cannot be used there.
     """
     driver, version = WHEEL.driver(shell, where)
-    return LiteRTInstallation(driver, version, where.energy)
+    return LiteRTInstallation(driver, version, where.energy, bool(driver.opened()["has_gpu"]))
+
+
+def _why_unusable(said: str) -> str:
+    """The last error among what the GPU's accelerator says; before it stand notes and warnings."""
+    *_, words = re.findall(r"ERROR: (?:\[\S+\] )?([^|]*[^| ])", said) or [said]
+    return f"{NAME} has {WEBGPU}, but cannot use it here: {words}"

@@ -10,6 +10,7 @@ from pareto_profiler.drivers.engine import place_of
 from pareto_profiler.runtimes.configured import Configured
 
 BUILTIN: Final = "builtin"
+WEBGPU: Final = "webgpu"
 
 # 1 and 2: int8 operations, which are claimed without flags, too, but not with other flags alone.
 _INT8: Final = 1 | 2
@@ -20,10 +21,11 @@ BACKENDS: Final[Mapping[str, str]] = {
     "xnnpack-lean": f"flags = {_INT8 | 32}\n",
     # Arithmetic in half precision, whatever the model has.
     "xnnpack-fp16": f"flags = {_INT8 | 4}\n",
+    WEBGPU: "",
 }
 """Backend → options of its delegate beside the threads."""
 
-ON_REQUEST: Final = frozenset({"xnnpack-lean", "xnnpack-fp16"})
+ON_REQUEST: Final = frozenset({"xnnpack-lean", "xnnpack-fp16", WEBGPU})
 """Backends that are used only where they are named."""
 
 _OF_CONSTANTS: Final = {"DEQUANTIZE", "DENSIFY"}
@@ -87,6 +89,8 @@ def options_of(backend: str, threads: int, cache_file: str = "") -> dict[str, st
     kind = backend.partition("#")[0]
     if kind == BUILTIN:
         return {}
+    if kind == WEBGPU:
+        return {"options": WEBGPU}
     cache = f'weight_cache_file_path = "{cache_file}"\n' if cache_file else ""
     return {"options": f"num_threads = {threads}\n{BACKENDS[kind]}{cache}"}
 
