@@ -138,7 +138,7 @@ class Verification:
     @property
     def words(self) -> str:
         """For people."""
-        placed = "where operations ran cannot be told"
+        placed = "this form cannot tell where operations ran"
         if self.mismatches is not None:
             placed = "every operation runs where it was measured"
         if self.mismatches:
@@ -148,10 +148,10 @@ class Verification:
         count = len(self.seconds)
         times = "" if count == 1 else f", median of {count} processes"
         now = f"exec_time {1e3 * median(self.seconds):.4g} ms{times}"
-        own = f"the same under the driver now ({1e3 * median(self.beside):.4g} ms)"
+        own = f"the driver now ({1e3 * median(self.beside):.4g} ms)"
         if self.is_as_fast is None:
             return f"{now}: no verdict beside {own}: the machine is too busy to tell; {placed}"
-        same = "within noise like" if self.is_as_fast else "beyond noise UNLIKE"
+        same = "within noise as under" if self.is_as_fast else "DIFFERENT beyond noise from"
         return f"{now}: {self._then}{same} {own}; {placed}"
 
     @property
@@ -162,7 +162,7 @@ class Verification:
             return ""
         then = f"({1e3 * low:.4g} to {1e3 * high:.4g} ms)"
         if self.is_in_range:
-            return f"as measured {then}, "
+            return f"as in the search {then}, "
         faster = "faster than" if median(self.seconds) < low else "not as fast as"
         return f"the machine is {faster} it was then {then}, "
 

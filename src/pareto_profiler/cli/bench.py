@@ -55,7 +55,7 @@ def bench(
         typer.Option(
             help="Which, comma-separated; NAME:N has another budget, NAME:N:S another number of "
             "searches. random is always among them.",
-            show_default="structured, local, hlps, and nsga2 where pymoo is installed",
+            show_default="structured, random, local, hlps, and nsga2 where pymoo is installed",
         ),
     ] = DEFAULT_SAMPLERS,
     seeds: Annotated[int, typer.Option(min=1, max=1000, help="Searches of each sampler.")] = 10,

@@ -70,8 +70,9 @@ def deploy(
     """Write an assignment in the form that ships, and run it to see that it does what was measured.
 
     It is run on the target of the run, in turns with the same assignment under the search's driver:
-    each operation has to run where it was measured, and both have to be as fast as each other. Exit
-    status 1 if not, 3 if the target is too busy to tell.
+    each operation has to run where it was measured, as far as runtime and form can tell, and both
+    have to take the same time within noise. Exit status 1 if not, 3 if the target is too busy to
+    tell.
     """
     shipment = Shipment.of(run, number, form, output, model=now.model, is_to_run=verify)
     if verify:

@@ -58,9 +58,10 @@ def explain(
 ) -> None:
     """Explain why an assignment is as good as it is: what each choice saves, and what it costs.
 
-    By the model that `structured` fits to all trials: time of each operation, hand-overs, backends
-    pulled in. And what it could do without: choices that change nothing beyond noise, put back to
-    the baseline's. `--simplify` measures whether that stays on the front.
+    It splits the difference from the baseline into operations, hand-overs and the cost of each
+    backend in use, with the model that `structured` fits to all trials. Then it lists choices that
+    change nothing beyond noise and could go back to the baseline's backend; `--simplify` measures
+    whether the assignment stays on the front without them.
     """
     asked = run
     run, name = point_of(run, name)

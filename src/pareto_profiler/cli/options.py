@@ -163,7 +163,8 @@ RunArgument = Annotated[
     Path,
     typer.Argument(
         metavar="RUN",
-        help="Folder of a run, its journal, or a result dump of ONE's tools.",
+        help="A run's folder, its journal, a packed table, a CSV table, or a result dump of ONE's "
+        "tools.",
         autocompletion=run_names,
     ),
 ]
@@ -179,15 +180,16 @@ IdArgument = Annotated[
 SamplerOption = Annotated[
     str,
     typer.Option(
-        help="Who proposes assignments: structured, which learns what operations and copies "
-        "between backends cost; random, exhaustive, local, hlps, nsga2, spea2, tpe, qnehvi.",
+        help="Who proposes assignments: structured, which learns what operations and "
+        "hand-overs between backends cost; random, "
+        "exhaustive, local, hlps, nsga2, spea2, tpe, qnehvi.",
         autocompletion=sampler_names,
     ),
 ]
 TimeOption = Annotated[
-    str, typer.Option("--time", help="Most time for all trials together, e.g. 10m.")
+    str, typer.Option("--time", help="Stop when trials have taken this long in all, e.g. 10m.")
 ]
-SeedOption = Annotated[int, typer.Option(min=0, help="Of the sampler and of random inputs.")]
+SeedOption = Annotated[int, typer.Option(min=0, help="Seed of the sampler and of random inputs.")]
 OutputOption = Annotated[
     Path | None,
     typer.Option(
@@ -215,7 +217,7 @@ InsteadOption = Annotated[
     str,
     typer.Option(
         "--objectives",
-        help="Instead of the recorded ones.",
+        help="Objectives to judge by, instead of the recorded ones.",
         show_default=False,
         autocompletion=objective_names,
     ),
@@ -469,7 +471,7 @@ class MeasuringOptions:
         str,
         _option(
             "Measuring",
-            "Per assignment, e.g. 30s.",
+            "Most time for one assignment, e.g. 30s.",
             show_default=f"{_PLAN.time_limit_s:.0f}s, or as the target says",
         ),
     ] = ""
@@ -545,7 +547,7 @@ class TrustOptions:
         str,
         _option(
             "Trust",
-            "Differences below that are nothing: 1%, or 0 for strict dominance.",
+            "Ignore differences smaller than this, e.g. 1%; 0 means strict dominance.",
             show_default=f"{100 * MARGIN:g}%",
         ),
     ] = ""
@@ -625,12 +627,18 @@ class TargetOptions:
 
 @dataclass(frozen=True, slots=True)
 class WhereNow:
-    """Where things of a run are now, if they are no longer where they were."""
+    """Where things of a run are now, if they have moved."""
 
-    model: Annotated[
-        Path | None, typer.Option(help="The model, where it is no longer where it was.")
-    ] = None
-    address: AddressOption = ""
+    model: Annotated[Path | None, typer.Option(help="Path of the model, if it has moved.")] = None
+    address: Annotated[
+        str,
+        _option(
+            "Target",
+            "Address of the target, if it has moved. Several are joined by commas: confirm "
+            "measures on all of them side by side, others use the first that answers.",
+            show_default="the run's own, else as targets.toml says",
+        ),
+    ] = ""
     targets: TargetsOption = None
 
 
@@ -642,8 +650,8 @@ class TableOptions:
         str,
         typer.Option(
             "--backends",
-            help="Of a result dump that does not name them, or of a CSV table: the backends, "
-            "digit 0 and the baseline's first.",
+            help="Backends, the baseline's (digit 0) first; only for a CSV table, or a dump that "
+            "does not name them.",
             show_default="of a dump as its journal says, else cpu, acl_cl, acl_neon; of a table "
             "cpu, then by name",
         ),
@@ -652,7 +660,7 @@ class TableOptions:
         str,
         typer.Option(
             "--baseline",
-            help="Of a CSV table: the backend that its baseline is on.",
+            help="Backend of the baseline; only for a CSV table.",
             show_default="cpu, else the first one by name",
         ),
     ] = ""
@@ -670,7 +678,7 @@ class JudgingOptions:
     margin: Annotated[
         str,
         typer.Option(
-            help="Differences below that are nothing, e.g. 2%, or 0 for strict dominance.",
+            help="Ignore differences smaller than this, e.g. 2%; 0 means strict dominance.",
             show_default="the recorded one",
         ),
     ] = ""

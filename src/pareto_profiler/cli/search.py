@@ -85,8 +85,8 @@ def search(
         int | None,
         typer.Option(
             min=1,
-            help="Most trials, those of earlier runs of the same search included. Each is one "
-            "process, also if it fails, repeats or traces.",
+            help="Most trials, counting those that the run has already. Every process is a trial: "
+            "failures, repeats and traces, too.",
             show_default="as --effort says: 30, 100, 300; with --time no limit",
         ),
     ] = None,
@@ -188,7 +188,7 @@ def confirm(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a run.")],
     judging: JudgingOptions,
     now: WhereNow,
-    budget: Annotated[int, typer.Option(min=1, help="Most further trials.")] = 50,
+    budget: Annotated[int, typer.Option(min=1, help="Most trials to add.")] = 50,
     time: TimeOption = "",
     anchor_every: AnchorOption = _RULES.anchor_every,
     as_json: JsonOption = False,

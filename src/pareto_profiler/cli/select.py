@@ -38,7 +38,8 @@ def select(
     knee: Annotated[
         bool,
         typer.Option(
-            "--knee", help="Where the front bends most: sums each objective's place in its range."
+            "--knee",
+            help="The knee: the smallest sum of objectives, each scaled to its range on the front.",
         ),
     ] = False,
     weights: Annotated[

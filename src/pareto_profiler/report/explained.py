@@ -9,9 +9,10 @@ from typing import Final
 
 from rich.table import Table
 
+from pareto_profiler.core.membership import Verdict
 from pareto_profiler.core.space import Assignment
 from pareto_profiler.report.naming import named
-from pareto_profiler.report.summary import Summary
+from pareto_profiler.report.summary import Row, Summary
 from pareto_profiler.samplers.structured.explanation import Choice, Effect, Explanation
 from pareto_profiler.storage.journal import is_journal
 
@@ -67,8 +68,9 @@ def _headline(summary: Summary, assignment: Assignment, found: Explanation) -> s
             + (", no verdict" if o.name in row.untold else of.get(o.name, ""))
             for o in summary.objectives
         ]
-        place = "on the front" if any(r.id == number for r in summary.front) else "not on the front"
-        lines.append(f"{name} of {summary.header.model_name}: {', '.join(figures)}; {place}")
+        lines.append(
+            f"{name} of {summary.header.model_name}: {', '.join(figures)}; {_place(row, summary)}"
+        )
     untold = _untold(summary)
     if untold:
         lines.append(f"no verdict on {', '.join(sorted(untold))}: the baseline's cannot be told")
@@ -79,6 +81,14 @@ def _headline(summary: Summary, assignment: Assignment, found: Explanation) -> s
     )
     lines.append(f"by a model that predicts {errors} (each measurement from all others)\n")
     return "\n".join(lines)
+
+
+def _place(row: Row, summary: Summary) -> str:
+    """Whether it is on the front, and how sure that is."""
+    place = "on the front" if row in summary.front else "not on the front"
+    if not summary.is_noise_known or row.place.verdict is not Verdict.INCONCLUSIVE:
+        return place
+    return f"{place} (undecided: on it with {math.floor(100 * row.place.probability)} %)"
 
 
 def _differences(summary: Summary, assignment: Assignment, found: Explanation) -> Table:

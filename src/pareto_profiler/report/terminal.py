@@ -160,7 +160,8 @@ def _marks_told(judged: Judged) -> list[str]:
     if any(row.placement is not None for row in judged.front):
         marks[-1] += "; ✓ placement verified"
     if judged.is_noise_known:
-        marks.append(f"60%? probability, not yet {100 * judged.header.confidence:g} %")
+        sure = f"{100 * judged.header.confidence:g} %"
+        marks.append(f"60%? probability that it is on the front, undecided below {sure}")
         marks.append("=B cannot be told from B")
         if any(row.estimate.is_contended for row in judged.front):
             marks.append("busy: other work disturbed it, ±? by how much cannot be told")
@@ -217,9 +218,9 @@ def _undecided_table(summary: Summary) -> list[str]:
     if not summary.undecided:
         return []
     count = len(summary.undecided)
-    told = f"{count} more are perhaps on it; the likeliest:"
+    told = f"{count} more may be on the front; most likely:"
     if count == 1:
-        told = "one more is perhaps on it:"
+        told = "one more may be on the front:"
     return [told, *_rows_of(summary, summary.undecided[:_UNDECIDED], _choices_of)]
 
 
@@ -394,7 +395,7 @@ def _failure_lines(summary: Summary) -> list[str]:
     for kind, messages in summary.failures_by_kind().items():
         message, count = messages[0]
         more = sum(n for _, n in messages) - count
-        rest = f"; {more} with other words" if more else ""
+        rest = f"; {more} with other messages" if more else ""
         lines.append(f"{kind}: {count} × {_shortened(message)}{rest}")
     lines += [f"misplaced: {m}" for p in summary.misplaced for m in p.mismatches[:1]]
     return lines

@@ -56,7 +56,7 @@ def wheel_library() -> Path:
             return library
     raise TargetError(
         "the onert wheel is not installed (it exists for Linux on x86_64 and aarch64): "
-        "pip install onert, or name a library with --onert-library"
+        "pip install onert, or name a library with --library"
     )
 
 

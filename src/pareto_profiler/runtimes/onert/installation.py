@@ -101,7 +101,7 @@ def find_library(shell: Shell, given: str = "") -> PurePosixPath:
             f"{given}: no {' or '.join(LIBRARY_NAMES)} there"
             if given
             else f"no {' or '.join(LIBRARY_NAMES)} in the usual places of the target ({_FOLDERS}): "
-            f"name it (library = … in targets.toml, or --onert-library)"
+            f"name it (library = … in targets.toml, or --library)"
         )
     return PurePosixPath(found)
 
