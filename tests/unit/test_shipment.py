@@ -285,7 +285,7 @@ def test_what_ships_is_judged_beside_the_search_s_own_way():
     slower = verified((2.15,), (2.02,))
     assert slower.is_in_range
     assert not slower.is_good
-    assert "UNLIKE" in slower.words
+    assert "DIFFERENT beyond noise" in slower.words
     assert not verified((2.9, 2.9, 2.9), (2.5, 2.5, 2.5), noise=0.0).is_good
     busy_now = verified((3.5, 5.2, 3.6, 5.3), (5.4, 3.6, 5.1, 5.2))
     assert busy_now.is_good
