@@ -9,10 +9,10 @@ import flatbuffers
 import numpy as np
 from numpy.typing import NDArray
 
-FLOAT32, FLOAT16, INT32, INT64, STRING = 0, 1, 2, 4, 5
+FLOAT32, FLOAT16, INT32, INT64, STRING, BOOL = 0, 1, 2, 4, 5, 6
 ADD, CONV_2D, FULLY_CONNECTED, RELU, RESHAPE, TANH = 0, 3, 9, 19, 22, 28
 DEQUANTIZE = 6
-CUSTOM, GATHER, HARD_SWISH, IF, DYNAMIC_UPDATE_SLICE = 32, 36, 117, 118, 151
+CUSTOM, GATHER, LESS, HARD_SWISH, IF, WHILE, DYNAMIC_UPDATE_SLICE = 32, 36, 58, 117, 118, 119, 151
 
 
 @dataclass
@@ -28,7 +28,7 @@ class TensorSpec:
 
 @dataclass
 class OperationSpec:
-    """One operation; ``option_type`` gives it an empty table of options of that union type."""
+    """One operation; ``option_type`` gives it a table of options of that union type."""
 
     code: int
     inputs: Sequence[int]
@@ -36,11 +36,12 @@ class OperationSpec:
     custom_code: str = ""
     version: int = 1
     option_type: int = 0
+    options: Sequence[int] = ()
 
 
 @dataclass
 class ModelSpec:
-    """A model; with several subgraphs all of them have the same content."""
+    """A model with the subgraphs behind its main one; ``subgraphs`` repeats that one."""
 
     tensors: Sequence[TensorSpec]
     operations: Sequence[OperationSpec]
@@ -48,6 +49,8 @@ class ModelSpec:
     outputs: Sequence[int]
     subgraphs: int = 1
     identifier: bytes = b"TFL3"
+    bodies: Sequence[ModelSpec] = ()
+    name: str = "g"
 
 
 def _vector(builder: flatbuffers.Builder, values: Sequence[int], *, is_offset: bool) -> int:
@@ -64,10 +67,43 @@ def build(spec: ModelSpec) -> bytes:
     """The file's bytes."""
     b = flatbuffers.Builder(1024)
     codes: dict[tuple[int, str, int], int] = {}
-    for o in spec.operations:
+    every = [spec, *spec.bodies]
+    for o in [o for one in every for o in one.operations]:
         codes.setdefault((o.code, o.custom_code, o.version), len(codes))
-
     buffers = [_empty_table(b, 3)]
+    made = [_subgraph(b, one, codes, buffers) for one in every]
+    subgraphs = made[:1] * spec.subgraphs + made[1:]
+
+    code_tables = []
+    for code, custom, version in codes:
+        text = b.CreateString(custom) if custom else 0
+        b.StartObject(4)
+        b.PrependInt8Slot(0, min(code, 127), 0)
+        if text:
+            b.PrependUOffsetTRelativeSlot(1, text, 0)
+        b.PrependInt32Slot(2, version, 1)
+        b.PrependInt32Slot(3, code, 0)
+        code_tables.append(b.EndObject())
+
+    code_vector, subgraph_vector, buffer_vector = (
+        _vector(b, v, is_offset=True) for v in (code_tables, subgraphs, buffers)
+    )
+    b.StartObject(8)
+    b.PrependUint32Slot(0, 3, 0)
+    b.PrependUOffsetTRelativeSlot(1, code_vector, 0)
+    b.PrependUOffsetTRelativeSlot(2, subgraph_vector, 0)
+    b.PrependUOffsetTRelativeSlot(4, buffer_vector, 0)
+    b.Finish(b.EndObject(), file_identifier=spec.identifier)
+    return bytes(b.Output())
+
+
+def _subgraph(
+    b: flatbuffers.Builder,
+    spec: ModelSpec,
+    codes: dict[tuple[int, str, int], int],
+    buffers: list[int],
+) -> int:
+    """One subgraph; what its constants hold goes to the buffers."""
     buffer_of = []
     for tensor in spec.tensors:
         if tensor.data is None:
@@ -96,7 +132,7 @@ def build(spec: ModelSpec) -> bytes:
     operations = []
     for o in spec.operations:
         inputs, outputs = (_vector(b, v, is_offset=False) for v in (o.inputs, o.outputs))
-        options = _empty_table(b, 4) if o.option_type else 0
+        options = _options(b, o.options) if o.option_type else 0
         b.StartObject(14)
         b.PrependUint32Slot(0, codes[o.code, o.custom_code, o.version], 0)
         b.PrependUOffsetTRelativeSlot(1, inputs, 0)
@@ -110,36 +146,22 @@ def build(spec: ModelSpec) -> bytes:
     operation_vector = _vector(b, operations, is_offset=True)
     inputs = _vector(b, spec.inputs, is_offset=False)
     outputs = _vector(b, spec.outputs, is_offset=False)
-    subgraphs = []
-    for _ in range(spec.subgraphs):
-        b.StartObject(6)
-        b.PrependUOffsetTRelativeSlot(0, tensor_vector, 0)
-        b.PrependUOffsetTRelativeSlot(1, inputs, 0)
-        b.PrependUOffsetTRelativeSlot(2, outputs, 0)
-        b.PrependUOffsetTRelativeSlot(3, operation_vector, 0)
-        subgraphs.append(b.EndObject())
+    name = b.CreateString(spec.name)
+    b.StartObject(6)
+    b.PrependUOffsetTRelativeSlot(4, name, 0)
+    b.PrependUOffsetTRelativeSlot(0, tensor_vector, 0)
+    b.PrependUOffsetTRelativeSlot(1, inputs, 0)
+    b.PrependUOffsetTRelativeSlot(2, outputs, 0)
+    b.PrependUOffsetTRelativeSlot(3, operation_vector, 0)
+    return int(b.EndObject())
 
-    code_tables = []
-    for code, custom, version in codes:
-        text = b.CreateString(custom) if custom else 0
-        b.StartObject(4)
-        b.PrependInt8Slot(0, min(code, 127), 0)
-        if text:
-            b.PrependUOffsetTRelativeSlot(1, text, 0)
-        b.PrependInt32Slot(2, version, 1)
-        b.PrependInt32Slot(3, code, 0)
-        code_tables.append(b.EndObject())
 
-    code_vector, subgraph_vector, buffer_vector = (
-        _vector(b, v, is_offset=True) for v in (code_tables, subgraphs, buffers)
-    )
-    b.StartObject(8)
-    b.PrependUint32Slot(0, 3, 0)
-    b.PrependUOffsetTRelativeSlot(1, code_vector, 0)
-    b.PrependUOffsetTRelativeSlot(2, subgraph_vector, 0)
-    b.PrependUOffsetTRelativeSlot(4, buffer_vector, 0)
-    b.Finish(b.EndObject(), file_identifier=spec.identifier)
-    return bytes(b.Output())
+def _options(builder: flatbuffers.Builder, values: Sequence[int]) -> int:
+    """A table of options whose fields are whole numbers."""
+    builder.StartObject(max(4, len(values)))
+    for slot, value in enumerate(values):
+        builder.PrependInt32Slot(slot, value, 0)
+    return int(builder.EndObject())
 
 
 def _empty_table(builder: flatbuffers.Builder, fields: int) -> int:
@@ -212,3 +234,43 @@ def shared_biases(seed: int = 0, *, width: int = 8) -> ModelSpec:
         source = weights + 1
         operations.append(OperationSpec(FULLY_CONNECTED, inputs, (source,), option_type=8))
     return ModelSpec(tensors, operations, (0,), (source,))
+
+
+def looping(times: int = 10, size: int = 64, *, extra: bool = False) -> ModelSpec:
+    """A dense layer and TANH in the body of a loop that counts to ``times``.
+
+    With ``extra`` a subgraph that nothing runs stands before condition and body.
+    """
+    random = np.random.default_rng(0)
+    count, row = TensorSpec((1,), INT32), TensorSpec((1, size))
+    one = TensorSpec((1,), INT32, np.array([1], np.int32))
+    weights = TensorSpec((size, size), data=random.normal(0, 0.05, (size, size)).astype("f4"))
+    bias = TensorSpec((size,), data=np.zeros(size, "f4"))
+    condition = ModelSpec(
+        [count, row, TensorSpec((1,), INT32, np.array([times], np.int32)), TensorSpec((1,), BOOL)],
+        [OperationSpec(LESS, (0, 2), (3,), option_type=44)],
+        (0, 1),
+        (3,),
+    )
+    body = ModelSpec(
+        [count, row, one, count, weights, bias, row, row],
+        [
+            OperationSpec(ADD, (0, 2), (3,), option_type=11),
+            OperationSpec(FULLY_CONNECTED, (1, 4, 5), (6,), option_type=8),
+            OperationSpec(TANH, (6,), (7,)),
+        ],
+        (0, 1),
+        (3, 7),
+    )
+    unused = [ModelSpec([row, row], [OperationSpec(TANH, (0,), (1,))] * 1, (0,), (1,))]
+    first = 2 if extra else 1
+    return ModelSpec(
+        [TensorSpec((1,), INT32, name="count"), TensorSpec((1, size), name="row"), count, row, row],
+        [
+            OperationSpec(WHILE, (0, 1), (2, 3), option_type=93, options=(first, first + 1)),
+            OperationSpec(TANH, (3,), (4,)),
+        ],
+        (0, 1),
+        (4,),
+        bodies=[*(unused if extra else []), condition, body],
+    )

@@ -36,9 +36,9 @@ def first_refused(job: Job, folder: PurePosixPath, words: str) -> Operation | No
         TargetError: The target is unusable.
     """
     graph = job.model.graph
-    if graph.format != "tflite" or len(graph.operations) < 2:
+    if graph.format != "tflite" or graph.own_count < 2:
         return None
-    works, refused = 0, len(graph.operations)
+    works, refused = 0, graph.own_count
     with tempfile.TemporaryDirectory(prefix="pareto-profiler-") as here:
         while refused - works > 1:
             middle = (works + refused) // 2

@@ -22,6 +22,7 @@ from build_model import (
     TensorSpec,
     build,
     chain,
+    looping,
 )
 from conftest import MODELS
 from e2e.command import JUDGED, command, pp, pp_error, pp_json
@@ -225,14 +226,16 @@ int main(int argc, char **argv) {
 """
 
 
-def placed_by_the_c_file(run: Path, point: object, tmp_path: Path, *gpu: Path) -> str:
+def placed_by_the_c_file(
+    run: Path, point: object, tmp_path: Path, *gpu: Path, model: Path = MODEL
+) -> str:
     """What an application of it says that was compiled without a warning."""
     pp("deploy", run, point, "--format", "c", "--no-verify", "--output", "p.c", cwd=tmp_path)
     program = tmp_path / "main.c"
     program.write_text('#include "p.c"\n' + MAIN)
     compiler = [sys.executable, "-m", "ziglang", "cc", "-Wall", "-Wextra", "-std=gnu23"]
     subprocess.run([*compiler, "-o", str(tmp_path / "main"), str(program), "-ldl"], check=True)
-    words = [tmp_path / "main", WHEEL.here(), MODEL, *gpu]
+    words = [tmp_path / "main", WHEEL.here(), model, *gpu]
     done = subprocess.run(words, capture_output=True, text=True, check=True)
     return done.stdout.splitlines()[-1]
 
@@ -321,6 +324,55 @@ def test_a_library_without_the_gpus_does_not_offer_it(tmp_path: Path):
     given = (*ON_GPU, "--library", tmp_path / "alone", "--budget", 2)
     words = pp_error("search", MODEL, *given, cwd=tmp_path, status=2)
     assert "no backend webgpu, it has xnnpack, builtin, xnnpack-lean, xnnpack-fp16" in words
+
+
+def test_operations_of_loops_are_placed_by_subgraph_and_operation(tmp_path: Path):
+    """A subgraph that nothing runs stands before condition and body."""
+    (tmp_path / "m.tflite").write_bytes(build(looping(extra=True)))
+    np.savez(tmp_path / "x.npz", count=np.int32([0]), row=np.ones((1, 64), "f4"))
+    given = ("--input", "x.npz", "--sampler", "exhaustive", "--budget", 12, "--output", "run")
+    pp("search", "m.tflite", *BY_OPERATION, *given, cwd=tmp_path)
+    recording = read(tmp_path / "run")
+    space, graph = recording.header.space, recording.header.graph
+    assert {v.name: v.feasible for v in space.variables} == {
+        "TANH@1": ("xnnpack", "builtin"),
+        "LESS@2": ("builtin",),
+        "ADD@3": ("builtin",),
+        "FULLY_CONNECTED@4": ("xnnpack", "builtin"),
+        "TANH@5": ("xnnpack", "builtin"),
+    }
+    assert [graph.place_of(o) for o in range(6)] == [(0, 0), (0, 1), (2, 0), (3, 0), (3, 1), (3, 2)]
+    measured = {t.assignment: t for t in recording.trials if hasattr(t.outcome, "samples")}
+    assert set(measured) == {a for a in space if space.is_feasible(a)}
+    # What runs in the body shows in the last bits.
+    inside = ("builtin", "builtin", "builtin", "xnnpack", "xnnpack")
+    errors = [measured[a].outcome.output_error for a in (inside, space.uniforms()[1])]
+    assert errors[0] == 0 < errors[1] < 1e-5
+    assert recording.placements
+    assert not any(p.mismatches for p in recording.placements)
+    point = str(space.id_of(inside))
+    words = placed_by_the_c_file(tmp_path / "run", point, tmp_path, model=tmp_path / "m.tflite")
+    assert words == "1 sets, 4 prepared"
+    deploy = ("deploy", "run", point, "--no-verify", "--format")
+    pp(*deploy, "json", "--output", "a.json", cwd=tmp_path)
+    assert json.loads((tmp_path / "a.json").read_text())["sets"][0]["operations"] == "3:1-2"
+    pp(*deploy, "python", "--output", "p.py", cwd=tmp_path)
+    script = (
+        "import numpy as np, os, p\n"
+        "inputs = [np.int32([0]), np.ones((1, 64), np.float32)]\n"
+        "print(p.SETS[0][1], p.Placed().run(inputs)[0].shape, flush=True); os._exit(0)\n"
+    )
+    ended = [sys.executable, "-c", script]
+    done = subprocess.run(ended, cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert done.stdout == "3:1-2 (1, 64)\n"
+
+
+def test_a_profile_of_a_loop_is_of_the_main_subgraph(tmp_path: Path):
+    """There is no room for the events of all its rounds."""
+    (tmp_path / "m.tflite").write_bytes(build(looping()))
+    trace = ("trace", "m.tflite", "--runtime", "litert", "--backends", "builtin")
+    times = pp_json(*trace, cwd=tmp_path)["profiles"]["builtin"]["operations"]
+    assert [t["index"] for t in times] == [0, 1]
 
 
 def test_a_search_goes_on_where_it_was_ended(tmp_path: Path):

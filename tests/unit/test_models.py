@@ -31,12 +31,14 @@ from build_model import (
     build,
     chain,
     dense,
+    looping,
 )
 from circle_schema.v0_10.circle.BuiltinOperator import BuiltinOperator
 from circle_schema.v0_10.circle.TensorType import TensorType
 from conftest import MODELS
 from rooms import onert_graph, onert_space
 
+from pareto_profiler.core.graph import Graph
 from pareto_profiler.core.space import Granularity
 from pareto_profiler.errors import ModelError
 from pareto_profiler.models import load, schema
@@ -332,6 +334,28 @@ def test_what_runs_in_bodies_is_decided_by_name():
         "FullyConnected": (0,),
         "ElementwiseActivation": (1,),
     }
+
+
+def test_operations_of_bodies_are_numbered_behind_the_main_subgraphs():
+    """Of those that a loop or a branch runs; what nothing runs is left out."""
+    graph = read_graph(build(looping(extra=True)), "x")
+    assert [body.is_run for body in graph.bodies] == [False, True, True]
+    whole = graph.with_bodies()
+    assert [o.builtin for o in whole.operations] == [
+        *("WHILE", "TANH", "LESS", "ADD", "FULLY_CONNECTED", "TANH"),
+    ]
+    assert [o.index for o in whole.operations] == [*range(6)]
+    assert whole.own_count == 2
+    places = [whole.place_of(o) for o in range(6)]
+    assert places == [(0, 0), (0, 1), (2, 0), (3, 0), (3, 1), (3, 2)]
+    assert [whole.operation_at(*place) for place in places] == [*range(6)]
+    assert whole.operation_at(1, 0) is None
+    assert whole.operation_at(4, 0) is None
+    # Tensors of a body hang together, and with nothing else.
+    assert [(e.producer, e.consumer) for e in whole.edges] == [(0, 1), (4, 5)]
+    assert whole.operations[4].weight_bytes == 4 * (64 * 64 + 64)
+    assert Graph.from_json(whole.to_json()) == whole
+    assert read_graph(build(dense()), "x").with_bodies() == read_graph(build(dense()), "x")
 
 
 def test_vectors_that_share_their_contents_do_not_take_for_ever():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -83,8 +84,23 @@ class Edge:
 
 
 @dataclass(frozen=True, slots=True)
+class Body:
+    """A subgraph behind the main one, whose tensors and operations have indices of their own.
+
+    Attributes:
+        tensors: In file order.
+        operations: In file order.
+        is_run: Whether a loop or a branch of the main subgraph runs it.
+    """
+
+    tensors: tuple[Tensor, ...]
+    operations: tuple[Operation, ...]
+    is_run: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Graph:
-    """The main subgraph of a model file.
+    """The main subgraph of a model file, with those of loops and branches where it has them.
 
     Attributes:
         format: ``tflite`` or ``circle``.
@@ -94,7 +110,9 @@ class Graph:
         inputs: Tensor indices of the model's inputs.
         outputs: Tensor indices of the model's outputs.
         subgraph_count: Subgraphs in the file.
-        bodies: Operations of the subgraphs behind the main one, with indices of their own.
+        bodies: The subgraphs behind the main one.
+        starts: Of each body the index of its first operation, where :meth:`with_bodies` gave
+            these operations indices behind the main subgraph's.
         original: SHA-256 of the file that it was adapted from; empty where it was not.
         origins: For each operation of an adapted model its number in the original.
     """
@@ -106,14 +124,60 @@ class Graph:
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
     subgraph_count: int = 1
-    bodies: tuple[tuple[Operation, ...], ...] = ()
+    bodies: tuple[Body, ...] = ()
     original: str = ""
     origins: tuple[int, ...] = ()
+    starts: tuple[int, ...] = ()
 
     @property
     def all_operations(self) -> tuple[Operation, ...]:
         """Those of the main subgraph, then those of the others."""
-        return (*self.operations, *(o for body in self.bodies for o in body))
+        return (*self.operations, *(o for body in self.bodies for o in body.operations))
+
+    @property
+    def own_count(self) -> int:
+        """Operations of the main subgraph alone."""
+        return self.starts[0] if self.starts else len(self.operations)
+
+    def with_bodies(self) -> Graph:
+        """The same graph with the operations of loops and branches among its own, behind them."""
+        if not any(body.is_run for body in self.bodies):
+            return self
+        tensors, operations, starts = list(self.tensors), list(self.operations), []
+        for body in self.bodies:
+            starts.append(len(operations))
+            shift, first = len(tensors), len(operations)
+            if not body.is_run:
+                continue
+            tensors += [replace(t, index=t.index + shift) for t in body.tensors]
+            operations += [
+                replace(
+                    o,
+                    index=o.index + first,
+                    inputs=tuple(t + shift if t >= 0 else t for t in o.inputs),
+                    outputs=tuple(t + shift for t in o.outputs),
+                    subgraph=0,
+                )
+                for o in body.operations
+            ]
+        return replace(
+            self,
+            tensors=tuple(tensors),
+            operations=tuple(operations),
+            bodies=(),
+            starts=tuple(starts),
+            origins=self.origins and (*self.origins, *range(len(self.operations), len(operations))),
+        )
+
+    def place_of(self, operation: int) -> tuple[int, int]:
+        """Which subgraph an operation is of, and its index there."""
+        subgraph = bisect_right(self.starts, operation)
+        return subgraph, operation - (self.starts[subgraph - 1] if subgraph else 0)
+
+    def operation_at(self, subgraph: int, index: int) -> int | None:
+        """The other way round; None where the subgraph's operations are not among the graph's."""
+        found = self.starts[subgraph - 1] + index if 0 < subgraph <= len(self.starts) else index
+        return found if self.place_of(found) == (subgraph, index) else None
 
     @property
     def free_inputs(self) -> tuple[Tensor, ...]:
@@ -161,6 +225,7 @@ class Graph:
             "outputs": list(self.outputs),
             "subgraph_count": self.subgraph_count,
             **({"original": self.original, "origins": list(self.origins)} if self.original else {}),
+            **({"starts": list(self.starts)} if self.starts else {}),
         }
 
     @classmethod
@@ -219,6 +284,7 @@ class Graph:
             int(data["subgraph_count"]),
             original=str(data.get("original", "")),
             origins=tuple(map(int, data.get("origins", ()))),
+            starts=tuple(map(int, data.get("starts", ()))),
         )
 
     @property

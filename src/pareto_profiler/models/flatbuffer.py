@@ -139,6 +139,11 @@ class Table:
         text = self._buffer.data[start : start + count].decode("utf-8", "replace")
         return "".join(c if c.isprintable() else "\ufffd" for c in text)
 
+    def table(self, slot: int, what: str) -> Table | None:
+        """A table; None where there is none."""
+        target = self._target(slot)
+        return Table(self._buffer, target, f"{what} of {self.what}") if target else None
+
     def tables(self, slot: int, what: str) -> list[Table]:
         """A vector of tables; ``what`` names one of them."""
         start, count = self._vector(slot, 4, f"the list of {what}s")

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Final
 
-from pareto_profiler.core.graph import Graph, Operation, Tensor
+from pareto_profiler.core.graph import Body, Graph, Operation, Tensor
 from pareto_profiler.models import schema
 from pareto_profiler.models.flatbuffer import FlatBuffer, Table
 from pareto_profiler.models.recognising import what_it_is
@@ -26,6 +26,8 @@ IDENTIFIERS: Final = {b"TFL3": "tflite", b"CIR0": "circle"}
 
 # TFLite stops at 8; multiplying thousands of sizes would take hours.
 _RANK_LIMIT: Final = 64
+# Their first two options are numbers of subgraphs: of two branches; of condition and body.
+_CALLERS: Final = {"IF", "WHILE"}
 _CONTENT_DIGITS: Final = 16
 
 
@@ -70,7 +72,7 @@ class _Reader:
             raise self._buffer.error("the file has no subgraph")
         codes = [self._code(t) for t in model.tables(schema.Model.OPERATOR_CODES, "operator code")]
         constants = [self._constant_bytes(t) for t in model.tables(schema.Model.BUFFERS, "buffer")]
-        main, *others = subgraphs
+        main = subgraphs[0]
         tensors, operations = self._contents(main, codes, constants)
         if not operations:
             raise self._buffer.error("the main subgraph has no operation")
@@ -89,13 +91,37 @@ class _Reader:
             subgraph_count=len(subgraphs),
             original=original,
             origins=origins,
-            bodies=tuple(
-                tuple(replace(o, subgraph=i) for o in self._contents(other, codes, constants)[1])
-                for i, other in enumerate(others, 1)
-            ),
+            bodies=tuple(self._bodies(subgraphs, codes, constants)) if subgraphs[1:] else (),
         )
-        self._check_order(graph)
+        self._check_order(graph.with_bodies())
         return graph
+
+    def _bodies(
+        self,
+        subgraphs: Sequence[Table],
+        codes: Sequence[tuple[str, bool, int]],
+        constants: Sequence[int],
+    ) -> Iterator[Body]:
+        """The subgraphs behind the main one."""
+        contents = [self._contents(subgraph, codes, constants) for subgraph in subgraphs]
+        run, waiting = {0}, [0]
+        while waiting:
+            i = waiting.pop()
+            called = self._called(subgraphs[i], contents[i][1]) & {*range(len(subgraphs))}
+            waiting += called - run
+            run |= called
+        for i, (tensors, operations) in enumerate(contents[1:], 1):
+            yield Body(tensors, tuple(replace(o, subgraph=i) for o in operations), i in run)
+
+    def _called(self, subgraph: Table, operations: Sequence[Operation]) -> set[int]:
+        """The subgraphs that loops and branches of one run."""
+        found: set[int] = set()
+        tables = subgraph.tables(schema.SubGraph.OPERATORS, "operation")
+        for operation, table in zip(operations, tables, strict=True):
+            if operation.builtin in _CALLERS:
+                options = table.table(schema.Operator.OPTIONS, "the options")
+                found |= {options.number(slot, "<i") for slot in (0, 1)} if options else set()
+        return found
 
     def _provenance(self, model: Table, count: int) -> tuple[str, tuple[int, ...]]:
         """Of an adapted model: the original's digest, and the number of each operation there."""

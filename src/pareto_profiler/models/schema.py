@@ -176,6 +176,7 @@ class Operator:
     OPCODE_INDEX: Final = 0
     INPUTS: Final = 1
     OUTPUTS: Final = 2
+    OPTIONS: Final = 4
 
 
 class OperatorCode:

@@ -42,6 +42,8 @@ def node_data_of(summary: Summary, row: Row) -> dict[str, Any]:
             continue
         alike = [other.estimate.assignment[v] == backend for other in summary.front]
         for o in variable.operations:
+            if o >= graph.own_count:
+                continue  # its nodes are of the main subgraph
             node = str(graph.origins[o] if graph.origins else o)
             kinds["backend"][node] = {"value": backend, "bgColor": colours[backend]}
             seconds = summary.profiles.get(backend, {}).get(o)

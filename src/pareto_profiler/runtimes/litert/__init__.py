@@ -27,7 +27,7 @@ from pareto_profiler.runtimes.litert.placing import (
 )
 from pareto_profiler.shells.base import Shell
 
-# The interpreter runs their bodies, each by itself.
+# The interpreter runs these itself, whatever the operations of their bodies run on.
 _CONTROL_FLOW: Final = {"IF", "WHILE", "CALL", "CALL_ONCE", "STABLEHLO_COMPOSITE"}
 
 
@@ -69,15 +69,17 @@ class _LiteRT:
             replace(o, problem=_COMPILED) if o.builtin == _DISPATCH else o
             for o in model.graph.operations
         )
-        return replace(model, graph=replace(model.graph, operations=operations))
+        graph = replace(model.graph, operations=operations)
+        # Each operation is placed, also those of bodies, by subgraph and operation.
+        return replace(model, graph=graph.with_bodies())
 
     def why_not(self, backend: str, operation: Operation) -> str:
         del backend, operation  # each backend is asked for every model, when it is there
         return ""
 
     def is_fixed(self, operation: Operation) -> bool:
-        is_inner = operation.subgraph > 0 or operation.builtin == _DISPATCH
-        return is_inner or operation.builtin in _CONTROL_FLOW or is_constant(operation)
+        is_named = operation.builtin in _CONTROL_FLOW or operation.builtin == _DISPATCH
+        return is_named or operation.subgraph > 0 or is_constant(operation)
 
     def check_granularity(self, graph: Graph, granularity: str) -> None:
         del graph, granularity

@@ -49,7 +49,7 @@ typedef struct {
   int type;
   uint64_t start_us, elapsed_us;
   size_t memory[6];
-  uint64_t number, other_number;
+  uint64_t number, subgraph;
   int source;
 } profile_event;
 
@@ -154,7 +154,6 @@ typedef struct {
   int position; /* of the backend, in the request's place */
   delegate *delegate;
   int (*prepare)(context *, delegate *);
-  int subgraphs; /* whose preparation was seen */
 } set;
 static set sets[MAX_BACKENDS];
 static const given_place *places;
@@ -172,6 +171,8 @@ static int_array *last_plan; /* of the first subgraph, after the last delegate: 
 
 static int (*real_plan)(context *, int_array **);
 static const set *current;
+static int current_subgraph;
+static const context *contexts[MAX_SUBGRAPHS]; /* of the subgraphs, as far as they were seen */
 static int_array *shortened;
 
 static void check(const char *stage, int status) {
@@ -296,12 +297,12 @@ static int plan_of_set(context *of, int_array **plan) {
   int_array *whole;
   int status = real_plan(of, &whole);
   if (status) return status;
-  int at = current->subgraphs - 1;
+  const given_place *given = &places[current_subgraph];
   free(shortened);
   shortened = room(sizeof(int) * ((size_t)whole->size + 1));
   for (int i = 0; i < whole->size; i++) {
     int operation = whole->data[i];
-    if (operation < places[at].count && places[at].backends[operation] >> current->position & 1) shortened->data[shortened->size++] = operation;
+    if (operation < given->count && given->backends[operation] >> current->position & 1) shortened->data[shortened->size++] = operation;
   }
   *plan = shortened;
   return 0;
@@ -310,7 +311,7 @@ static int plan_of_set(context *of, int_array **plan) {
 static void read_back(context *of, delegate *by) {
   int_array *plan;
   if (real_plan(of, &plan)) return;
-  if (current->subgraphs == 1) {
+  if (!current_subgraph) {
     free(last_plan);
     last_plan = room(sizeof(int) * ((size_t)plan->size + 1));
     memcpy(last_plan, plan, sizeof(int) * ((size_t)plan->size + 1));
@@ -323,17 +324,47 @@ static void read_back(context *of, delegate *by) {
     partitions = realloc(partitions, sizeof *partitions * (size_t)(partition_count + 1));
     if (!partitions) fail("prepare", OUT_OF_MEMORY);
     partition *new = &partitions[partition_count++];
-    *new = (partition){current, current->subgraphs - 1, plan->data[i], replaced->size, room(sizeof(int) * (size_t)replaced->size)};
+    *new = (partition){current, current_subgraph, plan->data[i], replaced->size, room(sizeof(int) * (size_t)replaced->size)};
     memcpy(new->operations, replaced->data, sizeof(int) * (size_t)replaced->size);
   }
+}
+
+/* Subgraphs come in their order, but for those that the runtime leaves out: the first delegate sees whole
+ * plans, which tell them apart by their length. Whoever comes again is known. -1 where that fails. */
+static int subgraph_of(context *of) {
+  int_array *plan;
+  int at = 0;
+  while (at < MAX_SUBGRAPHS && contexts[at]) {
+    if (contexts[at] == of) return at;
+    at++;
+  }
+  if (of->get_plan(of, &plan)) return -1;
+  for (; at < MAX_SUBGRAPHS; at++) {
+    handle one;
+    size_t operations;
+    if (lrt_GetModelSubgraph(model, (size_t)at, &one) || lrt_GetNumSubgraphOps(one, &operations)) return -1;
+    contexts[at] = of;
+    if (operations == (size_t)plan->size) return at;
+    contexts[at] = (context *)contexts; /* left out */
+  }
+  return -1;
+}
+
+/* Preparing again, as after a change of sizes, takes the place of what was. */
+static void forget(const set *by) {
+  int kept = 0;
+  for (int i = 0; i < partition_count; i++)
+    if (partitions[i].by != by || partitions[i].subgraph != current_subgraph) partitions[kept++] = partitions[i];
+    else free(partitions[i].operations);
+  partition_count = kept;
 }
 
 static int prepare_set(context *of, delegate *by) {
   set *mine = sets;
   while (mine < sets + made_count && mine->delegate != by) mine++;
-  if (mine == sets + made_count || mine->subgraphs == MAX_SUBGRAPHS) return 1;
+  if (mine == sets + made_count || (current_subgraph = subgraph_of(of)) < 0) return 1;
   current = mine;
-  mine->subgraphs++; /* once for each subgraph, in their order */
+  forget(mine);
   real_plan = of->get_plan;
   of->get_plan = plan_of_set;
   int status = mine->prepare(of, by);
@@ -565,12 +596,13 @@ static int in_order(const partition **found) {
   return count;
 }
 
-/* One run's events: steps of partitions, which begin with number 0, and builtin operations. */
+/* One run's events of the main subgraph (of loops there is not room for all): steps of partitions, which begin with number 0, and builtin operations. */
 static int read_events(const profile_event *events, int count, int64_t *of_partitions, int partitions_here, int64_t *of_builtins,
                        long run, long runs, int operations) {
   int at = -1;
   for (int i = 0; i < count; i++) {
     int64_t ns = 1000 * (int64_t)events[i].elapsed_us;
+    if (events[i].subgraph) continue;
     if (events[i].type == DELEGATE_STEP) {
       if (!events[i].number) at++;
       if (at < 0 || at >= partitions_here) return 0;

@@ -108,7 +108,7 @@ class LiteRTEngine(DriverEngine):
 
         def step() -> frozenset[int]:
             prepared = self._answer(way, {"prepare_only": True}, "prepared")["prepared"]
-            return frozenset(_placed(prepared))
+            return frozenset(_placed(prepared, self._graph))
 
         return self._workspace.recovering(step)
 
@@ -124,7 +124,7 @@ class LiteRTEngine(DriverEngine):
             "model": str(self._model_file),
             "backends": {n: {"options": o} for n, (o, _) in zip(names, launch.sets, strict=True)},
             "place": [[ranges, n] for n, (_, ranges) in zip(names, launch.sets, strict=True)],
-            "operations": len(self._graph.operations),
+            "operations": self._graph.own_count,
             "threads": launch.threads,
         }
 
@@ -135,7 +135,7 @@ class LiteRTEngine(DriverEngine):
 
         events = self._workspace.recovering(step)
         options = {n: {"options": o} for n, (o, _) in zip(names, launch.sets, strict=True)}
-        placed = {i: options[n] for i, n in _placed(events["prepared"]).items()}
+        placed = {i: options[n] for i, n in _placed(events["prepared"], self._graph).items()}
         told = LiteRTConfiguration.of(self._space, assignment, self._plan)
         return measurement_of(events, self._error_of(events)), Placement(
             assignment,
@@ -175,7 +175,7 @@ class LiteRTEngine(DriverEngine):
             "model": str(self._model_file),
             "backends": {**backends, BUILTIN: {}},
             "place": places,
-            "operations": len(self._graph.operations),
+            "operations": self._graph.own_count,
             "threads": threads,
         }
         return Realisation(request)
@@ -200,7 +200,7 @@ class LiteRTEngine(DriverEngine):
             raise RunError(FailureKind.REJECTED, words)
 
     def _refused(self, backend_by_operation: Mapping[int, str], prepared: Event) -> str:
-        placed = _placed(prepared)
+        placed = _placed(prepared, self._graph)
         refused: dict[str, list[int]] = {}
         for i, backend in backend_by_operation.items():
             if placed.get(i, BUILTIN) != backend:
@@ -217,7 +217,7 @@ class LiteRTEngine(DriverEngine):
     def _placement(self, assignment: Assignment) -> Placement | None:
         way = self._realise(assignment)
         prepared = self._answer(way, {"prepare_only": True}, "prepared")["prepared"]
-        placed = _placed(prepared)
+        placed = _placed(prepared, self._graph)
         wanted = self._space.backend_by_operation(assignment)
         return Placement(
             assignment,
@@ -239,7 +239,7 @@ class LiteRTEngine(DriverEngine):
         events = self._answer(self._on(apart, told.threads), members, "profiled")
         found: dict[int, OperationTime] = {}
         for entry in events["profiled"]["operations"]:
-            indices = operations_in(entry["at"])
+            indices = operations_in(entry["at"], self._graph)
             if len(indices) == 1:
                 backend = entry["backend"].partition("#")[0] or BUILTIN
                 found[indices[0]] = OperationTime(indices[0], backend, _middle(entry["ns"]))
@@ -270,10 +270,10 @@ class Asked:
         self.table.check_granularity(graph, granularity)
 
 
-def _placed(prepared: Event) -> dict[int, str]:
+def _placed(prepared: Event, graph: Graph) -> dict[int, str]:
     """Operation → the backend that claimed it."""
     rows: Sequence[Any] = prepared["placed"]
-    return {i: backend for ranges, backend in rows for i in operations_in(ranges)}
+    return {i: backend for ranges, backend in rows for i in operations_in(ranges, graph)}
 
 
 def _middle(nanoseconds: Sequence[int]) -> float:

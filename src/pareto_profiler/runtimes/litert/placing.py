@@ -64,7 +64,6 @@ def places_of(
         backend_by_operation: Of those that are decided.
     """
     chosen = {i: b for i, b in backend_by_operation.items() if b != BUILTIN}
-    places = [(ranges, backend) for ranges, backend in place_of(chosen)]
     operations = graph.operations if graph else ()
     makers = {t: o.index for o in operations if is_constant(o) for t in o.outputs}
     offers = {
@@ -74,7 +73,18 @@ def places_of(
         for t in o.inputs
         if t in makers
     }
-    return places + [(str(i), backend) for i, backend in sorted(offers)]
+    layers = [chosen, *({i: backend} for i, backend in sorted(offers))]
+    found: list[tuple[int, str, str]] = []
+    for layer in layers:
+        by_subgraph: dict[int, dict[int, str]] = {}
+        for i, backend in layer.items():
+            subgraph, index = graph.place_of(i) if graph else (0, i)
+            by_subgraph.setdefault(subgraph, {})[index] = backend
+        for subgraph, there in by_subgraph.items():
+            prefix = f"{subgraph}:" if subgraph else ""
+            found += [(subgraph, prefix + ranges, backend) for ranges, backend in place_of(there)]
+    # A prefix holds for what follows it, where sets are joined.
+    return [(ranges, backend) for _, ranges, backend in sorted(found, key=lambda f: f[0])]
 
 
 def options_of(backend: str, threads: int, cache_file: str = "") -> dict[str, str]:
@@ -95,15 +105,13 @@ def options_of(backend: str, threads: int, cache_file: str = "") -> dict[str, st
     return {"options": f"num_threads = {threads}\n{BACKENDS[kind]}{cache}"}
 
 
-def operations_in(ranges: str) -> list[int]:
-    """Operations of the first subgraph in an answer's ranges; none of another's.
-
-    Examples:
-        >>> operations_in("0-2,5"), operations_in("1:0-2")
-        ([0, 1, 2, 5], [])
-    """
+def operations_in(ranges: str, graph: Graph) -> list[int]:
+    """Operations in an answer's ranges, such as ``0-2,5``, or ``1:0-2`` of subgraph 1."""
+    subgraph, colon, rest = ranges.rpartition(":")
     found: list[int] = []
-    for part in [] if ":" in ranges else ranges.split(","):
+    for part in rest.split(","):
         first, _, last = part.partition("-")
-        found += range(int(first), int(last or first) + 1)
+        indices = range(int(first), int(last or first) + 1)
+        there = (graph.operation_at(int(subgraph) if colon else 0, i) for i in indices)
+        found += [i for i in there if i is not None]
     return found

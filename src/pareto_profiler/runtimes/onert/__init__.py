@@ -97,7 +97,10 @@ class _Onert:
 
 def named(graph: Graph) -> Graph:
     """A graph with onert's names of operations, and what its loader refuses."""
-    bodies = tuple(tuple(_named(o, graph) for o in body) for body in graph.bodies)
+    bodies = tuple(
+        replace(body, operations=tuple(_named(o, graph) for o in body.operations))
+        for body in graph.bodies
+    )
     return replace(
         graph, operations=tuple(_named(o, graph) for o in graph.operations), bodies=bodies
     )
