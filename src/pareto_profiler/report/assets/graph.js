@@ -125,10 +125,12 @@ function drawGraph(p) {
   ].join("; ") + ".";
   byKey("graph").dataset.milliseconds = String(Math.round(performance.now() - began));
 }
-// The first operations as wide as the box, or in their own size where it is wider.
+// A small graph whole; of a large one the first operations, as wide as the box or in their own size where it is wider.
 function beginning() {
-  const box = byKey("view").getBoundingClientRect(), k = Math.max(0.5, Math.min(1, box.width / moving.width));
-  return d3.zoomIdentity.translate((box.width - k * moving.width) / 2, 0).scale(k);
+  const box = byKey("view").getBoundingClientRect(), { run, width, height } = moving;
+  const wide = Math.min(1, box.width / width), whole = Math.min(wide, box.height / height);
+  const k = whole >= 0.35 ? whole : Math.max(0.5, wide);
+  return d3.zoomIdentity.translate(box.width / 2 - k * (k * width > box.width ? run.placed.at[0].x : width / 2), 0).scale(k);
 }
 function fitGraph() {
   const box = byKey("view").getBoundingClientRect(), whole = Math.min(1.5, box.width / moving.width, box.height / moving.height);
