@@ -145,6 +145,7 @@ def said_in_python(function: Callable[_P, _R]) -> Callable[_P, _R]:
         pareto_profiler.errors.InputError: it has no data; give inputs=…, or see --help
     """
     parameters = inspect.signature(function).parameters
+    has_limits = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
 
     def spelled(option: re.Match[str]) -> str:
         name, value = option[1].replace("-", "_"), option[2]
@@ -158,6 +159,9 @@ def said_in_python(function: Callable[_P, _R]) -> Callable[_P, _R]:
         try:
             return function(*args, **kwargs)
         except ParetoProfilerError as error:
+            if has_limits:
+                limit = r"--max (\w+)=VALUE"
+                error.args = tuple(re.sub(limit, r"\1=…", str(text)) for text in error.args)
             error.args = tuple(
                 re.sub(r"--([a-z][a-z-]*)(?: (\S+):)?", spelled, text)
                 if isinstance(text, str)

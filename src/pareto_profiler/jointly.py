@@ -129,6 +129,8 @@ def search_jointly(
             _LOG.warning("%s is left out: %s", name, problem)
         _take_turns(searches, budget, explore, confirm_share)
         _compare_outputs(searches)
+        if problems:
+            _LOG.warning("the joint front is without %s, left out above", ", ".join(problems))
         return _joint_of(searches), folder
 
 

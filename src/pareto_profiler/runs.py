@@ -268,6 +268,7 @@ def open(path: str | Path) -> Run | JointRun:  # noqa: A001 - called as pareto_p
     return Run(path, open_recording(path))
 
 
+@said_in_python
 def select(
     run: Run | JointRun | str | Path,
     *,

@@ -10,7 +10,7 @@ from pareto_profiler.core.space import Assignment
 from pareto_profiler.core.trial import EXPLAIN
 from pareto_profiler.exploration import Exploration
 from pareto_profiler.loop import measure_in_turns
-from pareto_profiler.report.summary import Summary
+from pareto_profiler.report.summary import Row, Summary
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +100,9 @@ def _judged(summary: Summary, assignment: Assignment, other: Assignment, since: 
     if not (mine.estimate.is_told and theirs.estimate.is_told):
         words = "no verdict: other work disturbed it"
         return Tried(number, {}, words, is_good=False, is_told=False)
-    changes, worse = {}, []
+    changes: dict[str, tuple[float, float, float]] = {}
+    worse: list[str] = []
+    open_ones: list[str] = []
     pairs = zip(
         summary.objectives,
         mine.estimate.figures,
@@ -116,8 +118,21 @@ def _judged(summary: Summary, assignment: Assignment, other: Assignment, since: 
             return Tried(number, {}, words, is_good=False, is_told=False)
         low, high = ends
         changes[o.name] = (ratio.value - 1, low - 1, high - 1)
-        if ratio.value - 1 > tolerance or low - 1 > summary.header.margin:
+        if low - 1 > summary.header.margin:
             worse.append(o.name)
+        elif ratio.value - 1 > tolerance:
+            open_ones.append(o.name)
+    return _concluded(mine, theirs, changes, worse, open_ones)
+
+
+def _concluded(
+    mine: Row,
+    theirs: Row,
+    changes: dict[str, tuple[float, float, float]],
+    worse: Sequence[str],
+    open_ones: Sequence[str],
+) -> Tried:
+    """Whether one that is worse in some objectives, or perhaps, can take the other's place."""
     words = ", ".join(
         f"{name} {change:+.2%} ({low:+.2%} to {high:+.2%})"
         for name, (change, low, high) in changes.items()
@@ -126,10 +141,13 @@ def _judged(summary: Summary, assignment: Assignment, other: Assignment, since: 
     is_near = place.probability >= LIKELY or mine.id in theirs.ties
     if worse:
         words += f": worse in {', '.join(worse)}"
+    elif open_ones:
+        words += f": whether it is as good in {', '.join(open_ones)} cannot be told"
+        return Tried(theirs.id, changes, words, is_good=False, is_told=False)
     elif place.verdict is Verdict.OFF or not is_near:
         words += ": as good, but off the front" if place.verdict is Verdict.OFF else ": likely off"
     else:
         sure = "" if place.verdict is Verdict.ON else f", with {place.probability:.0%}"
         words += f": as good, and on the front{sure}"
     is_good = not worse and place.verdict is not Verdict.OFF and is_near
-    return Tried(number, changes, words, is_good=is_good)
+    return Tried(theirs.id, changes, words, is_good=is_good)

@@ -448,12 +448,15 @@ def test_what_fits_a_goal_is_selected_over_all_runtimes(joint: Path, tmp_path: P
 def test_the_joint_front_fits_on_a_screen_and_says_what_to_do_next(joint: Path, tmp_path: Path):
     lines = pp("show", joint, cwd=tmp_path).stdout.splitlines()
     assert len(lines) <= 40
-    *table, _, ship, explain = lines
-    assert max(map(len, table)) <= 80
-    command, name = ship.partition(":")[0], ship.rsplit(" ", 1)[1]
-    assert command == "ship one"
-    assert any(line.startswith(f"{name}  ") for line in table)
-    assert explain.endswith(f"explain {joint} {name}")
+    table, after = lines[: lines.index("")], lines[len(lines) - lines[::-1].index("") :]
+    assert max(map(len, lines[: -len(after)])) <= 80
+    told = dict(line.split(":", 1) for line in after if not line.startswith("be surer"))
+    name = told["ship one"].rsplit(" ", 1)[1]
+    assert any(line.startswith(f"{name}  ") for line in lines)
+    assert told["understand"].endswith(f"explain {joint} {name}")
+    assert table[0].endswith(" on local")
+    surer = [line.rpartition("/")[2] for line in after if line.startswith("be surer")]
+    assert set(surer) <= {"litert", "onert"}
 
 
 def test_a_search_that_was_killed_goes_on(tmp_path: Path):

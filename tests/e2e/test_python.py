@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from build_model import build, dense, half_precision
+from conftest import ROOT
 
 import pareto_profiler as pp
 from pareto_profiler.errors import InputError, ParetoProfilerError
@@ -133,6 +134,12 @@ def test_what_makes_no_sense_is_an_error_of_the_package(wrong, words, tmp_path: 
         pp.search(tmp_path / "m.tflite", output=tmp_path / "run", **wrong)
     assert words in str(caught.value)
     assert not (tmp_path / "run").exists()
+
+
+def test_an_error_of_a_limit_names_the_parameter():
+    run = pp.open(ROOT / "examples" / "runs" / "emulated_board")
+    with pytest.raises(InputError, match=r"the run's are .* \(exec_time=… or max_rss=…\)"):
+        pp.select(run, model_rss="1MB")
 
 
 def test_a_run_that_is_not_there_is_an_error_of_the_package(tmp_path: Path):

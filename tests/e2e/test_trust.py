@@ -131,7 +131,7 @@ def test_every_point_has_an_interval_and_a_probability(dense_file: Path, tmp_pat
             assert ends is None or ends[0] <= row["values"][name] <= ends[1]
     low, high = found["hypervolume_interval"] or (0, 1)
     assert 0 <= low <= high <= 1
-    text = pp("show", "run", cwd=tmp_path).stdout
+    text = " ".join(pp("show", "run", cwd=tmp_path).stdout.split())
     for words in ("knee:", "±", "noise from process to process", "95 % interval"):
         assert words in text
 

@@ -69,6 +69,35 @@ def recording(runtime: str, points: list[tuple[float, float]], repeats: int = 1)
     return Recording(header, tuple(replace(t, number=n) for n, t in enumerate(trials)))
 
 
+def test_everything_is_told_against_the_first_runtimes_baseline():
+    runs = {
+        "a": recording("a 1", [(1.0, 9e6), (4.0, 5e6)], repeats=4),
+        "b": recording("b 1", [(2.0, 8e6), (6.0, 3e6)], repeats=4),
+    }
+    joint = Joint.of(runs)
+    told = {row.name: row.against_baseline for row in joint.measured}
+    assert told["b:0"] == {"exec_time": 2.0, "max_rss": pytest.approx(8 / 9)}
+    assert told["b:1"]["max_rss"] == pytest.approx(1 / 3)
+    assert joint.front[-1].against_best_uniform == {
+        "exec_time": 6.0,
+        "max_rss": pytest.approx(1 / 3),
+    }
+
+
+def test_what_other_work_disturbed_is_not_told_by_how_much_others_scatter():
+    """One run repeated nothing, and its only time is of a busy machine."""
+    busy = recording("b 1", [(5.0, 8e6)])
+    samples = {"exec_time": (5.0,), "max_rss": (8e6,), "other_cpus": (2.0,)}
+    trials = tuple(replace(t, outcome=Measurement(samples)) for t in busy.trials)
+    runs = {
+        "a": recording("a 1", [(1.0, 9e6), (4.0, 7e6)], repeats=4),
+        "b": Recording(busy.header, trials),
+    }
+    (row,) = [row for row in Joint.of(runs).measured if row.runtime == "b"]
+    assert row.untold == ("exec_time",)
+    assert row.name not in {shown.name for shown in Joint.of(runs).front}
+
+
 def test_the_joint_front_is_that_of_all_points_together():
     joint = Joint.of(
         {

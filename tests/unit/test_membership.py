@@ -72,6 +72,44 @@ def test_what_nothing_is_known_of_is_not_all_that_is_shown():
     assert 10 in shown
 
 
+@given(points, st.floats(0.001, 0.5))
+@settings(deadline=None)
+def test_no_part_of_the_front_is_left_out(rows: list[tuple[float, float]], deviation: float):
+    """Of whatever may be on the front something shown is as good, but for the margin."""
+    found = estimates(rows, deviation)
+    places = memberships(found, draws=100)
+    shown = shown_front(found, places)
+    for i, place in enumerate(places):
+        if place.verdict is not Verdict.OFF:
+            assert any(
+                all(a <= 1.01 * b for a, b in zip(rows[j], rows[i], strict=True)) for j in shown
+            )
+    for i in shown:
+        beaten = any(
+            all(a <= b for a, b in zip(rows[j], rows[i], strict=True))
+            for j in shown
+            if rows[j] != rows[i]
+        )
+        assert places[i].probability >= 0.5 or not beaten
+
+
+def test_many_close_ones_do_not_lose_the_fast_end():
+    """The slowest is surely on the front, and of twenty fast ones each is unlikely alone."""
+    random = np.random.default_rng(0)
+    fast = [(0.41 + 0.2 * x, 9000.0 - 10 * i) for i, x in enumerate(random.random(20))]
+    found = estimates([(0.4, 9100.0), *fast, (1.39, 6000.0)], [0.2] * 21 + [0.02])
+    places = memberships(found)
+    assert max(p.probability for p in places[:-1]) < 0.5 < places[-1].probability
+    shown = shown_front(found, places)
+    assert {shown[0], shown[-1]} == {0, 21}
+
+
+def test_what_is_off_the_front_is_not_shown_for_being_told():
+    """The other's time is not told, but even as it was measured, others at work, it is better."""
+    found = estimates([(1.21, 6464.0), (4.95, 7472.0)], 0.04, contended=(0,))
+    assert shown_front(found, memberships(found)) == [0]
+
+
 def test_the_probability_is_how_often_noise_leaves_it_there():
     # Two of the same size: each is on the front when it is not slower by more than the margin.
     places = memberships(estimates([(1.0, 5.0), (1.03, 5.0)], 0.02), draws=20_000)

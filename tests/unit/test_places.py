@@ -92,6 +92,18 @@ def test_where_no_sampler_learned_or_nothing_was_repeated_measurements_decide(re
     assert places_of(once, estimates) == memberships(estimates)
 
 
+def test_of_a_handful_of_assignments_measurements_decide_alone(recordings):
+    """A model of seven makes of each what the six others say, and seems sure of it."""
+    _, recording = recordings[0]
+    few = list(dict.fromkeys(t.assignment for t in recording.trials))[:7]
+    kept = [t for t in recording.trials if t.assignment in few]
+    trials = [replace(t, number=n) for n, t in enumerate([*kept, *kept])]
+    tiny = replace(recording, trials=trials)
+    estimates = estimates_of(tiny, onert_problem(recording.header.space).objectives)
+    assert estimates.is_noise_known
+    assert places_of(tiny, estimates) == memberships(estimates)
+
+
 def test_a_recording_without_its_baseline_is_judged(recordings):
     _, recording = recordings[0]
     default = recording.header.space.default

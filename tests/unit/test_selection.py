@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import pytest
 
+from pareto_profiler.core.estimate import Figure
 from pareto_profiler.core.measurement import Measurement, objectives_of
 from pareto_profiler.core.recording import Header, Recording
 from pareto_profiler.core.space import DecisionSpace
 from pareto_profiler.core.trial import Failure, Trial
 from pareto_profiler.errors import FailureKind, InputError
-from pareto_profiler.report.selection import Goal, Limit, Selection
+from pareto_profiler.report.selection import Goal, Limit, Selection, knee_of
 from pareto_profiler.report.summary import Summary
+from pareto_profiler.report.terminal import summary_text
 
 SPACE = DecisionSpace.by_names(("cpu", "ruy"), ["a", "b", "c"])
 NAMES = ("exec_time", "max_rss")
@@ -164,3 +167,33 @@ def test_limits_before_anything_is_measured_are_absolute_and_have_units():
 def test_what_is_no_limit_before_a_search_is_said(texts, words):
     with pytest.raises(InputError, match=re.escape(words)):
         Limit.beforehand(texts, objectives_of(["exec_time", "max_rss"]))
+
+
+def front_of_two_ends(*between: tuple[float, float], undecided: int = 0) -> Summary:
+    """Of 10 ms and 100 MiB, of 20 ms and 50 MiB, and what lies between."""
+    rows = [(10.0, 100.0), *between, (20.0, 50.0)]
+    trials = [
+        Trial(
+            n,
+            SPACE.assignment_of(n),
+            Measurement({"exec_time": (ms / 1e3,), "max_rss": (mib * 2**20,)}),
+        )
+        for n, (ms, mib) in enumerate(rows)
+    ]
+    summary = Summary.of(Recording(Header("net", "", SPACE, NAMES), trials))
+    slow = replace(summary.front[-1].estimate, figures=(Figure(1.0), Figure(60.0 * 2**20)))
+    more = tuple(replace(summary.front[-1], estimate=slow) for _ in range(undecided))
+    return replace(summary, undecided=more)
+
+
+def test_the_knee_lies_below_the_line_between_the_ends_or_there_is_none():
+    bent = knee_of(front_of_two_ends((12.0, 70.0), (17.0, 60.0)))
+    assert bent is not None
+    assert bent.id == 1
+    # What may be on the front, and is slow, does not stretch it.
+    assert knee_of(front_of_two_ends((12.0, 70.0), (17.0, 60.0), undecided=2)).id == 1
+    for straight in (front_of_two_ends(), front_of_two_ends((19.0, 95.0))):
+        assert knee_of(straight) is None
+        # The fastest stands for it.
+        assert Selection.of(straight, Goal()).row.id == 0
+        assert "knee: none" in summary_text(straight)

@@ -6,6 +6,7 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from conftest import ROOT
 from rooms import ONERT, onert_problem
@@ -271,3 +272,46 @@ def test_one_point_is_not_called_all_points(milliseconds: float, said: str):
     trials = [trial(n, a, m) for n, (a, m) in enumerate(runs)]
     checks = Summary.of(Recording(HEADER, trials)).checks
     assert said in next(c.words for c in checks if c.about == "trust")
+
+
+def scattered(deviation: float, seed: int = 0) -> Recording:
+    """A front of twelve assignments, each measured three times with that much noise."""
+    random = np.random.default_rng(seed)
+    space = DecisionSpace.by_names(("p", "q"), ["a", "b", "c", "d"])
+    trials = []
+    for n in range(36):
+        truth_s, truth_b = 1.0 + n % 12, 13.0 - n % 12
+        noise = float(np.exp(random.normal(0, deviation)))
+        samples = {"exec_time": (truth_s * noise,), "max_rss": (truth_b * 2**20,)}
+        trials.append(Trial(n, space.assignment_of(n % 12), Measurement(samples)))
+    return Recording(Header("net", "", space, ("exec_time", "max_rss")), trials)
+
+
+def test_noise_that_hides_everything_is_a_warning():
+    words = "repeats of the same assignment differ by"
+    assert not any(words in text for text in Summary.of(scattered(0.01)).warnings)
+    (told,) = [text for text in Summary.of(scattered(0.3)).warnings if words in text]
+    assert "% in exec_time" in told
+    assert "doctor" in told
+
+
+def test_what_is_hardly_decided_may_still_move():
+    def told(summary: Summary) -> Check:
+        return next(c for c in summary.checks if c.about == "convergence")
+
+    assert told(Summary.of(scattered(0.01))).is_good
+    noisy = told(Summary.of(scattered(0.6)))
+    assert not noisy.is_good
+    assert "few points on it are decided" in noisy.words
+
+
+def test_the_hypervolumes_interval_has_the_figure_and_the_truth():
+    """The best of what noise shows looks better than it is."""
+    held = 0
+    for seed in range(40):
+        summary = Summary.of(scattered(0.2, seed), reference=(26.0, 26 * 2.0**20))
+        truth = Summary.of(scattered(0.0), reference=summary.reference).hypervolume
+        low, high = summary.hypervolume_interval
+        assert low <= summary.hypervolume <= high
+        held += low <= truth <= high
+    assert held >= 34

@@ -139,7 +139,8 @@ def _print_tried(
     elif any(not t.is_told for t in tried):
         say("which of them are as good could not be told: try again when the machine is quiet")
     elif tried:
-        print(f"none of them is as good: id {summary.header.space.id_of(assignment)} stays")
+        number = summary.header.space.id_of(assignment)
+        say(f"none of them is as good: id {number} stays (these trials may have moved letters)")
 
 
 def _assignment_of(summary: Summary, name: str) -> Assignment:

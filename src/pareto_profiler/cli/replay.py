@@ -145,7 +145,7 @@ def _say(summary: Summary, recording: Recording, offline: _Offline) -> None:
     if whole and whole.hypervolume:
         share = summary.hypervolume / whole.hypervolume
         said = (
-            f"{len(trials)} trials on a table of {offline.trials} found {share:.1%} of its "
+            f"{len(trials)} trials on a table of {offline.trials} found {min(share, 1):.1%} of its "
             f"hypervolume, in {spent:.1f} s of recorded time"
         )
     note(said)

@@ -273,23 +273,39 @@ def undecided_within(
     return [chosen, *rivals]
 
 
-def shown_front(estimates: Estimates, places: Sequence[Membership]) -> list[int]:
-    """Positions of the assignments that are more likely on the front than not.
+def shown_front(
+    estimates: Estimates, places: Sequence[Membership], margin: float = MARGIN
+) -> list[int]:
+    """Positions of the assignments that are shown as the front, by increasing first objective.
 
-    By increasing first objective. Where none is that likely, the front of the figures as they are;
-    and where none is whose figures are told, the front of those: of many that are close each may be
-    unlikely, and what nothing is known of puts nothing off. Of those whose figures are not told,
-    only what no other one shown is as good as: the rest may be on the front, but is no guess of it.
+    Those that are more likely on it than not; and where these leave a part of the front open, since
+    many are close there and each of them is unlikely, the likeliest of those that none shown is as
+    good as, but for the margin. Of those whose figures are not told, only what no other one shown
+    is as good as: the rest may be on the front, but is no guess of it. Where nothing that is shown
+    is told, what is best of what is told stands beside it.
     """
     if not places:
         return []
     items, values = estimates.items, estimates.values()
-    shown = {i for i, place in enumerate(places) if place.probability >= LIKELY}
-    shown = shown or set(np.flatnonzero(nondominated(values)).tolist())
+    levels = np.log(np.maximum(values, 1e-300)) if len(values) else values
     told = np.array([item.is_told for item in items])
-    if told.any() and not told[list(shown)].any():
-        shown |= set(np.flatnonzero(told)[nondominated(values[told])].tolist())
-    rows = sorted(shown)
-    guesses = {i for i, is_best in zip(rows, nondominated(values[rows]), strict=True) if is_best}
-    shown = {i for i in shown if told[i] or i in guesses}
+    shown = [i for i, place in enumerate(places) if place.probability >= LIKELY]
+    best = nondominated(values[shown])
+    shown = [i for i, is_best in zip(shown, best, strict=True) if told[i] or is_best]
+    order = sorted(range(len(places)), key=lambda i: -places[i].probability)
+    possible = [i for i in order if places[i].verdict is not Verdict.OFF and i not in shown]
+
+    def filled(found: list[int], more: Sequence[int]) -> list[int]:
+        both = list(found)
+        for i in more:
+            if not np.all(levels[both] <= levels[i] + math.log1p(margin), axis=1).any():
+                both.append(i)
+        kept = zip(both, nondominated(values[both]), strict=True)
+        return [i for i, is_best in kept if is_best or i in found]
+
+    if estimates.is_noise_known:
+        shown = filled(shown, possible)
+        if not told[shown].any():
+            shown += filled([], [i for i in possible if told[i] and i not in shown])
+    shown = shown or np.flatnonzero(nondominated(values)).tolist()
     return sorted(shown, key=lambda i: (*items[i].values, items[i].trials[0].number))

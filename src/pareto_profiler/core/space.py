@@ -381,7 +381,8 @@ def _feasible(
     if not feasible:
         raise SpaceError(
             f"{name}: no backend can run it: {'; '.join(reasons.values())} "
-            f"(add a backend, try another --runtime, or --allow BACKEND:OPERATION to try it)"
+            f"(add a backend, try another --runtime, --adapt, which rewrites some operations, or "
+            f"--allow BACKEND:OPERATION to try it)"
         )
     return feasible
 

@@ -154,7 +154,8 @@ class Comparison:
             for r in (a, b)
         ]
         fronts = [
-            shown_front(e, places_of(r, e)) for r, e in zip(judged, (before, after), strict=True)
+            shown_front(e, places_of(r, e), margin)
+            for r, e in zip(judged, (before, after), strict=True)
         ]
         if is_relative:
             before, after = (_relative(e, a.header.space.default) for e in (before, after))

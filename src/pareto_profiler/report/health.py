@@ -21,6 +21,7 @@ from pareto_profiler.runners.machine import advice, oversubscription
 
 _CONTENDED_SHARE: Final = 0.1
 _TELLING_DRIFT: Final = 0.005
+_TELLING_NOISE: Final = 0.05
 _FULL_CLOCK: Final = 0.95
 _TELLING_REST_S: Final = 1.0
 _LAST: Final = 0.25
@@ -61,16 +62,18 @@ def checks_of(
     """
     if not estimates.items:
         return (Check("trust", is_good=False, words="nothing was measured"),)
-    is_any_decided = not estimates.is_noise_known or any(p.verdict is Verdict.ON for p in places)
+    shown = shown_front(estimates, places, recording.header.margin)
+    sure = sum(places[i].verdict is Verdict.ON for i in shown)
+    is_decided = not estimates.is_noise_known or 2 * sure >= max(2, len(shown))
     return (
         _trust(recording.header, estimates, places),
-        _convergence(recording, estimates.objectives, steps, is_any_decided=is_any_decided),
+        _convergence(recording, estimates.objectives, steps, is_decided=is_decided),
         *_backends(recording, estimates, places),
     )
 
 
 def _trust(header: Header, estimates: Estimates, places: Sequence[Membership]) -> Check:
-    shown = shown_front(estimates, places)
+    shown = shown_front(estimates, places, header.margin)
     if not estimates.is_noise_known:
         return Check("trust", is_good=False, words=_unrepeated(header))
     busy = sum(estimates.items[i].is_contended for i in shown)
@@ -126,7 +129,7 @@ def _convergence(
     objectives: Sequence[Objective],
     steps: Sequence[Step],
     *,
-    is_any_decided: bool,
+    is_decided: bool,
 ) -> Check:
     space = recording.header.space
     tried = {t.assignment for t in recording.trials if _is_tried(t)}
@@ -155,10 +158,10 @@ def _convergence(
             f"{100 * gain:.1f} % of the hypervolume; a larger --budget may find more"
         )
         return Check("convergence", is_good=False, words=words)
-    if not is_any_decided:
+    if not is_decided:
         words = (
             f"whether the front still moves cannot be told: the last {lately} of {len(steps)} "
-            f"measured assignments added little, but no point on it is decided"
+            f"measured assignments added little, but few points on it are decided"
         )
         return Check("convergence", is_good=False, words=words)
     at = next(s for s in steps if s.hypervolume >= (1 - _TELLING_GAIN) * last)
@@ -185,7 +188,7 @@ def _backends(
     worked = Counter(b for item in estimates.items for b in _used(recording, item.assignment))
     on_front = {
         b
-        for i in shown_front(estimates, places)
+        for i in shown_front(estimates, places, recording.header.margin)
         for b in _used(recording, estimates.items[i].assignment)
     }
     checks = []
@@ -241,6 +244,13 @@ def warnings_of(recording: Recording, estimates: Estimates) -> tuple[str, ...]:
         )
     if estimates.items and not estimates.is_noise_known:
         warnings.append(_unrepeated(recording.header))
+    for objective, noise in zip(estimates.objectives, estimates.noise, strict=False):
+        if objective.unit == "s" and noise > _TELLING_NOISE:
+            warnings.append(
+                f"repeats of the same assignment differ by {noise:.0%} in {objective.name}, so "
+                f"that little can be decided: pin with --cpus, end other work, and ask "
+                f"pareto-profiler doctor"
+            )
     for objective, size in zip(estimates.objectives, estimates.drifts, strict=False):
         if size > _TELLING_DRIFT:
             warnings.append(

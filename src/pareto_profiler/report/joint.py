@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,14 +11,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pareto_profiler.core.estimate import Estimate, Estimates
+from pareto_profiler.core.estimate import Estimate, Estimates, Figure
 from pareto_profiler.core.front import Front, hypervolume_share, reference_point
 from pareto_profiler.core.measurement import Objective, objectives_of
 from pareto_profiler.core.membership import Verdict, memberships, shown_front
 from pareto_profiler.core.recording import Header, Recording
 from pareto_profiler.errors import InputError
 from pareto_profiler.report.places import with_what_was_learned
-from pareto_profiler.report.summary import Judged, Row, Summary
+from pareto_profiler.report.summary import Judged, Row, Summary, ratios
 from pareto_profiler.storage.opening import open_recording, open_runs, runs_in
 
 Vector = NDArray[np.float64]
@@ -89,8 +90,17 @@ class Joint:
         runs = {name: Summary.of(r, chosen) for name, r in recordings.items()}
         known = [run for run in runs.values() if run.is_noise_known]
         noise = tuple(max((run.noise[o.name] for run in known), default=0.0) for o in chosen)
+        first = next(iter(runs.values())).baseline
+        base = first.estimate if first else None
+        uniforms = [run.best_uniform.estimate for run in runs.values() if run.best_uniform]
+        uniform = min(uniforms, key=lambda item: item.values[0], default=None)
         rows = [
-            replace(_with_noise(row, run, noise) if known else row, runtime=name)
+            replace(
+                _with_noise(row, run, noise) if known else row,
+                runtime=name,
+                against_baseline=ratios(row.estimate, base, chosen),
+                against_best_uniform=ratios(row.estimate, uniform, chosen),
+            )
             for name, run in runs.items()
             for row in run.measured
         ]
@@ -103,15 +113,14 @@ class Joint:
         judged = _judged(recordings, runs, estimates) if known else estimates
         places = memberships(judged, margin=header.margin, confidence=header.confidence)
         rows = [replace(row, place=place) for row, place in zip(rows, places, strict=True)]
-        front = shown_front(estimates, places)
+        front = shown_front(estimates, places, header.margin)
         undecided = [
             row
             for i, row in enumerate(rows)
             if row.place.verdict is Verdict.INCONCLUSIVE and i not in front
         ]
-        first = next(iter(runs.values())).baseline
         corner = reference or reference_point(
-            first.estimate.values if first else None,
+            base.values if base else None,
             [],
             [item.values for item in estimates.items],
             len(chosen),
@@ -192,10 +201,13 @@ def _with_noise(row: Row, run: Summary, noise: Sequence[float]) -> Row:
     """Figures of a run that repeated nothing are taken to scatter as the noisiest other run's."""
     if run.is_noise_known:
         return row
-    figures = tuple(
-        replace(figure, deviation=deviation)
-        for figure, deviation in zip(row.estimate.figures, noise, strict=True)
-    )
+
+    def own(objective: Objective, figure: Figure, deviation: float) -> Figure:
+        # Of times that other work disturbed nothing is told, however little others scatter.
+        is_untold = row.estimate.is_contended and objective.unit in {"s", "J"}
+        return replace(figure, deviation=math.inf if is_untold else deviation)
+
+    figures = tuple(map(own, run.objectives, row.estimate.figures, noise))
     intervals = {
         o.name: ends and (o.shown(ends[0]), o.shown(ends[1]))
         for o, ends in zip(run.objectives, (f.interval() for f in figures), strict=True)

@@ -6,16 +6,18 @@ import shlex
 from pathlib import Path
 
 from pareto_profiler.core.measurement import Objective
+from pareto_profiler.core.membership import Verdict
 from pareto_profiler.core.trial import Failure
 from pareto_profiler.errors import tame
 from pareto_profiler.report.joint import Joint
 from pareto_profiler.report.naming import counts_of, handle
-from pareto_profiler.report.selection import Goal, Selection
+from pareto_profiler.report.selection import Goal, Selection, knee_of
 from pareto_profiler.report.summary import Row, Summary
 from pareto_profiler.report.terminal import (
     decimals_of,
     front_legend,
     front_table,
+    more_on,
     progress_of,
     wrap,
 )
@@ -32,15 +34,22 @@ def joint_text(joint: Joint, folder: Path) -> str:
     for summary in joint.runs.values():
         lines += wrap(f"  {_searched(summary)}")
     lines += ["", *front_legend("Joint front", joint.objectives), ""]
-    lines += [*front_table(joint, _counts), ""]
-    for words in (*(f"warning: {w}" for w in joint.warnings), *_pure(joint), *_knee(joint)):
+    lines += front_table(joint, _counts)
+    lines += [more_on(joint)] if joint.undecided else []
+    lines.append("")
+    warnings = [f"warning: {words}" for words in joint.warnings]
+    for words in (*warnings, *_pure(joint), *_knee(joint), *_doubts(joint)):
         lines += wrap(words)
     path = shlex.quote(str(folder))
     lines += [
         "",
-        f"ship one:    pareto-profiler deploy {path} {_knee_name(joint)}",
-        f"understand:  pareto-profiler explain {path} {_knee_name(joint)}",
+        f"ship one:    pareto-profiler deploy {path} {_shipped(joint)}",
+        f"understand:  pareto-profiler explain {path} {_shipped(joint)}",
     ]
+    if joint.undecided or any(row.place.verdict is not Verdict.ON for row in joint.front):
+        names = dict.fromkeys(row.runtime for row in (*joint.front, *joint.undecided))
+        runs = (shlex.quote(str(folder / name)) for name in names)
+        lines += [f"be surer:    pareto-profiler confirm {run}" for run in runs]
     return tame("\n".join(lines))
 
 
@@ -81,9 +90,9 @@ def _figure(row: Row, o: Objective) -> str:
 
 
 def _knee(joint: Joint) -> list[str]:
-    if len(joint.front) < 3:
+    row = knee_of(joint)
+    if row is None:
         return []
-    row = Selection.of(joint, Goal()).row
     base = joint.baseline
     untold = {n for r in (row, base) if r and r.estimate.is_contended for n in r.untold}
     changes = [
@@ -94,10 +103,28 @@ def _knee(joint: Joint) -> list[str]:
         if base is not None and base.values[o.name]
     ]
     against = f", {' and '.join(changes)} against the baseline" if changes else ""
-    return [f"The knee is {_knee_name(joint)}{against}."]
+    return [f"The knee is {_shipped(joint)}{against}."]
 
 
-def _knee_name(joint: Joint) -> str:
+def _doubts(joint: Joint) -> list[str]:
+    """How much of the front is decided, and which search may not be done."""
+    if not joint.is_noise_known:
+        return []
+    sure = sum(row.place.verdict is Verdict.ON for row in joint.front)
+    confidence = f"{100 * joint.header.confidence:g} %"
+    return [
+        f"{sure} of its {len(joint.front)} points are decided with {confidence}.",
+        *(
+            f"! {name}: {check.words}"
+            for name, run in joint.runs.items()
+            for check in run.checks
+            if check.about == "convergence" and not check.is_good
+        ),
+    ]
+
+
+def _shipped(joint: Joint) -> str:
+    """The knee; the fastest where there is none."""
     row = Selection.of(joint, Goal()).row
     places = (i for i, other in enumerate(joint.front) if other.name == row.name)
     place = next(places, None)

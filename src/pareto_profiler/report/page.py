@@ -18,7 +18,7 @@ from pareto_profiler.core.space import readable
 from pareto_profiler.errors import InputError
 from pareto_profiler.report.naming import counts_of, handle, short_id
 from pareto_profiler.report.page_data import colours_of, data_of, listed, role_of
-from pareto_profiler.report.selection import Goal, Limit, Selection, shown
+from pareto_profiler.report.selection import Goal, Limit, Selection, knee_of, shown
 
 if TYPE_CHECKING:
     from pareto_profiler.report.summary import Judged, Row, Summary
@@ -126,7 +126,8 @@ def _cards(
     want(
         "fastest" if first.name == "exec_time" else f"least {first.name}", judged.front[0], [first]
     )
-    want("knee", Selection.of(judged, Goal()).row, judged.objectives)
+    if (knee := knee_of(judged)) is not None:
+        want("knee", knee, judged.objectives)
     for o in [o for o in judged.objectives if o.is_memory][:1]:
         want("smallest", min(judged.front, key=lambda row: row.values[o.name]), [o])
     return [_card(titles, row, judged, command) for titles, row in wanted.values()]

@@ -15,7 +15,7 @@ from pareto_profiler.core.trial import Failure, Trial
 from pareto_profiler.errors import InputError
 from pareto_profiler.report.history import Step, growth
 from pareto_profiler.report.naming import handle
-from pareto_profiler.report.selection import Goal, Limit, Selection, shown
+from pareto_profiler.report.selection import Goal, Limit, Selection, knee_of, shown
 from pareto_profiler.report.summary import Judged, Row, Summary
 
 COLOURS: Final = (
@@ -132,7 +132,7 @@ def _first_shown(judged: Judged, limits: Sequence[Limit]) -> Row:
     if limits:
         with contextlib.suppress(InputError):  # nothing keeps them
             return Selection.of(judged, Goal.smallest(judged.objectives, tuple(limits))).row
-    knee = Selection.of(judged, Goal()).row
+    knee = knee_of(judged) or judged.front[0]
     by = [o.name for o in judged.objectives if o.is_memory]
     return min(judged.front, key=lambda row: row.values[by[0]]) if knee.untold and by else knee
 

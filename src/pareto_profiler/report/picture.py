@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from pareto_profiler.core.membership import Verdict
 from pareto_profiler.errors import InputError
 from pareto_profiler.report.page_data import listed
-from pareto_profiler.report.selection import Goal, Limit, Selection, shown
+from pareto_profiler.report.selection import Limit, knee_of, shown
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -116,7 +116,7 @@ def _draw(axes: Axes, summary: Summary, limits: Sequence[Limit]) -> None:
 def _name_points(axes: Axes, summary: Summary) -> None:
     """Ring and name what a reader looks for."""
     x, y = summary.objectives[0], summary.objectives[min(1, len(summary.objectives) - 1)]
-    knee = Selection.of(summary, Goal()).row if len(summary.front) > _FEW else None
+    knee = knee_of(summary) if len(summary.front) > _FEW else None
     named: dict[int, tuple[str, Row]] = {}
     for name, one in (
         ("baseline", summary.baseline),

@@ -17,6 +17,8 @@ from pareto_profiler.runtimes.problem import problem_of
 from pareto_profiler.samplers import SAMPLERS
 from pareto_profiler.samplers.structured import LEAST
 
+# What a model of fewer makes of each from the others says little, and seems sure of it.
+_MIN_LEARNED: Final = 8
 _MAX_LEARNED: Final = 1000
 _MAX_ASKED: Final = 200
 _LEARNING: Final[Mapping[str, Callable[[Problem], LearningSampler]]] = {
@@ -43,7 +45,8 @@ def places_of(recording: Recording, estimates: Estimates) -> tuple[Membership, .
 
     Where one that learns what assignments cost made some of the trials, what it makes of each from
     all others has a say beside the measurements. Not where the noise is unknown, so that figures
-    count as exact, and not where more than a thousand assignments were measured.
+    count as exact, and not where fewer than eight or more than a thousand assignments were
+    measured.
 
     Args:
         recording: Its header says margin and confidence.
@@ -59,7 +62,7 @@ def places_of(recording: Recording, estimates: Estimates) -> tuple[Membership, .
 
 def with_what_was_learned(recording: Recording, estimates: Estimates) -> Estimates:
     """The figures by which places are judged; see :func:`places_of`."""
-    if estimates.is_noise_known and len(estimates.items) <= _MAX_LEARNED:
+    if estimates.is_noise_known and _MIN_LEARNED <= len(estimates.items) <= _MAX_LEARNED:
         for sampler in _learned(recording, estimates.objectives):
             estimates = estimates.combined_with(sampler.predictions())
     return estimates
@@ -97,7 +100,7 @@ def front_of(recording: Recording) -> list[Assignment]:
         InputError: An objective's metric was not recorded.
     """
     estimates = estimates_of(recording, objectives_of(recording.header.objectives))
-    front = shown_front(estimates, places_of(recording, estimates))
+    front = shown_front(estimates, places_of(recording, estimates), recording.header.margin)
     return [estimates.items[i].assignment for i in front]
 
 

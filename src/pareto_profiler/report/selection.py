@@ -121,7 +121,7 @@ class Limit:
         for text in asked:
             word, _, value = text.partition("=")
             name = ALIASES.get(word, word)
-            check_objective(name, known)
+            check_objective(name, known, "--within {}=VALUE")
             if name in found:
                 raise InputError(f"two limits of {name}")
             found[name] = cls.of(value, known[name], None)
@@ -226,10 +226,11 @@ class Selection:
         allowed = _allowed(values, objectives, goal.limits)
         if not allowed.any():
             raise InputError(_none_within(summary, goal.limits))
-        costs = _costs(values, objectives, goal)
+        costs = _costs(values, objectives, goal, span := _span(summary))
         likely = allowed & (np.arange(len(rows)) < len(summary.front))
         eligible = likely if likely.any() else allowed
-        chosen = int(np.argmin(np.where(eligible, costs, np.inf)))
+        # Of equals the first: where no point bends the front, that is the fastest.
+        chosen = int(np.argmin(np.where(eligible, np.round(costs, 9), np.inf)))
         within: float | None = 1.0
         best: float | None = 1.0
         rivals: tuple[str, ...] = ()
@@ -239,7 +240,7 @@ class Selection:
                 estimates, range(len(rows)), draws=_DRAWS, random=np.random.default_rng(0)
             )
             within = float(_allowed(drawn[:, chosen], objectives, goal.limits).mean())
-            found = np.array([_costs(one, objectives, goal) for one in drawn])
+            found = np.array([_costs(one, objectives, goal, span) for one in drawn])
             better = found < found[:, [chosen]] - math.log1p(summary.header.margin)
             better &= allowed
             best = 1 - float(better.any(axis=1).mean())
@@ -302,7 +303,26 @@ def _allowed(
     return found
 
 
-def _costs(values: Vector, objectives: Sequence[Objective], goal: Goal) -> Vector:
+def knee_of(summary: Judged) -> Row | None:
+    """The knee; None where no point of the front lies below the line between its ends."""
+    if not summary.front:
+        return None
+    row = Selection.of(summary, Goal()).row
+    least = (min(r.values[o.name] for r in summary.front) for o in summary.objectives)
+    is_end = any(row.values[o.name] <= x for o, x in zip(summary.objectives, least, strict=True))
+    return None if is_end else row
+
+
+def _span(summary: Judged) -> tuple[Vector, Vector]:
+    """From where to where the front goes, as logarithms."""
+    rows = summary.front or summary.undecided
+    levels = np.log(np.maximum([row.estimate.values for row in rows], 1e-300))
+    return levels.min(axis=0), levels.max(axis=0)
+
+
+def _costs(
+    values: Vector, objectives: Sequence[Objective], goal: Goal, span: tuple[Vector, Vector]
+) -> Vector:
     """What is smallest of what is selected; a percent is 0.01 of it. Shape ``(n,)``."""
     levels = np.log(np.maximum(values, 1e-300))
     if goal.weights is not None:
@@ -310,7 +330,7 @@ def _costs(values: Vector, objectives: Sequence[Objective], goal: Goal) -> Vecto
         # Over their sum, so that a percent of all figures is a percent of the cost.
         return np.asarray(levels @ (weights / weights.max() / (weights / weights.max()).sum()))
     # The knee: where the front, from best to worst in every objective, bends towards the origin.
-    low, high = levels.min(axis=0), levels.max(axis=0)
+    low, high = span
     return np.asarray(((levels - low) / np.maximum(high - low, 1e-12)).sum(axis=1))
 
 
@@ -377,12 +397,12 @@ def _example(objective: Objective) -> str:
     )
 
 
-def check_objective(name: str, known: Collection[str]) -> None:
-    """See that an objective is one of a run's.
+def check_objective(name: str, known: Collection[str], how: str = "--max {}=VALUE") -> None:
+    """See that an objective is one of a run's; an error says how to name another.
 
     Raises:
         InputError: It is none.
     """
     if name not in known:
-        others = " or ".join(f"--max {other}=VALUE" for other in known)
+        others = " or ".join(map(how.format, known))
         raise InputError(f"objective {name!r}: the run's are {', '.join(known)} ({others})")

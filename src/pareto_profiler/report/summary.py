@@ -257,25 +257,28 @@ class Summary:
                 intervals=_intervals(item, objectives) if estimates.is_noise_known else {},
                 ties=tuple(ids[j] for j in place.ties if places[j].probability >= LIKELY),
                 failed=failed.get(item.assignment, 0),
-                against_baseline=_ratios(item, baseline, objectives),
-                against_best_uniform=_ratios(item, best, objectives),
+                against_baseline=ratios(item, baseline, objectives),
+                against_best_uniform=ratios(item, best, objectives),
                 placement=placements.get(item.assignment),
             )
             for i, (item, place) in enumerate(zip(estimates.items, places, strict=True))
         ]
-        front = shown_front(estimates, places)
+        front = shown_front(estimates, places, header.margin)
         undecided = [
             i
             for i, place in enumerate(places)
             if place.verdict is Verdict.INCONCLUSIVE and i not in front
         ]
         undecided.sort(key=lambda i: -places[i].probability)
+        share = hypervolume_share(Front.among(estimates).values(), reference)
         interval = None
         near = contenders(estimates)
         if estimates.is_noise_known and all(estimates.items[i].is_told for i in near):
             draws = resampled_hypervolumes(estimates, reference)
             low, high = np.quantile(draws, [(1 - INTERVAL) / 2, (1 + INTERVAL) / 2]).tolist()
-            interval = (low, high)
+            # Of what is measured with noise the best looks better than it is, and of what is drawn
+            # around that once more: by as much as draws lie above it, it lies above the truth.
+            interval = (max(0.0, 2 * share - high), max(share, 2 * share - low))
         names = [o.name for o in objectives]
         steps = steps_of(recording.trials, estimates, reference)
         return cls(
@@ -298,7 +301,7 @@ class Summary:
             steps=steps,
             profiles=_profiles(recording),
             notes=(*_notes(baseline), *_boards(recording.trials)),
-            hypervolume=hypervolume_share(Front.among(estimates).values(), reference),
+            hypervolume=share,
             hypervolume_interval=interval,
             reference=reference,
         )
@@ -420,18 +423,19 @@ def _profiles(recording: Recording) -> dict[str, dict[int, float]]:
     return found
 
 
-def _ratios(
+def ratios(
     item: Estimate, other: Estimate | None, objectives: Sequence[Objective]
 ) -> dict[str, float]:
+    """Objective → an assignment's figure over another's, as far as both are told."""
     if other is None:
         return {}
     pairs = zip(objectives, item.figures, other.figures, strict=True)
-    ratios = {
+    found = {
         o.name: mine.value / theirs.value
         for o, mine, theirs in pairs
         if theirs.value > 0 and mine.interval() and theirs.interval()
     }
-    return {name: ratio for name, ratio in ratios.items() if math.isfinite(ratio)}
+    return {name: ratio for name, ratio in found.items() if math.isfinite(ratio)}
 
 
 def _boards(trials: Sequence[Trial]) -> tuple[str, ...]:

@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Final
 
 from pareto_profiler.core.measurement import Objective
-from pareto_profiler.core.membership import Verdict
+from pareto_profiler.core.membership import LIKELY, Verdict
 from pareto_profiler.core.space import Granularity, readable
 from pareto_profiler.core.trial import Failure, Trial
 from pareto_profiler.errors import FailureKind, InputError, tame
 from pareto_profiler.report.naming import counts_of, handle
-from pareto_profiler.report.selection import Goal, Limit, Selection
+from pareto_profiler.report.selection import Goal, Limit, Selection, knee_of
 from pareto_profiler.report.summary import Judged, Row, Summary
 from pareto_profiler.runtimes import runtime_of
 
@@ -161,7 +161,9 @@ def _marks_told(judged: Judged) -> list[str]:
         marks[-1] += "; ✓ placement verified"
     if judged.is_noise_known:
         sure = f"{100 * judged.header.confidence:g} %"
-        marks.append(f"60%? probability that it is on the front, undecided below {sure}")
+        marks.append(f"60%? probability of being on it, decided at {sure}")
+        if any(not r.untold and r.place.probability < LIKELY for r in judged.front):
+            marks.append("below 50 %: the likeliest of several there")
         marks.append("=B cannot be told from B")
         if any(row.estimate.is_contended for row in judged.front):
             marks.append("busy: other work disturbed it, ±? by how much cannot be told")
@@ -217,11 +219,14 @@ def _choices_of(row: Row, width: int) -> str:
 def _undecided_table(summary: Summary) -> list[str]:
     if not summary.undecided:
         return []
-    count = len(summary.undecided)
-    told = f"{count} more may be on the front; most likely:"
-    if count == 1:
-        told = "one more may be on the front:"
-    return [told, *_rows_of(summary, summary.undecided[:_UNDECIDED], _choices_of)]
+    rows = _rows_of(summary, summary.undecided[:_UNDECIDED], _choices_of)
+    return [f"{more_on(summary)}{';' * (len(summary.undecided) > 1)} most likely:", *rows]
+
+
+def more_on(judged: Judged) -> str:
+    """How many more may be on the front than are shown."""
+    count = len(judged.undecided)
+    return f"{count} more may be on the front" if count > 1 else "one more may be on the front"
 
 
 def _next_lines(summary: Summary, path: Path | None, limits: Sequence[Limit]) -> list[str]:
@@ -243,7 +248,8 @@ def _next_lines(summary: Summary, path: Path | None, limits: Sequence[Limit]) ->
     lines.append(f"ship one:    pareto-profiler deploy {run} {name}")
     lines.append(f"understand:  pareto-profiler explain {run} {name}")
     space = summary.header.space
-    if space.granularity is Granularity.NAME and space.size <= _FEW_CHOICES:
+    is_coarse = space.granularity is Granularity.NAME and space.size <= _FEW_CHOICES
+    if is_coarse and len(space.backends) > 1:
         lines.append("more choice: search again with --granularity operation, or another --runtime")
     if summary.undecided and summary.is_noise_known and runtime_of(summary.header).forms:
         lines.append(f"be surer:    pareto-profiler confirm {run}")
@@ -335,12 +341,12 @@ def _kind(trial: Trial) -> FailureKind | None:
 
 
 def half_width(row: Row, objective: Objective) -> str:
-    """Half the width of the 95 % interval, as a fraction of the figure."""
+    """How far the 95 % interval reaches from the figure, as a fraction of it."""
     ends = row.intervals[objective.name]
     value = row.values[objective.name]
     if ends is None:
         return " ±?"
-    share = (ends[1] - ends[0]) / 2 / value if value else 0.0
+    share = max(ends[1] - value, value - ends[0]) / value if value else 0.0
     return "" if not share else f" ±{share:.1%}" if share >= _MIN_SHOWN else " ±<0.1%"
 
 
@@ -357,8 +363,10 @@ def _reference_lines(summary: Summary) -> list[str]:
         where = f"{places[row.id]} · " if row.id in places else ""
         choices = counts_of(summary.header.space, row.estimate.assignment)
         lines.append(f"{what}: {where}{figures} · {choices}")
-    if summary.front and summary.baseline:
-        row = Selection.of(summary, Goal()).row
+    row = knee_of(summary)
+    if row is None and summary.front:
+        lines.append("knee: none: no point lies below the line between the front's ends")
+    if row is not None and summary.baseline:
         shares = [
             f"{o.name} {row.against_baseline[o.name] - 1:+.0%}"
             if o.name in row.against_baseline
