@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pareto_profiler.core.estimate import Estimate, Estimates, Figure
-from pareto_profiler.core.front import contenders, nondominated, plausible_values
+from pareto_profiler.core.front import contenders, nondominated, plausible_values, unbeaten
 from pareto_profiler.core.rules import CONFIDENCE, MARGIN, Limits, wanted_of
 
 Vector = NDArray[np.float64]
@@ -278,7 +278,8 @@ def shown_front(
 ) -> list[int]:
     """Positions of the assignments that are shown as the front, by increasing first objective.
 
-    Those that are more likely on it than not; and where these leave a part of the front open, since
+    Those that are more likely on it than not, but for what is not decided and another one of them
+    beats by its figures; and where these leave a part of the front open, since
     many are close there and each of them is unlikely, the likeliest of those that none shown is as
     good as, but for the margin. Of those whose figures are not told, only what no other one shown
     is as good as: the rest may be on the front, but is no guess of it. Where nothing that is shown
@@ -290,8 +291,13 @@ def shown_front(
     levels = np.log(np.maximum(values, 1e-300)) if len(values) else values
     told = np.array([item.is_told for item in items])
     shown = [i for i, place in enumerate(places) if place.probability >= LIKELY]
-    best = nondominated(values[shown])
-    shown = [i for i, is_best in zip(shown, best, strict=True) if told[i] or is_best]
+    worse = math.exp(_limits(estimates, margin)[1])
+    best, free = nondominated(values[shown]), unbeaten(values[shown], margin, worse)
+    shown = [
+        i
+        for i, is_best, is_free in zip(shown, best, free, strict=True)
+        if is_best or (told[i] and (is_free or places[i].verdict is Verdict.ON))
+    ]
     order = sorted(range(len(places)), key=lambda i: -places[i].probability)
     possible = [i for i in order if places[i].verdict is not Verdict.OFF and i not in shown]
 
