@@ -78,7 +78,11 @@ def deadly(cell: Cell, *_: object) -> Run:
 
 
 @pytest.mark.parametrize(
-    "start", [lambda n: Workers(n, deadly), lambda n: Cluster("local", n, deadly)]
+    "start",
+    [
+        lambda n: Workers(n, deadly),
+        pytest.param(lambda n: Cluster("local", n, deadly), marks=pytest.mark.thorough),
+    ],
 )
 def test_what_dies_with_its_worker_is_tried_again_and_then_given_up(
     start: Callable[[int], Pool], tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -107,7 +107,7 @@ def test_the_bundled_run_is_what_the_docs_show():
     assert [check.about for check in summary.checks if not check.is_good] == ["trust"]
 
 
-@pytest.mark.parametrize("seed", [0, 1])
+@pytest.mark.parametrize("seed", [0, pytest.param(1, marks=pytest.mark.thorough)])
 def test_where_noise_is_small_the_search_goes_on_below_the_margin(seed: int):
     """The front is one point, and others lie within the margin of it."""
     name = "mobilenet_v2_035_96_logits-operations_3_8_10-emulated_board.parquet"

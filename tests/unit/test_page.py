@@ -127,6 +127,7 @@ def test_limits_are_drawn(recording):
     ]
 
 
+@pytest.mark.thorough
 def test_a_large_run_stays_below_six_megabytes():
     recording = recording_of(
         Device("large", Recipe("", 300, 3, can_profile=False), 0), 4200, repeats=1

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 
 from pareto_profiler.errors import ModelError
@@ -44,3 +44,13 @@ def stray(named: Iterable[tuple[str, str, int]], outputs: Collection[int]) -> st
             words = f"signature {key!r} calls tensor {tensor} its output {name!r}"
             return f"{words}, which the model does not output"
     return ""
+
+
+def alike(names: Sequence[str]) -> str:
+    """The first name that is there twice; empty where each is there once.
+
+    Examples:
+        >>> alike(["image", "mask"]), alike(["x", "y", "x"])
+        ('', 'x')
+    """
+    return next((name for i, name in enumerate(names) if name in names[:i]), "")

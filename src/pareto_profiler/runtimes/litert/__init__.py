@@ -16,7 +16,7 @@ from pareto_profiler.core.space import Assignment, DecisionSpace
 from pareto_profiler.core.traits import Role, SettingTrait, Traits
 from pareto_profiler.errors import ModelError
 from pareto_profiler.models import Model, load_of
-from pareto_profiler.models.signatures import named_outputs, stray
+from pareto_profiler.models.signatures import alike, named_outputs, stray
 from pareto_profiler.runtimes.base import Form, Installation, Runtime, Where
 from pareto_profiler.runtimes.litert.placing import (
     BACKENDS,
@@ -60,11 +60,20 @@ class _LiteRT:
     def read(self, path: Path) -> Model:
         model = load_of(path, self.formats, self.name)
         # LiteRT looks names up among the outputs, and ends the process where one is not there.
-        if words := stray(named_outputs(model.file), model.graph.outputs):
+        named = list(named_outputs(model.file))
+        if words := stray(named, model.graph.outputs):
             raise ModelError(
                 f"{path}: {words}, so LiteRT cannot run it; convert it again, or try another "
                 f"--runtime"
             )
+        # Without a signature it makes one of the tensors' names, and ends the process if two agree.
+        for what in () if named else ("inputs", "outputs"):
+            tensors = (model.graph.tensors[t] for t in getattr(model.graph, what))
+            if name := alike([tensor.name for tensor in tensors]):
+                raise ModelError(
+                    f"{path}: two {what} are called {name!r}, and LiteRT tells them apart by name; "
+                    f"name them in the file, or try another --runtime"
+                )
         operations = tuple(
             replace(o, problem=_COMPILED) if o.builtin == _DISPATCH else o
             for o in model.graph.operations
