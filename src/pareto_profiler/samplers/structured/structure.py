@@ -380,15 +380,18 @@ class Chosen:
             return counts.reshape(-1, pairs), sizes.reshape(-1, pairs)
         whole = np.column_stack([digits, np.full(len(digits), host)])
         producers = whole[:, s.tensor_producer]  # HOST is -1: the last column
-        takers = whole[:, s.edge_consumer]
         starts = np.flatnonzero(np.r_[True, np.diff(s.edge_tensor) > 0])
         scaled = s.tensor_bytes / s.byte_scale
+        bits = np.left_shift(1, whole, dtype=np.int64)
+        takers = np.bitwise_or.reduceat(bits[:, s.edge_consumer], starts, axis=1)
+        # Nearly everything stays where it was made.
+        rows, tensors = np.nonzero(takers & ~bits[:, s.tensor_producer])
+        made, taken = producers[rows, tensors], takers[rows, tensors]
         for q in range(host + 1):
-            taken = np.logical_or.reduceat(takers == q, starts, axis=1) & (producers != q)
-            row, tensor = np.nonzero(taken)
-            at = row * pairs + producers[row, tensor] * (host + 1) + q
+            here = np.flatnonzero((taken >> q & 1) & (made != q))
+            at = rows[here] * pairs + made[here] * (host + 1) + q
             counts += np.bincount(at, minlength=len(counts))
-            sizes += np.bincount(at, scaled[tensor], minlength=len(sizes))
+            sizes += np.bincount(at, scaled[tensors[here]], minlength=len(sizes))
         return counts.reshape(-1, pairs), sizes.reshape(-1, pairs)
 
     @cached_property
@@ -461,12 +464,20 @@ class Chosen:
     def _fullest(self, counts: Flags) -> Vector:
         """The same of what counts as beginning and ending, ``(assignments, events)``."""
         which, sizes = self.structure.events
-        makers = self.digits[:, self.structure.arena[0][which]]
+        makers = self.digits[:, self.structure.arena[0][which]].astype(np.uint8)
         found = np.zeros(self.used.shape)
         for rows in chunks(len(self), len(which), CACHED):
-            own = sizes * counts[rows]
-            for b in range(len(self.structure.backends)):
-                found[rows, b] = np.cumsum((makers[rows] == b) * own, axis=1).max(axis=1)
+            # Events of one backend side by side, in their order: a sum that goes on for all of them.
+            order = np.argsort(makers[rows], axis=1, kind="stable")
+            own = np.take_along_axis(sizes * counts[rows], order, axis=1)
+            backends = np.take_along_axis(makers[rows], order, axis=1)
+            begins = np.ones(own.shape, dtype=bool)
+            begins[:, 1:] = backends[:, 1:] != backends[:, :-1]
+            levels = np.cumsum(own, axis=1)
+            starts = np.flatnonzero(begins)
+            before = levels.ravel()[starts] - own.ravel()[starts]
+            fullest = np.maximum.reduceat(levels.ravel(), starts) - before
+            found[rows][starts // own.shape[1], backends.ravel()[starts]] = fullest
         return found
 
     def _session_arenas(self) -> Vector:
