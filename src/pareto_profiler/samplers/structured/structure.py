@@ -467,7 +467,7 @@ class Chosen:
         makers = self.digits[:, self.structure.arena[0][which]].astype(np.uint8)
         found = np.zeros(self.used.shape)
         for rows in chunks(len(self), len(which), CACHED):
-            # Events of one backend side by side, in their order: a sum that goes on for all of them.
+            # Events of one backend side by side, in their order: one running sum for all.
             order = np.argsort(makers[rows], axis=1, kind="stable")
             own = np.take_along_axis(sizes * counts[rows], order, axis=1)
             backends = np.take_along_axis(makers[rows], order, axis=1)
