@@ -93,3 +93,13 @@ def test_errors_are_json_where_that_is_asked_for(tmp_path: Path):
     assert told["error"] in done.stderr
     unknown = pp("select", TABLE, "--speed", "--json", cwd=tmp_path, status=2)
     assert "--speed" in json.loads(unknown.stdout)["error"]
+
+
+def test_where_there_is_no_knee_it_is_said(tmp_path: Path):
+    rows = ["a,b,exec_time_ms,max_rss_kib", "cpu,cpu,10,100", "ruy,cpu,19,95", "ruy,ruy,20,50"]
+    (tmp_path / "straight.csv").write_text("\n".join(rows) + "\n")
+    assert "knee: none" in pp("show", "straight.csv", cwd=tmp_path).stdout
+    told = pp("select", "straight.csv", "--knee", cwd=tmp_path).stdout
+    assert "no point of this front is a knee: this is the fastest" in " ".join(told.split())
+    done = pp("explain", "straight.csv", "knee", cwd=tmp_path)
+    assert "no point of this front is a knee: 0, the fastest, is taken" in done.stderr

@@ -66,7 +66,7 @@ def explain(
     asked = run
     run, name = point_of(run, name)
     if run != asked:
-        note(f"of the joint front this is one of {run}, whose own front gives the letter")
+        note(f"measured in {run}: letters and places below are those of its own front")
     recording = (
         open_measurable(run) if simplify else open_recording(run, given.names, given.baseline)
     )

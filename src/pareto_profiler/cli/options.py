@@ -345,10 +345,10 @@ class SpaceOptions:
         str,
         _option(
             "Space",
-            "Runtime settings to search over as well, comma-separated, of those that the runtime "
-            "has: threads (1, 2, 4 … up to the cores), executor, memory_planner, "
-            "use_mmaped_data; weight_cache; external_data, arena, memory_pattern; winograd, "
-            "packing, bf16; mmap_threshold.",
+            "Runtime settings to search over as well, comma-separated: threads (1, 2, 4 … up to "
+            "the cores), and of those that the runtime has executor, memory_planner, "
+            "use_mmaped_data; weight_cache; external_data, arena, memory_pattern, "
+            "mmap_threshold; winograd, packing, bf16, mmap_threshold.",
             autocompletion=setting_names,
             show_default="none",
         ),
@@ -453,8 +453,8 @@ class MeasuringOptions:
         list[str] | None,
         _option(
             "Measuring",
-            "Sizes that the model leaves free (inspect shows them), as NAME=1,224,224,3; may be "
-            "repeated.",
+            "Sizes that the model leaves free (inspect shows them), as NAME=1,224,224,3, or "
+            "without NAME= where there is one input; may be repeated.",
             show_default="what stands in the file, or the --input's",
         ),
     ] = None
@@ -538,7 +538,7 @@ class TrustOptions:
         int,
         _option(
             "Trust",
-            "How often an assignment is measured again that other work on the target disturbed.",
+            "How often to measure an assignment again if other work on the target disturbed it.",
             min=0,
             max=1000,
         ),
@@ -547,7 +547,7 @@ class TrustOptions:
         str,
         _option(
             "Trust",
-            "Ignore differences smaller than this, e.g. 1%; 0 means strict dominance.",
+            "Ignore differences smaller than this, e.g. 1%; with 0 any difference counts.",
             show_default=f"{100 * MARGIN:g}%",
         ),
     ] = ""
@@ -678,7 +678,7 @@ class JudgingOptions:
     margin: Annotated[
         str,
         typer.Option(
-            help="Ignore differences smaller than this, e.g. 2%; 0 means strict dominance.",
+            help="Ignore differences smaller than this, e.g. 2%; with 0 any difference counts.",
             show_default="the recorded one",
         ),
     ] = ""

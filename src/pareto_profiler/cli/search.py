@@ -96,7 +96,7 @@ def search(
     confirm: Annotated[
         bool,
         typer.Option(
-            help="Keep a quarter of the budget for repeats of what may be on the front.",
+            help="Keep at least a quarter of the budget for repeats of what may be on the front.",
             rich_help_panel="Trust",
         ),
     ] = True,

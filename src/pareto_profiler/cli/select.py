@@ -18,7 +18,15 @@ from pareto_profiler.core.measurement import ALIASES, Objective
 from pareto_profiler.errors import InputError
 from pareto_profiler.report.joint import judged
 from pareto_profiler.report.naming import named
-from pareto_profiler.report.selection import Goal, Limit, Selection, Trade, check_objective, shown
+from pareto_profiler.report.selection import (
+    Goal,
+    Limit,
+    Selection,
+    Trade,
+    check_objective,
+    knee_of,
+    shown,
+)
 from pareto_profiler.report.summary import Judged
 from pareto_profiler.report.terminal import configured, wrap
 
@@ -39,7 +47,8 @@ def select(
         bool,
         typer.Option(
             "--knee",
-            help="The knee: the smallest sum of objectives, each scaled to its range on the front.",
+            help="The knee: of the front's points the one with the smallest sum of objectives, "
+            "each as a logarithm scaled to its range on the front.",
         ),
     ] = False,
     weights: Annotated[
@@ -116,7 +125,7 @@ def print_selection(found: Selection) -> None:
     for text in summary.warnings:
         say(f"warning: {text}")
     asked = "".join(f", with {limit.words}" for limit in found.goal.limits)
-    say(f"{named(summary, row.name)}: {found.goal.words(summary.objectives)}{asked}")
+    say(f"{named(summary, row.name)}: {_goal(found)}{asked}")
     for objective in summary.objectives:
         say(f"  {objective.name:12s} {_figure(found, objective)}")
     if summary.is_noise_known:
@@ -135,6 +144,12 @@ def print_selection(found: Selection) -> None:
         say("looser limits would buy nothing that was measured")
     # To be copied: whole, however long.
     print(f"configuration:\n  {configured(row)}")
+
+
+def _goal(found: Selection) -> str:
+    if found.goal.weights is None and knee_of(found.summary) is None:
+        return "no point of this front is a knee: this is the fastest"
+    return found.goal.words(found.summary.objectives)
 
 
 def _figure(found: Selection, objective: Objective) -> str:

@@ -26,7 +26,7 @@ def show(
     objectives: InsteadOption = "",
     as_json: JsonOption = False,
 ) -> None:
-    """Show the front of a run: a table, a scatter, the configurations, and what failed.
+    """Show the front of a run: a table, a plot where there is room, how far to trust it, failures.
 
     Works while the search is still running, too.
     """

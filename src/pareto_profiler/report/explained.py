@@ -86,6 +86,8 @@ def _headline(summary: Summary, assignment: Assignment, found: Explanation) -> s
 def _place(row: Row, summary: Summary) -> str:
     """Whether it is on the front, and how sure that is."""
     place = "on the front" if row in summary.front else "not on the front"
+    if row.estimate.is_contended and row.untold:
+        return f"{place} (no verdict: other work disturbed its times)"
     if not summary.is_noise_known or row.place.verdict is not Verdict.INCONCLUSIVE:
         return place
     return f"{place} (undecided: on it with {math.floor(100 * row.place.probability)} %)"

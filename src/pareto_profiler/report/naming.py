@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections import Counter
 from pathlib import Path
@@ -11,13 +12,14 @@ from typing import Final
 from pareto_profiler.core.space import Assignment, DecisionSpace
 from pareto_profiler.errors import InputError
 from pareto_profiler.report.joint import Joint
-from pareto_profiler.report.selection import Goal, Selection
+from pareto_profiler.report.selection import Goal, Selection, knee_of
 from pareto_profiler.report.summary import Judged, Row, Summary
 from pareto_profiler.storage.opening import open_runs, runs_in
 
 _MAX_DIGITS: Final = 20
 _KEPT: Final = 8
 
+_LOG: Final = logging.getLogger(__name__)
 WORDS: Final = ("fastest", "smallest", "knee", "baseline", "uniform")
 """What may stand in place of an id."""
 
@@ -155,7 +157,10 @@ def on_front(summary: Judged) -> str:
 def _row_of(summary: Judged, word: str) -> Row | None:
     """What a word or a handle names; None where it is neither."""
     if word == "knee":
-        return Selection.of(summary, Goal()).row
+        knee = Selection.of(summary, Goal()).row
+        if knee_of(summary) is None:
+            _LOG.warning("no point of this front is a knee: %s, the fastest, is taken", knee.name)
+        return knee
     if word in {"baseline", "uniform"}:
         row = summary.baseline if word == "baseline" else summary.best_uniform
         if row is None:

@@ -220,7 +220,8 @@ def _undecided_table(summary: Summary) -> list[str]:
     if not summary.undecided:
         return []
     rows = _rows_of(summary, summary.undecided[:_UNDECIDED], _choices_of)
-    return [f"{more_on(summary)}{';' * (len(summary.undecided) > 1)} most likely:", *rows]
+    is_one = len(summary.undecided) == 1
+    return [f"{more_on(summary)}{':' if is_one else '; most likely:'}", *rows]
 
 
 def more_on(judged: Judged) -> str:
@@ -315,13 +316,13 @@ def _axis(objective: Objective) -> tuple[float, str]:
 
 def _title(summary: Summary) -> list[str]:
     header, space = summary.header, summary.header.space
-    where = f"{header.runtime} on {header.target}" if header.runtime else "a result dump"
+    where = f"{header.runtime} on {header.target}" if header.runtime else "a table"
     unknown = sum(_kind(t) is FailureKind.NOT_RECORDED for t in summary.failures)
     processes = sum(len(row.estimate.trials) for row in summary.measured)
     traces = summary.trials - processes - len(summary.failures)
     counts = [
         f"{progress_of(summary)} assignments measured"
-        + (f" in {processes} processes" if processes > len(summary.measured) else ""),
+        + (f" in {summary.trials} processes" if processes > len(summary.measured) else ""),
         f"{len(summary.failures) - unknown} failed",
         f"{unknown} not recorded" if unknown else "",
         f"{traces} traced" if traces > 0 and not summary.misplaced else "",

@@ -286,15 +286,15 @@ class _Model:
             yield name, self._own(terms, mine, moved, here)
         counts = self._handed(mine)
         counts.subtract(self._handed(here))
-        names = [*s.backends, "the host"]
+        makers, takers = [*s.backends, "inputs"], [*s.backends, "outputs"]
         for (p, q), count in sorted(counts.items()):
             if count:
                 row = np.zeros(len(difference))
-                at = p * len(names) + q
+                at = p * len(makers) + q
                 columns = [where.start + at for where, _ in terms.of(HandOvers)]
                 row[columns] = difference[columns]
                 more = f"{abs(count)} {'more' if count > 0 else 'fewer'}"
-                yield f"hand-overs {names[p]} → {names[q]}, {more}", row
+                yield f"hand-overs {makers[p]} → {takers[q]}, {more}", row
         for b, backend in enumerate(s.backends):
             is_used = [bool((d[s.operation_variables] == b).any()) for d in (here, mine)]
             if is_used[0] != is_used[1]:
