@@ -125,7 +125,7 @@ def print_selection(found: Selection) -> None:
     for text in summary.warnings:
         say(f"warning: {text}")
     asked = "".join(f", with {limit.words}" for limit in found.goal.limits)
-    say(f"{named(summary, row.name)}: {_goal(found)}{asked}")
+    say(f"{named(summary, row.name)}: {_goal_words(found)}{asked}")
     for objective in summary.objectives:
         say(f"  {objective.name:12s} {_figure(found, objective)}")
     if summary.is_noise_known:
@@ -146,7 +146,7 @@ def print_selection(found: Selection) -> None:
     print(f"configuration:\n  {configured(row)}")
 
 
-def _goal(found: Selection) -> str:
+def _goal_words(found: Selection) -> str:
     if found.goal.weights is None and knee_of(found.summary) is None:
         return "no point of this front is a knee: this is the fastest"
     return found.goal.words(found.summary.objectives)
