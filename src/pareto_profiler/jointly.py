@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
+from pareto_profiler.core.front import hypervolume_share
 from pareto_profiler.core.trial import spent_s
 from pareto_profiler.errors import InputError, ModelError, RunError, SpaceError, TargetError
 from pareto_profiler.exploration import Exploration, opened
@@ -155,7 +156,7 @@ def _take_turns(
 ) -> None:
     began = time.monotonic()
     parties = {name: Party(len(s.store.trials)) for name, s in searches.items()}
-    share = 0.0
+    known: list[tuple[float, ...]] = []
     while True:
         # Without a number of trials, rounds are as if a few more were left for each.
         whole = budget.trials or sum(p.spent for p in parties.values()) + _ROUND * len(parties)
@@ -173,8 +174,12 @@ def _take_turns(
             # Another runtime may go on; what this one measured is kept.
             problem = error
         made = len(one.store.trials) - parties[name].spent
-        before = share
-        share = _joint_of(searches).hypervolume if any(map(_trials, searches.values())) else 0.0
+        # Before and after in one box, which grows while uniform assignments are measured.
+        before = share = 0.0
+        if any(map(_trials, searches.values())):
+            joint = _joint_of(searches)
+            before, share = hypervolume_share(known, joint.reference), joint.hypervolume
+            known = [row.estimate.values for row in joint.measured]
         gain = max(0.0, share - before) / max(1, made)
         is_done = problem is not None or (left_s == math.inf and len(one.store.trials) < target)
         parties[name] = Party(len(one.store.trials), gain, is_done)

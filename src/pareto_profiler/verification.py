@@ -21,9 +21,11 @@ from pareto_profiler.runtimes.base import Engine, Launch
 CONFIDENCE: Final = 0.99
 _UNKNOWN_NOISE: Final = 0.05
 _WIDE: Final = 2.0
-# Turns where the noise is not known, and at most, until both ways are as fast as each other.
-_SOME_TURNS: Final = 3
-_MAX_TURNS: Final = 8
+# What noise must not be able to hide where both ways are called as fast as each other.
+_HIDDEN: Final = 1.5
+# Turns before the noise of these processes says anything, and at most.
+_SOME_TURNS: Final = 4
+_MAX_TURNS: Final = 10
 
 
 def spread_of(noise: float) -> float:
@@ -94,31 +96,31 @@ class Verification:
         return low <= median(self.seconds) <= high
 
     @property
-    def _noise_now(self) -> float:
-        """Standard deviation from process to process in these runs: the machine may be busier."""
-        logs = [np.log(self.seconds), np.log(self.beside)]
-        freedom = sum(map(len, logs)) - len(logs)
-        squares = sum(float(((each - each.mean()) ** 2).sum()) for each in logs)
-        return math.sqrt(squares / freedom) if freedom else 0.0
-
-    @property
     def _reach(self) -> float:
-        """How far the two ways may be apart by noise alone, with 99 %, of the logarithm."""
-        noise = max(spread_of(self.noise), self._noise_now)
-        spread = noise * math.sqrt(1 / len(self.seconds) + 1 / len(self.beside))
-        return NormalDist().inv_cdf((1 + CONFIDENCE) / 2) * spread + math.log1p(self.margin)
+        """How far the two ways may be apart by noise alone, with 99 %, of the logarithm.
+
+        By that of the search, or by that of these processes: the machine may be busier.
+        """
+        side = (1 + CONFIDENCE) / 2
+        reach = NormalDist().inv_cdf(side) * spread_of(self.noise)
+        logs = [np.log(self.seconds), np.log(self.beside)]
+        if freedom := sum(map(len, logs)) - len(logs):
+            squares = sum(float(((each - each.mean()) ** 2).sum()) for each in logs)
+            reach = max(reach, student_t(freedom, side) * math.sqrt(squares / freedom))
+        share = math.sqrt(1 / len(self.seconds) + 1 / len(self.beside))
+        return reach * share + math.log1p(self.margin)
 
     @property
     def is_as_fast(self) -> bool | None:
         """Whether it is as fast as the same under the driver is now, with 99 %.
 
-        None where that cannot be told: noise would hide that it takes twice as long, or other work
-        may be why they differ.
+        None where that cannot be told: by noise it may take half as long again, or other work may
+        be why they differ.
         """
         distance = abs(math.log(median(self.seconds) / median(self.beside)))
-        if distance <= self._reach:
-            return True if self._reach <= math.log(_WIDE) else None
-        return None if self.is_disturbed else False
+        if distance > self._reach:
+            return None if self.is_disturbed else False
+        return True if distance + self._reach <= math.log(_HIDDEN) else None
 
     @property
     def is_good(self) -> bool | None:
@@ -178,6 +180,8 @@ def verify(
 ) -> Verification:
     """Run what was written and the assignment in turns, until both are as fast as each other.
 
+    Four turns at least, since one says nothing of how much processes scatter now.
+
     Args:
         engine: Where it was measured.
         launch: What was written.
@@ -220,7 +224,7 @@ def verify(
             margin,
             is_disturbed=2 * disturbed > len(beside),
         )
-        is_known = noise > 0 or len(taken) >= _SOME_TURNS
+        is_known = len(taken) >= _SOME_TURNS
         if wrong or (verified.is_as_fast and is_known) or len(taken) == _MAX_TURNS:
             return verified
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import ast
 import json
+import math
 import platform
 import subprocess
 import sys
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from build_model import build, chain
 from hypothesis import given
@@ -16,13 +18,13 @@ from hypothesis import strategies as st
 from rooms import ONERT, onert_space
 
 from pareto_profiler.core.estimate import Figure
-from pareto_profiler.core.measurement import OBJECTIVES
+from pareto_profiler.core.measurement import OBJECTIVES, Measurement
 from pareto_profiler.core.plan import Plan
 from pareto_profiler.core.recording import Header
 from pareto_profiler.core.space import DecisionSpace, Granularity
 from pareto_profiler.errors import InputError
 from pareto_profiler.models import Model
-from pareto_profiler.runtimes.base import Artifact, Measured
+from pareto_profiler.runtimes.base import Artifact, Launch, Measured
 from pareto_profiler.runtimes.onert.code import header_of, python_of, read_header
 from pareto_profiler.runtimes.onert.package import (
     CALLS,
@@ -38,7 +40,7 @@ from pareto_profiler.runtimes.onert.shipment import (
     configuration_of,
 )
 from pareto_profiler.runtimes.onert.switching import switching_of
-from pareto_profiler.verification import Verification, expected_range
+from pareto_profiler.verification import Verification, expected_range, verify
 
 PLAN = Plan(threads=2)
 
@@ -288,7 +290,7 @@ def test_what_ships_is_judged_beside_the_search_s_own_way():
     assert "DIFFERENT beyond noise" in slower.words
     assert not verified((2.9, 2.9, 2.9), (2.5, 2.5, 2.5), noise=0.0).is_good
     busy_now = verified((3.5, 5.2, 3.6, 5.3), (5.4, 3.6, 5.1, 5.2))
-    assert busy_now.is_good
+    assert busy_now.is_good is None
     assert not verified((5.2, 5.3, 5.1, 5.2), (3.6, 3.5, 3.6, 3.5)).is_good
     slower_in_company = replace(slower, is_disturbed=True)
     assert slower_in_company.is_good is None
@@ -299,6 +301,50 @@ def test_what_ships_is_judged_beside_the_search_s_own_way():
     assert not elsewhere.is_good
     assert "operation 3: ruy was asked for and 1 more" in elsewhere.words
     assert "this form cannot tell" in verified((2.1,), (2.1,), None).words
+
+
+class Scattering:
+    """An engine where processes scatter, and what is written takes so many times as long."""
+
+    def __init__(self, factor: float, scatter: float, seed: int) -> None:
+        self._factor, self._scatter = factor, scatter
+        self._random = np.random.default_rng(seed)
+
+    def _taken(self, seconds: float) -> Measurement:
+        noise = math.exp(abs(self._random.normal(0, self._scatter)))
+        return Measurement({"exec_time": (seconds * noise,)})
+
+    def run_artifact(self, *_: object) -> tuple[Measurement, None]:
+        return self._taken(self._factor), None
+
+    def run(self, *_: object, is_repeat: bool) -> Measurement:
+        assert is_repeat
+        return self._taken(1.0)
+
+
+@pytest.mark.parametrize(("noise", "scatter"), [(0.2, 0.2), (0.2, 0.4), (0.04, 0.3)])
+def test_a_form_that_is_slower_does_not_pass_on_a_noisy_machine(noise: float, scatter: float):
+    def share(factor: float, *verdicts: bool | None) -> float:
+        found = [
+            verify(
+                Scattering(factor, scatter, seed),
+                Launch(),
+                ("x",),
+                Figure(1.0),
+                noise=noise,
+                margin=0.01,
+            ).is_good
+            for seed in range(100)
+        ]
+        return sum(map(found.count, verdicts)) / len(found)
+
+    assert share(1.5, True) <= 0.05
+    assert share(1.0, False) <= 0.03
+    # What cannot be told is said, and a quiet machine tells.
+    assert share(1.5, None, False) >= 0.95
+    assert verify(
+        Scattering(1.0, 0.01, 0), Launch(), ("x",), Figure(1.0), noise=0.01, margin=0.01
+    ).is_good
 
 
 @given(number=st.integers(0, 2**30))

@@ -292,12 +292,16 @@ def shown_front(
     told = np.array([item.is_told for item in items])
     shown = [i for i, place in enumerate(places) if place.probability >= LIKELY]
     worse = math.exp(_limits(estimates, margin)[1])
-    best, free = nondominated(values[shown]), unbeaten(values[shown], margin, worse)
-    shown = [
-        i
-        for i, is_best, is_free in zip(shown, best, free, strict=True)
-        if is_best or (told[i] and (is_free or places[i].verdict is Verdict.ON))
-    ]
+
+    def kept(found: list[int]) -> list[int]:
+        best, free = nondominated(values[found]), unbeaten(values[found], margin, worse)
+        return [
+            i
+            for i, is_best, is_free in zip(found, best, free, strict=True)
+            if is_best or (told[i] and (is_free or places[i].verdict is Verdict.ON))
+        ]
+
+    shown = kept(shown)
     order = sorted(range(len(places)), key=lambda i: -places[i].probability)
     possible = [i for i in order if places[i].verdict is not Verdict.OFF and i not in shown]
 
@@ -306,8 +310,7 @@ def shown_front(
         for i in more:
             if not np.all(levels[both] <= levels[i] + math.log1p(margin), axis=1).any():
                 both.append(i)
-        kept = zip(both, nondominated(values[both]), strict=True)
-        return [i for i, is_best in kept if is_best or i in found]
+        return kept(both)
 
     if estimates.is_noise_known:
         shown = filled(shown, possible)

@@ -119,9 +119,10 @@ class Joint:
             for i, row in enumerate(rows)
             if row.place.verdict is Verdict.INCONCLUSIVE and i not in front
         ]
+        warm = {a for run in runs.values() for a in run.header.space.uniforms()}
         corner = reference or reference_point(
             base.values if base else None,
-            [],
+            [item.values for item in estimates.items if item.assignment in warm],
             [item.values for item in estimates.items],
             len(chosen),
         )

@@ -342,12 +342,12 @@ def _kind(trial: Trial) -> FailureKind | None:
 
 
 def half_width(row: Row, objective: Objective) -> str:
-    """How far the 95 % interval reaches from the figure, as a fraction of it."""
+    """Half the width of the 95 % interval, as a fraction of the figure."""
     ends = row.intervals[objective.name]
     value = row.values[objective.name]
     if ends is None:
         return " ±?"
-    share = max(ends[1] - value, value - ends[0]) / value if value else 0.0
+    share = (ends[1] - ends[0]) / 2 / value if value else 0.0
     return "" if not share else f" ±{share:.1%}" if share >= _MIN_SHOWN else " ±<0.1%"
 
 
