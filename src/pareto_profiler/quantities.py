@@ -78,7 +78,7 @@ def fraction_of(text: str, most: float = 1.0) -> float:
     found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(%?)", text)
     value = float(found[1]) / (100 if found[2] else 1) if found else -1.0
     if not 0 <= value <= most:
-        hint = f"; did you mean {text}%?" if 1 < value <= _WHOLE else ""
+        hint = f"; did you mean {text}%?" if found and not found[2] and 1 < value <= _WHOLE else ""
         raise InputError(
             f"fraction {text!r}: expected something like 1% or 0.01, at most {most:g}{hint}"
         )

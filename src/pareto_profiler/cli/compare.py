@@ -15,6 +15,7 @@ from pareto_profiler.core.measurement import objectives_of
 from pareto_profiler.quantities import split
 from pareto_profiler.report.compare import Change, Comparison
 from pareto_profiler.report.naming import handle, short_id
+from pareto_profiler.report.selection import shown
 from pareto_profiler.storage.opening import open_recording
 
 WORSE: Final = 1
@@ -89,7 +90,7 @@ def _print(found: Comparison) -> None:
         "the best of B is larger than the point's"
     )
     corner = " × ".join(
-        f"{o.shown(r):.4g} {o.shown_unit}"
+        f"{r:.4g} times the baseline" if found.is_relative else shown(o, r)
         for o, r in zip(found.objectives, found.reference, strict=True)
     )
     say(

@@ -76,7 +76,8 @@ COMMANDS: Final = {
     ),
     "show": Command(
         "Look and understand",
-        "Show the front of a run: a table, a scatter, the configurations, and what failed.",
+        "Show the front of a run: a table, a plot where there is room, how far to trust it, "
+        "failures.",
         "pareto-runs/RUN",
         "show",
     ),

@@ -126,7 +126,12 @@ def _recordings(paths: Sequence[Path], given: TableOptions) -> dict[str, Recordi
     return {"": open_recording(paths[0], given.names, given.baseline)}
 
 
-def leave_report(judged: Judged, recordings: Mapping[str, Recording], folder: Path) -> None:
+def leave_report(
+    judged: Judged,
+    recordings: Mapping[str, Recording],
+    folder: Path,
+    limits: Sequence[Limit] = (),
+) -> None:
     """Write the page of a run, or of several together, into its folder."""
-    write_file(folder / REPORT, told_page_of(judged, recordings, str(folder)))
+    write_file(folder / REPORT, told_page_of(judged, recordings, str(folder), limits))
     note(f"report: {folder / REPORT}")

@@ -345,7 +345,7 @@ def _measure(
     )
     print_summary(summary, folder, limits, as_json=as_json)
     note(f"results: {folder} (again: {_again(folder, job.header, recording.header)})")
-    leave_report(summary, {"": recording}, folder)
+    leave_report(summary, {"": recording}, folder, limits)
     if live is not None:
         live.offer(lambda: _page(recording, folder), is_last=True)
     return summary

@@ -135,9 +135,9 @@ def print_selection(found: Selection) -> None:
         if found.best is not None:
             rivals = ", ".join(named(summary, name) for name in found.rivals[:3])
             others = f"; perhaps {rivals}" if found.rivals else ""
-            say(f"none is better: {_percent(found.best)}{others}")
+            say(f"{_none_of(found)} is better: {_percent(found.best)}{others}")
         else:
-            say("none is better: no verdict, see the warnings")
+            say(f"{_none_of(found)} is better: no verdict, see the warnings")
     for trade in found.trades:
         say(_words(found, trade))
     if found.goal.limits and not found.trades and found.best is not None:
@@ -150,6 +150,12 @@ def _goal_words(found: Selection) -> str:
     if found.goal.weights is None and knee_of(found.summary) is None:
         return "no point of this front is a knee: this is the fastest"
     return found.goal.words(found.summary.objectives)
+
+
+def _none_of(found: Selection) -> str:
+    """What the selected one is compared with: nothing that was not measured."""
+    where = " that keep the limits" if found.goal.limits else ""
+    return f"none of the {found.among} measured{where}" if found.among > 1 else "no other measured"
 
 
 def _figure(found: Selection, objective: Objective) -> str:

@@ -54,7 +54,7 @@ def read_graph(data: bytes, path: str) -> Graph:
     model_format = IDENTIFIERS.get(data[4:8])
     if model_format is None:
         raise FlatBuffer(data, path).error(
-            f"identifier {data[4:8]!r} is neither TFL3 (.tflite) nor CIR0 (.circle)"
+            f"is no .tflite or .circle model: its identifier is {data[4:8]!r}, not TFL3 or CIR0"
         )
     return _Reader(FlatBuffer(data, path), model_format).graph()
 

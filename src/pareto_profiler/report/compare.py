@@ -94,6 +94,7 @@ class Comparison:
         differences: What else is not the same in the two runs, in words.
         margin: A difference that nobody would notice, as a fraction.
         confidence: That no change is seen where there is none.
+        is_relative: Whether figures are shares of each run's own baseline.
     """
 
     objectives: tuple[Objective, ...]
@@ -109,6 +110,7 @@ class Comparison:
     differences: tuple[str, ...]
     margin: float
     confidence: float
+    is_relative: bool = False
 
     @classmethod
     def of(
@@ -229,6 +231,7 @@ class Comparison:
             ),
             margin=margin,
             confidence=confidence,
+            is_relative=is_relative,
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -245,7 +248,8 @@ class Comparison:
             "points": [point.to_json() for point in self.points],
             "gained": [str(number) for number in self.gained],
             "reference": {
-                o.name: o.shown(r) for o, r in zip(self.objectives, self.reference, strict=True)
+                o.name: r if self.is_relative else o.shown(r)
+                for o, r in zip(self.objectives, self.reference, strict=True)
             },
             "warnings": list(self.warnings),
             "differences": list(self.differences),

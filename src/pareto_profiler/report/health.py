@@ -117,7 +117,7 @@ def _told_all_the_same(estimates: Estimates) -> str:
             low, high = map(objective.shown, ends)
             told = (f"{end:,.0f}" if end >= _WHOLE else f"{end:.4g}" for end in (low, high))
             least.append(f"{objective.name} {' to '.join(told)} {objective.shown_unit}")
-    return f"; the least of what can be told: {', '.join(least)}" if least else ""
+    return f"; what can be told, at its least: {', '.join(least)}" if least else ""
 
 
 def _points(count: int) -> str:
@@ -232,9 +232,9 @@ def warnings_of(recording: Recording, estimates: Estimates) -> tuple[str, ...]:
     if left:
         mark = " (±?)" if estimates.is_noise_known else ""
         warnings.append(
-            f"other work was running on the target each time that {left} of the "
-            f"{len(estimates.items)} assignments were measured: their times{mark} are not to be "
-            f"trusted; end it, or keep out of its way with --cpus or "
+            f"other work was running on the target whenever {left} of the {len(estimates.items)} "
+            f"assignments {'was' if left == 1 else 'were'} measured: their times{mark} are not to "
+            f"be trusted; end it, or keep out of its way with --cpus or "
             f"--wait-until-quiet (pareto-profiler doctor)"
         )
     elif contended > _CONTENDED_SHARE * len(measured):

@@ -11,7 +11,7 @@ from pareto_profiler.core.trial import Failure
 from pareto_profiler.errors import tame
 from pareto_profiler.report.joint import Joint
 from pareto_profiler.report.naming import counts_of, handle
-from pareto_profiler.report.selection import Goal, Selection, knee_of
+from pareto_profiler.report.selection import knee_of, offered
 from pareto_profiler.report.summary import Row, Summary
 from pareto_profiler.report.terminal import (
     decimals_of,
@@ -124,8 +124,8 @@ def _doubts(joint: Joint) -> list[str]:
 
 
 def _shipped(joint: Joint) -> str:
-    """The knee; the fastest where there is none."""
-    row = Selection.of(joint, Goal()).row
+    """What a reader is offered first."""
+    row = offered(joint)
     places = (i for i, other in enumerate(joint.front) if other.name == row.name)
     place = next(places, None)
     return row.name if place is None else handle(place)

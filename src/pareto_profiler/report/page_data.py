@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import chain
@@ -12,10 +11,9 @@ from pareto_profiler.core.graph import Graph
 from pareto_profiler.core.membership import Verdict
 from pareto_profiler.core.space import Assignment
 from pareto_profiler.core.trial import Failure, Trial
-from pareto_profiler.errors import InputError
 from pareto_profiler.report.history import Step, growth
 from pareto_profiler.report.naming import handle
-from pareto_profiler.report.selection import Goal, Limit, Selection, knee_of, shown
+from pareto_profiler.report.selection import Limit, offered, shown
 from pareto_profiler.report.summary import Judged, Row, Summary
 
 COLOURS: Final = (
@@ -95,7 +93,7 @@ def data_of(judged: Judged, limits: Sequence[Limit] = ()) -> dict[str, Any]:
         for name, run in runs.items()
         for trial, entry in _failures(run, digits[name] if kept_digits > len(points) else None)
     ]
-    first_row = _first_shown(judged, limits) if judged.front else None
+    first_row = offered(judged, limits) if judged.front else None
     return {
         "objectives": [{"name": o.name, "unit": o.shown_unit} for o in judged.objectives],
         "runs": [_run(name, run, colours) for name, run in runs.items()],
@@ -122,19 +120,6 @@ def data_of(judged: Judged, limits: Sequence[Limit] = ()) -> dict[str, Any]:
 
 def _backends(run: Summary) -> tuple[str, ...]:
     return run.header.space.backends
-
-
-def _first_shown(judged: Judged, limits: Sequence[Limit]) -> Row:
-    """What is selected when the page opens: the best within the limits, the knee, or the smallest.
-
-    The knee where no other work disturbed its figures.
-    """
-    if limits:
-        with contextlib.suppress(InputError):  # nothing keeps them
-            return Selection.of(judged, Goal.smallest(judged.objectives, tuple(limits))).row
-    knee = knee_of(judged) or judged.front[0]
-    by = [o.name for o in judged.objectives if o.is_memory]
-    return min(judged.front, key=lambda row: row.values[by[0]]) if knee.untold and by else knee
 
 
 def _run(name: str, run: Summary, colours: Mapping[str, str]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import re
 from collections.abc import Collection, Mapping, Sequence
@@ -193,6 +194,7 @@ class Selection:
             nothing.
         best: Probability that no other candidate that keeps the limits is better by more than the
             margin; 1 where the noise is unknown, None where that cannot be told.
+        among: How many of those that were measured keep the limits by their figures.
         rivals: Names of candidates that are better in at least a twentieth of the draws, the
             likeliest first.
         trades: For each limit what a looser one would buy first, where it buys anything; where
@@ -206,6 +208,7 @@ class Selection:
     best: float | None
     rivals: tuple[str, ...]
     trades: tuple[Trade, ...]
+    among: int = 1
 
     @classmethod
     def of(cls, summary: Judged, goal: Goal) -> Selection:
@@ -247,20 +250,21 @@ class Selection:
             shares = better.mean(axis=0)
             order = np.argsort(-shares, kind="stable").tolist()
             rivals = tuple(rows[i].name for i in order if shares[i] >= 0.05)
-            untold = set(rows[chosen].untold)
-            limited = {limit.objective.name for limit in goal.limits}
-            if untold & limited:
-                within = None
-            # What tells nothing may be anything: of the chosen one, and of any that may be better.
-            telling = _counted(objectives, goal) | limited
-            if any(telling & set(row.untold) for row in rows):
-                best, rivals = None, ()
+        limited = {limit.objective.name for limit in goal.limits}
+        if set(rows[chosen].untold) & limited:
+            within = None
+        # What tells nothing may be anything: of the chosen one, and of any that may be better.
+        telling = _counted(objectives, goal) | limited
+        if any(telling & set(row.untold) for row in rows):
+            best, rivals = None, ()
         trades = tuple(
             trade
             for trade in _trades(rows, values, objectives, goal, costs, chosen)
             if _saves(trade.row, rows[chosen], summary)
         )
-        return cls(summary, goal, rows[chosen], within, best, rivals, trades)
+        every = np.array([row.estimate.values for row in summary.measured])
+        among = int(_allowed(every, objectives, goal.limits).sum())
+        return cls(summary, goal, rows[chosen], within, best, rivals, trades, among)
 
     def to_json(self) -> dict[str, Any]:
         """As plain data."""
@@ -271,6 +275,7 @@ class Selection:
             "selected": self.row.to_json(),
             "probability_within_limits": self.within,
             "probability_best": self.best,
+            "measured_within_limits": self.among,
             "rivals": list(self.rivals),
             "trades": [
                 {
@@ -301,6 +306,21 @@ def _allowed(
     for limit in limits:
         found &= values[..., objectives.index(limit.objective)] <= limit.most
     return found
+
+
+def offered(summary: Judged, limits: Sequence[Limit] = ()) -> Row:
+    """What a reader is offered first: the best within the limits, or the knee, or the fastest.
+
+    Where other work disturbed what would make a point one of these, the smallest.
+    """
+    if limits:
+        with contextlib.suppress(InputError):  # nothing keeps them
+            return Selection.of(summary, Goal.smallest(summary.objectives, limits)).row
+    row = knee_of(summary) or summary.front[0]
+    memory = next((o.name for o in summary.objectives if o.is_memory), None)
+    if row.estimate.is_contended and row.untold and memory:
+        return min(summary.front, key=lambda one: one.values[memory])
+    return row
 
 
 def knee_of(summary: Judged) -> Row | None:

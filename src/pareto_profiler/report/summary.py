@@ -18,7 +18,7 @@ from pareto_profiler.core.front import (
     reference_point,
     resampled_hypervolumes,
 )
-from pareto_profiler.core.measurement import Measurement, Objective, objectives_of
+from pareto_profiler.core.measurement import OBJECTIVES, Measurement, Objective, objectives_of
 from pareto_profiler.core.membership import LIKELY, Membership, Verdict, shown_front
 from pareto_profiler.core.recording import Header, Recording
 from pareto_profiler.core.space import Assignment, DecisionSpace
@@ -73,6 +73,8 @@ class Row:
     @property
     def untold(self) -> tuple[str, ...]:
         """Objectives whose figures tell nothing: other work, or noise beyond measure."""
+        if not self.intervals and self.estimate.is_contended:
+            return tuple(n for n in self.values if OBJECTIVES[n].unit in {"s", "J"})
         return tuple(name for name, interval in self.intervals.items() if interval is None)
 
     @property
@@ -433,7 +435,11 @@ def ratios(
     found = {
         o.name: mine.value / theirs.value
         for o, mine, theirs in pairs
-        if theirs.value > 0 and mine.interval() and theirs.interval()
+        if theirs.value > 0
+        and mine.interval()
+        and theirs.interval()
+        # What was repeated by nobody has no interval that could tell.
+        and not (o.unit in {"s", "J"} and (item.is_contended or other.is_contended))
     }
     return {name: ratio for name, ratio in found.items() if math.isfinite(ratio)}
 

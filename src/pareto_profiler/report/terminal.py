@@ -14,9 +14,9 @@ from pareto_profiler.core.measurement import Objective
 from pareto_profiler.core.membership import LIKELY, Verdict
 from pareto_profiler.core.space import Granularity, readable
 from pareto_profiler.core.trial import Failure, Trial
-from pareto_profiler.errors import FailureKind, InputError, tame
+from pareto_profiler.errors import FailureKind, tame
 from pareto_profiler.report.naming import counts_of, handle
-from pareto_profiler.report.selection import Goal, Limit, Selection, knee_of
+from pareto_profiler.report.selection import Limit, knee_of, offered
 from pareto_profiler.report.summary import Judged, Row, Summary
 from pareto_profiler.runtimes import runtime_of
 
@@ -234,11 +234,7 @@ def _next_lines(summary: Summary, path: Path | None, limits: Sequence[Limit]) ->
     """The commands that come next."""
     if path is None or not summary.front:
         return []
-    goal = Goal.smallest(summary.objectives, limits) if limits else Goal()
-    try:
-        row = Selection.of(summary, goal).row
-    except InputError:  # nothing is within the limits
-        row = Selection.of(summary, Goal()).row
+    row = offered(summary, limits)
     run = shlex.quote(str(path))
     place = next((i for i, other in enumerate(summary.front) if other.id == row.id), None)
     name = str(row.id) if place is None else handle(place)

@@ -181,6 +181,10 @@ class BestWithin:
         best = np.where(fits, known[..., wanted], worst).min(axis=1)
         return cls(best, limits, wanted, _SPAN * float(best.mean()))
 
+    def beyond(self, factors: Vector) -> BestWithin:
+        """The same for candidates whose limits are so many times as large."""
+        return replace(self, limits=self.limits * factors)
+
     def gains(self, values: Vector) -> Vector:
         """By how much each candidate is better under each model, shape ``(draws, candidates)``."""
         fits = (values <= self.limits).all(axis=2)

@@ -38,6 +38,8 @@ _DOUBTFUL_SKILL: Final = 0.3
 _LITTLE_GAIN: Final = 0.01
 _LOOK_FROM: Final = 28
 _LOOK_EVERY: Final = 4
+# By how many times the noise what is measured before a search for one ends may miss a limit.
+_DOUBTED_NOISE: Final = 3.0
 
 
 class StructuredSampler(ProposingSampler):
@@ -252,7 +254,7 @@ class StructuredSampler(ProposingSampler):
             works: Whether candidates do.
             random: For more than two objectives.
             doubt: By how many deviations what enlarges the box must be better than what is
-                measured.
+                measured; with 0, what seems to be just beyond a limit counts as within it.
         """
         known, candidates = values[:, :measured], values[:, measured:]
         likely = candidates[:, works.mean(axis=0) > 0.5]
@@ -267,7 +269,9 @@ class StructuredSampler(ProposingSampler):
                 names = [o.name for o in self._problem.objectives]
                 wanted = wanted_of(names, self._problem.within)
                 known = np.where(np.arange(len(names)) == wanted, modest, known)
-                return BestWithin.of(known, candidates, limits, wanted)
+                found = BestWithin.of(known, candidates, limits, wanted)
+                # What seems to be just beyond a limit may be within it.
+                return found if doubt else found.beyond(1 + _DOUBTED_NOISE * noise)
         return ExpectedImprovement.of(modest, candidates, reference, random)
 
     def _limits(self, posterior: Posterior) -> Vector:
