@@ -98,6 +98,16 @@ def test_what_other_work_disturbed_is_not_told_by_how_much_others_scatter():
     assert row.name not in {shown.name for shown in Joint.of(runs).front}
 
 
+def test_the_box_covers_the_uniform_assignments_of_all_runtimes():
+    runs = {
+        "a": recording("a 1", [(1.0, 9e6), (4.0, 5e6)]),
+        "b": recording("b 1", [(3.0, 8e6), (5.0, 7e6), (5.5, 6e6), (6.0, 3e6)]),
+    }
+    joint = Joint.of(runs)
+    # Of b the fourth has everything on its second backend.
+    assert joint.reference == pytest.approx((6.6, 18e6))
+
+
 def test_the_joint_front_is_that_of_all_points_together():
     joint = Joint.of(
         {

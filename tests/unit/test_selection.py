@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -13,7 +14,7 @@ from pareto_profiler.core.recording import Header, Recording
 from pareto_profiler.core.space import DecisionSpace
 from pareto_profiler.core.trial import Failure, Trial
 from pareto_profiler.errors import FailureKind, InputError
-from pareto_profiler.report.selection import Goal, Limit, Selection, knee_of
+from pareto_profiler.report.selection import Goal, Limit, Selection, knee_of, offered
 from pareto_profiler.report.summary import Summary
 from pareto_profiler.report.terminal import summary_text
 
@@ -197,3 +198,38 @@ def test_the_knee_lies_below_the_line_between_the_ends_or_there_is_none():
         # The fastest stands for it.
         assert Selection.of(straight, Goal()).row.id == 0
         assert "knee: none" in summary_text(straight)
+
+
+def test_a_time_that_other_work_disturbed_is_not_told_though_nothing_was_repeated():
+    trials = [
+        Trial(
+            n,
+            SPACE.assignment_of(n),
+            Measurement(
+                {
+                    "exec_time": (ms / 1e3,),
+                    "max_rss": (mib * 2**20,),
+                    "other_cpus": (2.0 * (n == 1),),
+                }
+            ),
+        )
+        for n, (ms, mib) in enumerate([(10.0, 100.0), (20.0, 50.0), (30.0, 40.0)])
+    ]
+    summary = Summary.of(Recording(Header("net", "", SPACE, NAMES), trials))
+    assert not summary.is_noise_known
+    assert [row.untold for row in summary.front] == [(), ("exec_time",), ()]
+    assert summary.front[1].against_baseline == {"max_rss": 0.5}
+    fastest = Selection.of(summary, Goal.smallest(summary.objectives, ()))
+    assert fastest.best is None
+    assert Selection.of(summary, Goal((), {"max_rss": 1.0})).best == 1.0
+    # What is offered first is what can be told.
+    assert offered(summary).id == 2
+    assert "ship one:    pareto-profiler deploy run C" in summary_text(summary, Path("run"))
+
+
+def test_of_how_many_nothing_is_better_is_told():
+    summary = summary_of(0.01)
+    limit = Limit.of("120MiB", MEMORY, summary)
+    found = Selection.of(summary, Goal.smallest(summary.objectives, (limit,)))
+    assert found.among == 2
+    assert Selection.of(summary, Goal.smallest(summary.objectives, ())).among == len(FIGURES)

@@ -182,7 +182,14 @@ class BestWithin:
         return cls(best, limits, wanted, _SPAN * float(best.mean()))
 
     def beyond(self, factors: Vector) -> BestWithin:
-        """The same for candidates whose limits are so many times as large."""
+        """The same for candidates whose limits are so many times as large.
+
+        Examples:
+            >>> known, candidates = np.array([[[2.0, 2.0]]]), np.array([[[1.0, 3.1]]])
+            >>> found = BestWithin.of(known, candidates, np.array([np.inf, 3.0]), 0)
+            >>> found.gains(candidates).tolist(), found.beyond(np.array([1, 1.1])).gains(candidates)
+            ([[0.0]], array([[1.]]))
+        """
         return replace(self, limits=self.limits * factors)
 
     def gains(self, values: Vector) -> Vector:
