@@ -54,7 +54,7 @@ COMMANDS: Final = {
         "Measure",
         "Repeat measurements of a run until it is decided what is on its front.",
         "pareto-runs/RUN --budget 20",
-        "search",
+        "confirm",
     ),
     "record": Command(
         "Measure",

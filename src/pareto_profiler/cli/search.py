@@ -20,11 +20,9 @@ from pareto_profiler.cli.explore import explore
 from pareto_profiler.cli.fronts import print_joint, print_summary
 from pareto_profiler.cli.live import LivePage
 from pareto_profiler.cli.options import (
-    AnchorOption,
     DumpfileOption,
     EffortOption,
     JsonOption,
-    JudgingOptions,
     LiveOption,
     MeasuringOptions,
     ModelArgument,
@@ -36,7 +34,6 @@ from pareto_profiler.cli.options import (
     TargetOptions,
     TimeOption,
     TrustOptions,
-    WhereNow,
     WithinOption,
     command,
 )
@@ -44,15 +41,13 @@ from pareto_profiler.cli.output import check_writable, write_file
 from pareto_profiler.cli.report import leave_report
 from pareto_profiler.cli.select import print_selection
 from pareto_profiler.core.measurement import objectives_of
-from pareto_profiler.core.membership import Verdict
 from pareto_profiler.core.recording import Header, Recording
 from pareto_profiler.core.rules import Rules
 from pareto_profiler.core.space import DecisionSpace, readable
-from pareto_profiler.core.trial import spent_s
 from pareto_profiler.effort import EFFORTS, Effort, EffortName
 from pareto_profiler.errors import BaselineError, FailureKind, InputError, TargetError
 from pareto_profiler.exploration import Exploration, opened, sampler_of
-from pareto_profiler.jobs import Choices, Job, choices_of, default_folder, folder_on, prepare
+from pareto_profiler.jobs import Choices, Job, default_folder, folder_on, prepare
 from pareto_profiler.jointly import OBJECTIVES, search_jointly
 from pareto_profiler.loop import Budget
 from pareto_profiler.models import load
@@ -64,7 +59,7 @@ from pareto_profiler.report.selection import Goal, Limit, Selection
 from pareto_profiler.report.summary import Summary
 from pareto_profiler.samplers.structured import StructuredSampler, carried_words
 from pareto_profiler.shipping import check_no_model
-from pareto_profiler.storage.opening import open_measurable, open_recording, open_runs
+from pareto_profiler.storage.opening import open_recording, open_runs
 from pareto_profiler.storage.seed_formats import check_dumpable
 
 DEFAULT_SAMPLER = "structured"
@@ -145,7 +140,7 @@ def search(
         if len(runtimes) > 1:
             _measure_jointly(runtimes, choices, limit, rules, output, live, as_json=as_json)
             return
-        summary = _measure(
+        summary = measure(
             choices,
             limit,
             rules,
@@ -180,45 +175,7 @@ def record(
     rules = trust.rules(seed, 0.0)
     names = [o.name for o in objectives_of(split(objectives))]
     choices = _choices(model, space, measuring, where, rules, names, "exhaustive")
-    _measure(choices, Budget(), rules, output, dumpfile, as_json=as_json, largest=_LARGEST_TABLE)
-
-
-@command
-def confirm(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a run.")],
-    judging: JudgingOptions,
-    now: WhereNow,
-    budget: Annotated[int, typer.Option(min=1, help="Most trials to add.")] = 50,
-    time: TimeOption = "",
-    anchor_every: AnchorOption = _RULES.anchor_every,
-    as_json: JsonOption = False,
-) -> None:
-    """Repeat measurements of a run until it is decided what is on its front.
-
-    Repeats go to what is undecided and to what it is undecided against, in random order with the
-    baseline in between, each in a fresh process. It ends when everything is decided or the budget
-    is spent. The trials are added to the run.
-    """
-    recording = open_measurable(run)
-    header = recording.header
-    given = {name: value for name, value in judging.given.items() if value is not None}
-    choices = choices_of(replace(header, **given), now.model, now.address, now.targets)
-    seconds = spent_s(recording.trials) + seconds_of(time) if time else None
-    limit = Budget(len(recording.trials) + budget, seconds)
-    rules = Rules(
-        anchor_every=anchor_every,
-        # The machine may be quiet now: what was always disturbed is tried again.
-        retries=_RULES.max_repeats,
-        confirm_share=1.0,
-        margin=choices.margin,
-        confidence=choices.confidence,
-        seed=choices.seed,
-    )
-    summary = _measure(choices, limit, rules, run, None, as_json=as_json, space=header.space)
-    left = [row for row in summary.measured if row.place.verdict is Verdict.INCONCLUSIVE]
-    note(f"{len(left)} assignments are not decided" if left else "everything is decided")
-    if any(row.untold for row in left):
-        note("other work on the target disturbed their times: confirm again when it is over")
+    measure(choices, Budget(), rules, output, dumpfile, as_json=as_json, largest=_LARGEST_TABLE)
 
 
 def _choices(
@@ -297,7 +254,7 @@ def _page(recording: Recording, folder: Path) -> tuple[int, str]:
     return len(recording.trials), page
 
 
-def _measure(
+def measure(
     choices: Choices,
     budget: Budget,
     rules: Rules,
@@ -311,6 +268,7 @@ def _measure(
     limits: Sequence[Limit] = (),
     source: Recording | None = None,
 ) -> Summary:
+    """Search, verify and print; what was there goes on."""
     with prepare(choices, space) as job:
         _check(job, dumpfile, largest)
         sampler = sampler_of(choices.sampler, job.header, rules.within, source)
