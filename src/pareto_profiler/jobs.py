@@ -25,7 +25,7 @@ from pareto_profiler.core.rules import CONFIDENCE, MARGIN
 from pareto_profiler.core.space import DecisionSpace, Granularity
 from pareto_profiler.core.support import Support, SupportTable
 from pareto_profiler.errors import InputError, ModelError, OtherKindError, TargetError
-from pareto_profiler.models import Model, load
+from pareto_profiler.models import Model, load, sized
 from pareto_profiler.runners import inputs
 from pareto_profiler.runners.inputs import Array
 from pareto_profiler.runners.machine import describe, energy_sources
@@ -357,17 +357,14 @@ def _starter(
 
 def _with_inputs(choices: Choices, model: Model) -> tuple[Model, list[list[Array]]]:
     """The model in the sizes that the inputs fix, and sets of these, the measured one first."""
-    graph = model.graph
-    graph = graph.with_input_shapes(inputs.shapes_of(graph, choices.input_shapes))
+    model = sized(model, inputs.shapes_of(model.graph, choices.input_shapes))
     source = choices.input_file or model.input_file
-    if source:
-        sets = inputs.load_input_sets(graph, source)
-        pairs = zip(graph.inputs, sets[0], strict=True)
-        free = {t: array.shape for t, array in pairs if graph.tensors[t].signature}
-        graph = graph.with_input_shapes(free)
-    else:
-        sets = [inputs.random_inputs(graph, choices.seed)]
-    return replace(model, graph=graph), sets
+    if not source:
+        return model, [inputs.random_inputs(model.graph, choices.seed)]
+    graph = model.graph
+    sets = inputs.load_input_sets(graph, source)
+    pairs = zip(graph.inputs, sets[0], strict=True)
+    return sized(model, {t: a.shape for t, a in pairs if graph.tensors[t].signature}), sets
 
 
 def _origin(choices: Choices) -> dict[str, str]:

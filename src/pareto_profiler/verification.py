@@ -152,7 +152,7 @@ class Verification:
         now = f"exec_time {1e3 * median(self.seconds):.4g} ms{times}"
         own = f"the driver now ({1e3 * median(self.beside):.4g} ms)"
         if self.is_as_fast is None:
-            return f"{now}: no verdict beside {own}: the machine is too busy to tell; {placed}"
+            return f"{now}: no verdict beside {own}: processes scatter too much to tell; {placed}"
         same = "within noise as under" if self.is_as_fast else "DIFFERENT beyond noise from"
         return f"{now}: {self._then}{same} {own}; {placed}"
 

@@ -15,7 +15,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from pareto_profiler.core.graph import Graph
 from pareto_profiler.errors import ModelError
-from pareto_profiler.models import format_of, load
+from pareto_profiler.models import format_of, load, sized
 from pareto_profiler.models.onnx_reader import read_onnx
 
 WHOLE = small().SerializeToString()
@@ -189,3 +189,22 @@ def test_any_damage_ends_in_a_graph_or_an_error(at: int, instead: bytes):
 def test_a_file_that_was_cut_is_no_model(length: int):
     with pytest.raises(ModelError):
         read_onnx(WHOLE[:length], Path("cut.onnx"))
+
+
+def test_sizes_that_are_fixed_reach_what_is_computed_from_them(tmp_path: Path):
+    nodes = [node("Conv", ["x", "w"], "a", pads=[1, 1, 1, 1]), node("Relu", ["a"], "y")]
+    made = model_of(
+        nodes, [constant("w", (4, 3, 3, 3))], taken=("n", 3, "h", "w"), made=("n", 4, "h", "w")
+    )
+    model = load(written(made, tmp_path))
+    (x,) = model.graph.inputs
+    assert model.graph.tensors[model.graph.operations[0].outputs[0]].shape == (1, 4, 1, 1)
+    graph = sized(model, {x: (2, 3, 8, 8)}).graph
+    shapes = {t.name: (t.shape, t.signature) for t in graph.tensors}
+    assert shapes["x"] == ((2, 3, 8, 8), ())
+    assert shapes["a"] == shapes["y"] == ((2, 4, 8, 8), ())
+    assert graph.operations[1].data_bytes == 2 * 4 * (2 * 4 * 8 * 8)
+    assert [o.name for o in graph.operations] == [o.name for o in model.graph.operations]
+    # A second time, with nothing more that is free.
+    assert sized(sized(model, {x: (2, 3, 8, 8)}), {}).graph == graph
+    assert sized(model, {}).graph == model.graph

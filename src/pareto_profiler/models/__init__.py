@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -79,6 +79,33 @@ def load(path: Path) -> Model:
         )
     recorded = path / "metadata" / "tc" / "input.h5"
     return Model(path, file, recorded if recorded.is_file() else None, graph)
+
+
+def sized(model: Model, shapes: Mapping[int, Sequence[int]]) -> Model:
+    """A model whose inputs have given shapes; of an ONNX file what follows from them, too.
+
+    Args:
+        model: As it was read.
+        shapes: Index of an input's tensor → its shape.
+
+    Raises:
+        ModelError: The file is not there any more.
+    """
+    graph = model.graph.with_input_shapes(shapes)
+    if shapes and graph.format == ONNX:
+        data = read_regular(model.file, ModelError, limit_bytes=LARGEST_MODEL_BYTES)
+        names = {graph.tensors[t].name: graph.tensors[t].shape for t in graph.inputs}
+        told = read_onnx(data, model.file, names)
+        own = {*graph.inputs}
+        tensors = tuple(graph.tensors[t.index] if t.index in own else t for t in told.tensors)
+        operations = tuple(
+            replace(
+                o, data_bytes=sum(tensors[t].size_bytes for t in (*o.inputs, *o.outputs) if t >= 0)
+            )
+            for o in graph.operations
+        )
+        graph = replace(graph, tensors=tensors, operations=operations)
+    return replace(model, graph=graph)
 
 
 def load_of(path: Path, formats: Collection[str], reader: str) -> Model:

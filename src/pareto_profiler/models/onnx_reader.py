@@ -62,7 +62,7 @@ def is_onnx(head: bytes) -> bool:
     return head[:1] == b"\x08" and head[4:8] not in {b"TFL3", b"CIR0"}
 
 
-def read_onnx(data: bytes, path: Path) -> Graph:
+def read_onnx(data: bytes, path: Path, shapes: Mapping[str, Sequence[int]] | None = None) -> Graph:
     """Read the main graph of an ONNX file.
 
     Constants that nodes make are tensors here, no operations. Sizes that the model leaves free are
@@ -71,13 +71,14 @@ def read_onnx(data: bytes, path: Path) -> Graph:
     Args:
         data: The whole file.
         path: Where it lies: weights may lie beside it.
+        shapes: Name of an input → its shape, where others than the file's are to be inferred from.
 
     Raises:
         ModelError: The file is damaged, weights are missing, or the library is not installed; the
             text names the file, the part and what was expected.
     """
     model = parsed(data, path)
-    return _Reader(model, path).graph(_digest(data, model, path))
+    return _Reader(model, path, shapes or {}).graph(_digest(data, model, path))
 
 
 def parsed(data: bytes, path: Path) -> Any:
@@ -169,9 +170,10 @@ def _digest(data: bytes, model: Any, path: Path) -> str:
 
 
 class _Reader:
-    def __init__(self, model: Any, path: Path) -> None:
+    def __init__(self, model: Any, path: Path, shapes: Mapping[str, Sequence[int]]) -> None:
         self._model = model
         self._path = path
+        self._shapes = shapes
         self._tensors: list[Tensor] = []
         self._numbers: dict[str, int] = {}
         self._kinds: dict[str, tuple[str, tuple[int, ...]]] = {}
@@ -217,9 +219,10 @@ class _Reader:
         slim = _without_weights(self._model)
         for value in slim.graph.input:
             if value.name not in constants:
-                for size in value.type.tensor_type.shape.dim:
-                    if not size.dim_value:
-                        size.dim_value = 1
+                sizes = value.type.tensor_type.shape.dim
+                given = self._shapes.get(value.name, [size.dim_value or 1 for size in sizes])
+                for size, number in zip(sizes, given, strict=False):
+                    size.dim_value = number
         try:
             told = onnx.shape_inference.infer_shapes(slim, data_prop=True).graph
         except Exception:  # noqa: BLE001  # whatever it stumbles over, what the file says is left
