@@ -53,11 +53,14 @@ def test_structured_is_the_default_profiles_and_tells_what_it_learned(tmp_path: 
     shown = run_tool("learned", str(run))
     for words in ("How well it predicts", "What it learned"):
         assert words in shown.stdout
-    # What other work disturbed each time has no front that could be told.
-    assert ("The front it predicts" in shown.stdout) != ("no verdict" in shown.stderr)
+    # Where other work disturbed the baseline each time no front can be told.
+    is_told = "no verdict" not in shown.stderr
+    assert ("The front it predicts" in shown.stdout) == is_told
     facts = json.loads(run_tool("learned", str(run), "--json").stdout)
-    assert {s["objective"] for s in facts["skills"]} == {"exec_time", "max_rss"}
-    assert facts["front"][0]["id"].isdecimal()
+    told = {"exec_time", "max_rss"} if is_told else {"max_rss"}
+    assert {s["objective"] for s in facts["skills"]} == told
+    assert all(point["id"].isdecimal() for point in facts["front"])
+    assert bool(facts["front"]) == is_told
     run_tool(*search, "--budget", "14", *QUICK, "--output", str(run))
     assert sum(isinstance(t.outcome, Profile) for t in read(run).trials) == 2
 
