@@ -357,7 +357,10 @@ def running_on_the_device(work: Path) -> list[str]:
     return found
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
+@pytest.mark.parametrize(
+    "number",
+    [signal.SIGKILL, signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.thorough)],
+)
 def test_what_a_killed_search_had_started_on_the_device_ends_too(
     dense_file: Path, folder: Path, work: Path, number: signal.Signals
 ):

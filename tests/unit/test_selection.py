@@ -224,7 +224,9 @@ def test_a_time_that_other_work_disturbed_is_not_told_though_nothing_was_repeate
     assert Selection.of(summary, Goal((), {"max_rss": 1.0})).best == 1.0
     # What is offered first is what can be told.
     assert offered(summary).id == 2
-    assert "ship one:    pareto-profiler deploy run C" in summary_text(summary, Path("run"))
+    text = summary_text(summary, Path("run"))
+    assert "no time can be told: C is the smallest, and may be slow; confirm first" in text
+    assert "ship one:    pareto-profiler deploy run C" in text
 
 
 def test_of_how_many_nothing_is_better_is_told():

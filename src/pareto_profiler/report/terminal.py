@@ -242,6 +242,10 @@ def _next_lines(summary: Summary, path: Path | None, limits: Sequence[Limit]) ->
     if len(summary.front) > 1 and not limits:
         limit = _limit_of(row, summary.objectives)
         lines.append(f"choose:      pareto-profiler select {run} {limit}")
+    if row.estimate.is_contended and row.untold:
+        lines += wrap(
+            f"no time can be told: {name} is the smallest, and may be slow; confirm first"
+        )
     lines.append(f"ship one:    pareto-profiler deploy {run} {name}")
     lines.append(f"understand:  pareto-profiler explain {run} {name}")
     space = summary.header.space
